@@ -1,1 +1,3 @@
-//! placeholder
+//! Bytes and types: the layout of every file of a store. No I/O, no unsafe.
+
+pub mod keyring;

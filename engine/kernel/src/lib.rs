@@ -1,1 +1,1 @@
-//! placeholder
+//! Distances and scans.

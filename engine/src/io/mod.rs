@@ -1,0 +1,160 @@
+//! Where do bytes, time and randomness come from, and what may go wrong on the way?
+//!
+//! Everything the engine knows of the outside passes through the traits of this room, so that the simulator
+//! can stand in for the machine and a seed replays a whole life of the store. No other room touches files,
+//! clocks or randomness.
+//!
+//! Invariants:
+//! 1. An object's name is used once: `create` refuses a name that exists, and nothing published ever grows.
+//! 2. When `create`, `commit` or `write_slot` returns `Ok`, the bytes and the name survive power loss.
+//! 3. A failed `commit` is never retried by a caller: what the medium dropped can't be known.
+//! 4. Ranges outside an object are an error, never a short answer.
+//!
+//! Concurrency: all traits are `Send + Sync`; every method may be called from many threads at once. The
+//! caller orders the appends to one log file.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The medium refused or failed: what was tried, on what, and why.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what} {name}: {kind}")]
+pub struct StorageError {
+    /// The operation, as a verb: "read", "create", "commit".
+    pub what: &'static str,
+    /// The object's name inside the store. Never a tenant's words: names are made by the engine.
+    pub name: String,
+    /// What went wrong.
+    pub kind: StorageErrorKind,
+}
+
+/// The kinds of failure that a caller treats differently.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageErrorKind {
+    /// No space is left: writes are refused until there is some, reads go on.
+    #[error("no space left on the medium")]
+    Full,
+    /// A name that was to be new exists already.
+    #[error("exists already")]
+    Exists,
+    /// The object isn't there.
+    #[error("not found")]
+    NotFound,
+    /// The object is shorter than the range that was asked for.
+    #[error("shorter than expected: {bytes} bytes")]
+    TooShort {
+        /// How long it is.
+        bytes: u64,
+    },
+    /// Another process holds the store.
+    #[error("another process holds this store")]
+    Locked,
+    /// Any other failure, in the medium's own words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Short for results of this room.
+pub type Result<T> = std::result::Result<T, StorageError>;
+
+/// How strongly `erase` made a range unreadable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Bytes overwritten in place and synced.
+    pub overwritten_bytes: u64,
+    /// Whether the range was given back to the medium as well (hole punched, or the object deleted).
+    pub released: bool,
+}
+
+/// Write-once objects under names that are never used again, such as `segments/0/…` and `manifest/0/…`.
+///
+/// A name is one or more parts of `[a-z0-9-]` joined by `/`; the engine makes them, tenants never do.
+pub trait BlobStore: Send + Sync {
+    /// Makes an object of these bytes, given in pieces. Fails with `Exists` when the name was ever used.
+    /// When it fails for any other reason nothing is visible under the name.
+    fn create(&self, name: &str, pieces: &[&[u8]]) -> Result<()>;
+    /// Reads many ranges of one object, in one go where the medium can. Each answer is as long as its range.
+    fn read(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>>;
+    /// The object's length in bytes, or `None` when it isn't there.
+    fn head(&self, name: &str) -> Result<Option<u64>>;
+    /// Names that start with `prefix` and sort after `after`, sorted, at most `limit` of them.
+    fn list_after(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
+    /// Deletes the object; `false` when it wasn't there.
+    fn delete(&self, name: &str) -> Result<bool>;
+    /// Overwrites the range with zeros in place, syncs, and gives its space back where the medium can.
+    fn erase(&self, name: &str, range: Range<u64>) -> Result<Erased>;
+}
+
+/// One file of the log: the `number`-th of a `run`, a run being one life of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogFile {
+    /// Which life of the process wrote it.
+    pub run: u64,
+    /// Which file of that life, from 0.
+    pub number: u64,
+}
+
+impl fmt::Display for LogFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "log/{:016x}/{:016x}", self.run, self.number)
+    }
+}
+
+/// The append-only files under `log/`. The room `log` gives the bytes their meaning.
+pub trait LogStore: Send + Sync {
+    /// Takes the store for this process. Fails with `Locked` while another process holds it; the hold ends
+    /// with the process (or the value).
+    fn fence(&self) -> Result<()>;
+    /// Makes an empty file, its name durable. Fails with `Exists` when it was ever made.
+    fn begin(&self, file: LogFile) -> Result<()>;
+    /// Puts bytes at the end of a file that this process began. Not durable before `commit`.
+    fn append(&self, file: LogFile, bytes: &[u8]) -> Result<()>;
+    /// Makes all that was appended durable and answers the file's length in bytes.
+    fn commit(&self, file: LogFile) -> Result<u64>;
+    /// All files there are, in order.
+    fn list(&self) -> Result<Vec<LogFile>>;
+    /// Reads a whole file, for replay.
+    fn replay(&self, file: LogFile) -> Result<Vec<u8>>;
+    /// Deletes every file before this one.
+    fn truncate(&self, before: LogFile) -> Result<()>;
+}
+
+/// The two mirrored files of fixed slots under `keyring/`, overwritten in place.
+///
+/// A slot is [`strongroom_format::keyring::SLOT_BYTES`] long.
+pub trait SlotStore: Send + Sync {
+    /// Reads a whole mirror (0 or 1). Empty when the keyring was never written.
+    fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>>;
+    /// Overwrites consecutive slots of one mirror, beginning with `first`, and syncs that mirror. Slots
+    /// beyond the end extend the file.
+    fn write_slots(&self, mirror: usize, first: u64, bytes: &[u8]) -> Result<()>;
+}
+
+/// Wall-clock time in milliseconds since 1970, UTC.
+pub trait Clock: Send + Sync {
+    /// Now. May step backwards; no order is ever taken from it.
+    fn now_ms(&self) -> u64;
+}
+
+/// Randomness fit for keys.
+pub trait Entropy: Send + Sync {
+    /// Fills the buffer.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+/// All that the engine is given of the outside.
+#[derive(Clone)]
+pub struct Medium {
+    /// Segments and manifests.
+    pub blobs: Arc<dyn BlobStore>,
+    /// The log's files.
+    pub log: Arc<dyn LogStore>,
+    /// The keyring's slots.
+    pub slots: Arc<dyn SlotStore>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
