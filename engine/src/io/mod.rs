@@ -15,7 +15,8 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use strongroom_format::Damage;
 
 /// The medium refused or failed: what was tried, on what, and why.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -54,6 +55,24 @@ pub enum StorageErrorKind {
     /// Any other failure, in the medium's own words.
     #[error("{0}")]
     Other(String),
+}
+
+/// What can go wrong where bytes are read: the medium failed, or the bytes don't check.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The medium refused or failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Bytes that aren't what they must be: nothing is served from them.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
+/// Takes a lock. A thread that panicked while it held the lock leaves whole values behind: every writer
+/// prepares first and assigns last.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Short for results of this room.
