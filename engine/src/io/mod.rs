@@ -17,8 +17,12 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod checks;
+pub mod disk;
+pub mod system;
+
 /// The medium refused or failed: what was tried, on what, and why.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name}: {kind}")]
 pub struct StorageError {
     /// The operation, as a verb: "read", "create", "commit".
@@ -27,6 +31,12 @@ pub struct StorageError {
     pub name: String,
     /// What went wrong.
     pub kind: StorageErrorKind,
+}
+
+impl StorageError {
+    pub(crate) fn new(what: &'static str, name: impl fmt::Display, kind: StorageErrorKind) -> StorageError {
+        StorageError { what, name: name.to_string(), kind }
+    }
 }
 
 /// The kinds of failure that a caller treats differently.
