@@ -19,7 +19,11 @@ use std::sync::Arc;
 
 mod checks;
 pub mod disk;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod system;
+#[cfg(test)]
+mod tests;
 
 /// The medium refused or failed: what was tried, on what, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
