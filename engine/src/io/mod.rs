@@ -18,8 +18,16 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use strongroom_format::Damage;
 
+mod checks;
+pub mod disk;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+pub mod system;
+#[cfg(test)]
+mod tests;
+
 /// The medium refused or failed: what was tried, on what, and why.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name}: {kind}")]
 pub struct StorageError {
     /// The operation, as a verb: "read", "create", "commit".
@@ -28,6 +36,12 @@ pub struct StorageError {
     pub name: String,
     /// What went wrong.
     pub kind: StorageErrorKind,
+}
+
+impl StorageError {
+    pub(crate) fn new(what: &'static str, name: impl fmt::Display, kind: StorageErrorKind) -> StorageError {
+        StorageError { what, name: name.to_string(), kind }
+    }
 }
 
 /// The kinds of failure that a caller treats differently.
