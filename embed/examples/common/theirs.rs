@@ -7,7 +7,8 @@ use tokenizers::tokenizer::Tokenizer;
 
 /// BERT uncased over these tokens, in the order of their rows.
 pub(crate) fn tokenizer(vocabulary: &[&str]) -> Tokenizer {
-    let rows: Map<_, _> = vocabulary.iter().zip(0u32..).map(|(&token, row)| (token.into(), row.into())).collect();
+    let rows: Map<_, _> =
+        vocabulary.iter().zip(0u32..).map(|(&token, row)| (token.into(), row.into())).collect();
     let description = json!({
         "version": "1.0",
         "added_tokens": [],
