@@ -38,7 +38,7 @@ fn norm_f64(v: &[f32]) -> f64 {
     lanes.iter().sum::<f64>().sqrt()
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is meant")]
+
 fn round(x: f64) -> f32 {
     x as f32
 }
