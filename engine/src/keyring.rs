@@ -282,3 +282,107 @@ pub enum KeyringError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::io::sim::{Fault as SimFault, Sim};
+
+    const WORKSPACE: Incarnation = [3; 16];
+
+    fn root() -> Key {
+        Key::from_bytes([9; 32])
+    }
+
+    fn open(sim: &Sim) -> Keyring {
+        let medium = sim.restart();
+        Keyring::open(medium.slots, medium.entropy).unwrap()
+    }
+
+    fn same(a: &Key, b: &Key) -> bool {
+        a.keyed_hash(b"x") == b.keyed_hash(b"x")
+    }
+
+    /// Without this, a customer's data would be unreadable after a restart, or open with a foreign root key.
+    #[test]
+    fn keys_come_back_under_the_key_above_and_no_other() {
+        let sim = Sim::new(1);
+        let keyring = open(&sim);
+        let workspace = keyring.workspace(&root(), WORKSPACE).unwrap();
+        let (incarnation, key) = keyring.mint(WORKSPACE, &workspace).unwrap();
+        sim.crash();
+        let keyring = open(&sim);
+        let workspace = keyring.find(&root(), WORKSPACE).unwrap().unwrap();
+        assert!(same(&keyring.find(&workspace, incarnation).unwrap().unwrap(), &key));
+        assert!(matches!(keyring.find(&root(), incarnation), Err(KeyringError::Unsealable(_))));
+        let other = Key::from_bytes([8; 32]);
+        assert!(matches!(keyring.find(&other, WORKSPACE), Err(KeyringError::Unsealable(_))));
+    }
+
+    /// Without this, one torn page would cost customers their keys.
+    #[test]
+    fn a_damaged_mirror_is_mended_from_the_other() {
+        for mirror in ["keyring/0", "keyring/1"] {
+            let sim = Sim::new(2);
+            let keyring = open(&sim);
+            let workspace = keyring.workspace(&root(), WORKSPACE).unwrap();
+            let (incarnation, key) = keyring.mint(WORKSPACE, &workspace).unwrap();
+            let whole = sim.files();
+            for offset in 0..4 * SLOT_BYTES as u64 {
+                sim.flip_bit(mirror, offset, (offset % 8) as u8);
+            }
+            let keyring = open(&sim);
+            assert!(same(&keyring.find(&workspace, incarnation).unwrap().unwrap(), &key));
+            assert_eq!(sim.files(), whole, "{mirror} is as it was");
+        }
+    }
+
+    /// Without this, a dropped partition's key could be found in the keyring, or a crash would bring it back.
+    #[test]
+    fn a_destroyed_key_is_in_neither_mirror_whenever_the_power_goes() {
+        for steps in 0..3 {
+            let sim = Sim::new(3);
+            let keyring = open(&sim);
+            let workspace = keyring.workspace(&root(), WORKSPACE).unwrap();
+            let (incarnation, _) = keyring.mint(WORKSPACE, &workspace).unwrap();
+            let slot = {
+                let state = lock(&keyring.state);
+                state.slots[state.by_incarnation[&incarnation] as usize]
+            };
+            sim.fail_after(steps, SimFault::Crash);
+            let destroyed = keyring.destroy(&[incarnation]);
+            assert_eq!(destroyed.is_ok(), steps == 2);
+            let keyring = open(&sim);
+            if destroyed.is_err() {
+                // What the host does at open, for the drop is in the log.
+                keyring.destroy(&[incarnation]).unwrap();
+            }
+            assert!(keyring.find(&workspace, incarnation).unwrap().is_none());
+            assert_eq!(keyring.shredding(), [incarnation]);
+            for (name, bytes) in sim.files().into_iter().chain(sim.residue()) {
+                let found = bytes.windows(slot.sealed_key.len()).any(|bytes| bytes == slot.sealed_key);
+                assert!(!found, "the sealed key stands in {name}, power cut after {steps} steps");
+            }
+        }
+    }
+
+    /// Without this, a new partition could begin under a key that another has used.
+    #[test]
+    fn spares_are_keys_that_nobody_claims() {
+        let sim = Sim::new(4);
+        let keyring = open(&sim);
+        let workspace = keyring.workspace(&root(), WORKSPACE).unwrap();
+        let (used, _) = keyring.mint(WORKSPACE, &workspace).unwrap();
+        let keyring = open(&sim);
+        keyring.set_spares(|incarnation| *incarnation == used);
+        let before = sim.steps();
+        let minted: Vec<Incarnation> =
+            (1..MINTED_TOGETHER).map(|_| keyring.mint(WORKSPACE, &workspace).unwrap().0).collect();
+        assert_eq!(sim.steps(), before, "spares are durable already");
+        assert!(!minted.contains(&used));
+        keyring.mint(WORKSPACE, &workspace).unwrap();
+        assert!(sim.steps() > before, "then more are minted");
+    }
+}

@@ -38,7 +38,6 @@ fn norm_f64(v: &[f32]) -> f64 {
     lanes.iter().sum::<f64>().sqrt()
 }
 
-
 fn round(x: f64) -> f32 {
     x as f32
 }

@@ -15,6 +15,8 @@
 //! Concurrency: one lock over the queue, never held while the medium works; one leader at a time.
 
 mod recovery;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
 
 pub use recovery::{Recovered, Recovery};
 

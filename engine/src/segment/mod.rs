@@ -14,6 +14,8 @@ mod cache;
 mod files;
 mod labels;
 mod reader;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
 mod writer;
 
 pub use cache::BlockCache;

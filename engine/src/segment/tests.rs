@@ -1,0 +1,113 @@
+//! What would users lose if segments were wrong?
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::io::sim::Sim;
+use crate::io::{BlobStore, Fault};
+use crate::seal::Key;
+use std::sync::Arc;
+use strongroom_format::document::{Document, Passage};
+use strongroom_format::segment::{ChangeRow, LabelKind};
+
+const DIMENSION: u32 = 4;
+
+fn document(number: usize) -> Document {
+    let content = format!("document {number} ").repeat(number * 150).into_bytes();
+    Document {
+        id: format!("id-{number}"),
+        version: 1,
+        filename: format!("{number}.txt"),
+        content_type: "text/plain".to_owned(),
+        passages: vec![Passage::Range { start: 0, end: content.len() as u32 }; number % 3 + 1],
+        content,
+        tags: vec![format!("tag-{}", number % 2)],
+        created_ms: 1000 + number as u64,
+        ..Document::default()
+    }
+}
+
+fn rows(number: usize) -> Vec<f32> {
+    vec![number as f32; DIMENSION as usize * (number % 3 + 1)]
+}
+
+/// A file with a segment for each of two keys.
+fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
+    let medium = sim.restart();
+    let keys = [Key::random(&*medium.entropy), Key::random(&*medium.entropy)];
+    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
+    let places = [0, 1].map(|which| {
+        let mut segment = SegmentWriter::default();
+        for number in 0..5 {
+            segment.push(number as u64 + 10, number == 3, &document(number), &rows(number));
+        }
+        segment.change(&ChangeRow { record: 99, deleted: true, id: "older".to_owned() });
+        file.add(&keys[which], [which as u8; 16], DIMENSION, segment)
+    });
+    file.finish(&*medium.blobs).unwrap();
+    (medium.blobs, keys, places)
+}
+
+fn read_all(
+    blobs: &Arc<dyn BlobStore>,
+    key: &Key,
+    which: usize,
+    place: SegmentPlace,
+) -> Result<Vec<(Document, Vec<f32>, bool)>, Fault> {
+    let cache = Arc::new(BlockCache::new(1 << 20));
+    let segment = Segment::open(blobs, &cache, key, [which as u8; 16], DIMENSION, place)?;
+    let vectors = segment.vectors()?;
+    let mut documents = Vec::new();
+    for row in segment.directory() {
+        let mut document = segment.info(row)?;
+        document.content = segment.content(row, 0..row.content_bytes)?;
+        let rows = row.first_row as usize * 4..(row.first_row + row.rows) as usize * 4;
+        documents.push((document, vectors[rows].to_vec(), row.deleted));
+    }
+    let tagged = segment.labels().get(LabelKind::Tag, "tag-1").cloned().unwrap_or_default();
+    assert_eq!(tagged.iter().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(segment.changes().len(), 1);
+    Ok(documents)
+}
+
+/// Without this, documents would come out of a segment other than they went in.
+#[test]
+fn what_goes_into_a_segment_comes_out() {
+    let sim = Sim::new(1);
+    let (blobs, keys, places) = write(&sim);
+    for which in [0, 1] {
+        let found = read_all(&blobs, &keys[which], which, places[which]).unwrap();
+        let expected: Vec<_> = (0..5).map(|number| (document(number), rows(number), number == 3)).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+/// Without this, a mix-up of keys or places would serve one customer's segment to another.
+#[test]
+fn a_segment_opens_for_its_own_partition_alone() {
+    let sim = Sim::new(2);
+    let (blobs, keys, places) = write(&sim);
+    for (key, which, place) in [(1, 0, 0), (0, 1, 1), (0, 0, 1), (0, 1, 0), (1, 1, 0)] {
+        let found = read_all(&blobs, &keys[key], which, places[place]);
+        assert!(matches!(found, Err(Fault::Damaged(_))), "key {key}, incarnation {which}, place {place}");
+    }
+}
+
+/// Without this, a rotten disk would make wrong answers instead of an error that names the place.
+#[test]
+fn a_flipped_bit_is_found_wherever_it_is_and_hurts_one_partition_only() {
+    let sim = Sim::new(3);
+    let (blobs, keys, places) = write(&sim);
+    let name = file_name(&places[0]);
+    for offset in places[0].offset..places[0].offset + places[0].bytes {
+        sim.flip_bit(&name, offset, (offset % 8) as u8);
+        match read_all(&blobs, &keys[0], 0, places[0]) {
+            Err(Fault::Damaged(damage)) => assert_eq!(damage.file, name),
+            other => panic!("byte {offset}: {other:?}"),
+        }
+        if offset % 97 == 0 {
+            assert!(read_all(&blobs, &keys[1], 1, places[1]).is_ok());
+        }
+        sim.flip_bit(&name, offset, (offset % 8) as u8);
+    }
+}
