@@ -3,4 +3,7 @@
 //!
 //! Suites are the files of `suites/`, one program each. Nothing here is used by the product.
 
+pub mod chance;
+pub mod client;
 pub mod house;
+pub mod server;
