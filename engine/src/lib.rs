@@ -1,3 +1,33 @@
-//! Strongroom's storage engine: sealed, log-structured partitions. Sync; no HTTP, no model, no threads, no clock.
+//! Strongroom's storage engine: each partition in its own sealed, log-structured segments, under its own key.
+//!
+//! Sync; no HTTP, no text model, no threads and no clock of its own. A host opens a [`Store`] on a
+//! [`io::Medium`], asks it for [`Partition`]s with a [`Scope`], and runs the jobs that it offers. The rooms
+//! stand in this order, and import downward only:
+//!
+//! `io` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `filter`, `manifest` < `partition` <
+//! `compaction`, `shred` < `workspace`
 
+mod compaction;
+mod filter;
+mod index;
 pub mod io;
+mod keyring;
+mod log;
+mod manifest;
+mod memtable;
+mod partition;
+mod seal;
+mod segment;
+mod shred;
+mod workspace;
+
+pub use filter::Filter;
+pub use partition::{
+    Counts, DocumentInfo, Hit, NewDocument, NewPassage, Page, Partition, Passage, ReadError, SearchRequest,
+    SearchResponse, Trace, WriteError,
+};
+pub use strongroom_format::Damage;
+pub use workspace::{
+    CollectionSpec, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
+    PartitionRef, Reach, RootKey, Scope, Store, StoreError, StoreOptions, Totals, WorkspaceId,
+};

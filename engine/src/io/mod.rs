@@ -15,10 +15,19 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use strongroom_format::Damage;
+
+mod checks;
+pub mod disk;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+pub mod system;
+#[cfg(test)]
+mod tests;
 
 /// The medium refused or failed: what was tried, on what, and why.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {name}: {kind}")]
 pub struct StorageError {
     /// The operation, as a verb: "read", "create", "commit".
@@ -27,6 +36,12 @@ pub struct StorageError {
     pub name: String,
     /// What went wrong.
     pub kind: StorageErrorKind,
+}
+
+impl StorageError {
+    pub(crate) fn new(what: &'static str, name: impl fmt::Display, kind: StorageErrorKind) -> StorageError {
+        StorageError { what, name: name.to_string(), kind }
+    }
 }
 
 /// The kinds of failure that a caller treats differently.
@@ -54,6 +69,24 @@ pub enum StorageErrorKind {
     /// Any other failure, in the medium's own words.
     #[error("{0}")]
     Other(String),
+}
+
+/// What can go wrong where bytes are read: the medium failed, or the bytes don't check.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The medium refused or failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Bytes that aren't what they must be: nothing is served from them.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
+/// Takes a lock. A thread that panicked while it held the lock leaves whole values behind: every writer
+/// prepares first and assigns last.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Short for results of this room.

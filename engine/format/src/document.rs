@@ -1,0 +1,140 @@
+//! What does a user insert, and what does the engine keep of it?
+
+use crate::Damage;
+use crate::limits::{
+    CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX,
+    TAG_BYTES_MAX, TAGS_MAX,
+};
+use crate::wire::{Reader, Writer};
+
+/// A document as it is stored: everything that belongs to one id.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document {
+    /// 1 to 256 bytes, unique in its partition.
+    pub id: String,
+    /// 1 at first, one more with each update.
+    pub version: u32,
+    /// The name that the user gave.
+    pub filename: String,
+    /// The media type, such as `text/plain`.
+    pub content_type: String,
+    /// The bytes as they came.
+    pub content: Vec<u8>,
+    /// SHA-256 of `content`.
+    pub content_digest: [u8; 32],
+    /// Labels, in the user's order, without repeats.
+    pub tags: Vec<String>,
+    /// A JSON object as text; empty when there is none.
+    pub metadata: String,
+    /// Who the document is about, if anyone.
+    pub entity: Option<String>,
+    /// Where it came from.
+    pub source: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_ms: u64,
+    /// Milliseconds since 1970, once it was updated.
+    pub updated_ms: Option<u64>,
+    /// The pieces that are scored, in the text's order.
+    pub passages: Vec<Passage>,
+    /// One row of the collection's dimension for each passage, one after the other, each of length 1 (or zero).
+    pub vectors: Vec<f32>,
+}
+
+/// Where a passage's text is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passage {
+    /// A byte range of the content, which is UTF-8 there.
+    Range {
+        /// First byte.
+        start: u32,
+        /// One past the last byte.
+        end: u32,
+    },
+    /// Text of its own, when the caller brought passages that aren't cut from the content.
+    Own(String),
+}
+
+impl Document {
+    /// Writes everything but content and vectors: what a listing or a hit needs.
+    pub fn write_info(&self, out: &mut Writer) {
+        out.bytes(self.id.as_bytes()).u32(self.version);
+        out.bytes(self.filename.as_bytes()).bytes(self.content_type.as_bytes());
+        out.u64(self.content.len() as u64).raw(&self.content_digest);
+        out.u32(self.tags.len() as u32);
+        for tag in &self.tags {
+            out.bytes(tag.as_bytes());
+        }
+        out.bytes(self.metadata.as_bytes());
+        write_optional(out, self.entity.as_deref());
+        write_optional(out, self.source.as_deref());
+        out.u64(self.created_ms).u64(self.updated_ms.unwrap_or(0));
+        out.u32(self.passages.len() as u32);
+        for passage in &self.passages {
+            match passage {
+                Passage::Range { start, end } => out.u8(0).u32(*start).u32(*end),
+                Passage::Own(text) => out.u8(1).bytes(text.as_bytes()),
+            };
+        }
+    }
+
+    /// Reads what [`Document::write_info`] wrote; `content` and `vectors` stay empty. Also answers how long
+    /// the content is.
+    pub fn read_info(input: &mut Reader<'_>) -> Result<(Self, u64), Damage> {
+        let id = input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned();
+        let version = input.u32()?;
+        let filename = input.text(LABEL_BYTES_MAX)?.to_owned();
+        let content_type = input.text(LABEL_BYTES_MAX)?.to_owned();
+        let content_bytes = input.u64()?;
+        let content_digest = input.array()?;
+        let tags = (0..input.count(TAGS_MAX, 4)?)
+            .map(|_| input.text(TAG_BYTES_MAX).map(str::to_owned))
+            .collect::<Result<_, _>>()?;
+        let metadata = input.text(METADATA_BYTES_MAX)?.to_owned();
+        let entity = read_optional(input)?;
+        let source = read_optional(input)?;
+        let created_ms = input.u64()?;
+        let updated_ms = Some(input.u64()?).filter(|&time| time != 0);
+        let passages =
+            (0..input.count(PASSAGES_MAX, 5)?).map(|_| read_passage(input)).collect::<Result<_, _>>()?;
+        let document = Self {
+            id,
+            version,
+            filename,
+            content_type,
+            content: Vec::new(),
+            content_digest,
+            tags,
+            metadata,
+            entity,
+            source,
+            created_ms,
+            updated_ms,
+            passages,
+            vectors: Vec::new(),
+        };
+        Ok((document, content_bytes))
+    }
+}
+
+fn read_passage(input: &mut Reader<'_>) -> Result<Passage, Damage> {
+    match input.u8()? {
+        0 => Ok(Passage::Range { start: input.u32()?, end: input.u32()? }),
+        1 => Ok(Passage::Own(input.text(CONTENT_BYTES_MAX)?.to_owned())),
+        other => Err(Damage::new("Passage.kind", "0 or 1", other)),
+    }
+}
+
+fn write_optional(out: &mut Writer, value: Option<&str>) {
+    match value {
+        None => out.u8(0),
+        Some(text) => out.u8(1).bytes(text.as_bytes()),
+    };
+}
+
+fn read_optional(input: &mut Reader<'_>) -> Result<Option<String>, Damage> {
+    match input.u8()? {
+        0 => Ok(None),
+        1 => Ok(Some(input.text(LABEL_BYTES_MAX)?.to_owned())),
+        other => Err(Damage::new("Optional.present", "0 or 1", other)),
+    }
+}

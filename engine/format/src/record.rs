@@ -1,0 +1,151 @@
+//! What does a record of the log say, once it is unsealed?
+//!
+//! A record is one act on one partition. What it says is sealed under the partition's key; drops alone are
+//! sealed under the key above, for they must be readable when the partition's key is gone.
+
+use crate::Damage;
+use crate::document::Document;
+use crate::limits::{
+    COLLECTION_NAME_BYTES_MAX, CONTENT_BYTES_MAX, DIMENSION_MAX, DOCUMENT_ID_BYTES_MAX,
+    PARTITION_NAME_CHARS_MAX,
+};
+use crate::wire::{Reader, Writer};
+
+/// The kinds of record, as they stand in a batch's directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A partition begins: its name and what it is made for.
+    Genesis = 1,
+    /// A document is inserted, or replaced under its id.
+    Put = 2,
+    /// A document is soft-deleted or restored.
+    Change = 3,
+    /// A partition is dropped. Sealed under the workspace's key.
+    DropPartition = 4,
+    /// A workspace is dropped. Sealed under the root key.
+    DropWorkspace = 5,
+}
+
+impl RecordKind {
+    /// Reads the byte that stands for it.
+    pub fn read(byte: u8) -> Result<Self, Damage> {
+        Ok(match byte {
+            1 => Self::Genesis,
+            2 => Self::Put,
+            3 => Self::Change,
+            4 => Self::DropPartition,
+            5 => Self::DropWorkspace,
+            other => return Err(Damage::new("DirectoryEntry.kind", "1 to 5", other)),
+        })
+    }
+}
+
+/// Who a partition is: what its first record and its entry in the manifest say under seal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The collection's name.
+    pub collection: String,
+    /// The partition's name; `None` for the default partition.
+    pub partition: Option<String>,
+    /// Components of each of its vectors.
+    pub dimension: u32,
+}
+
+impl Identity {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.bytes(self.collection.as_bytes()).u32(self.dimension);
+        match &self.partition {
+            None => out.u8(0),
+            Some(name) => out.u8(1).bytes(name.as_bytes()),
+        };
+        out.0
+    }
+
+    /// From bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut input = Reader::new("Identity", bytes);
+        let collection = input.text(COLLECTION_NAME_BYTES_MAX)?.to_owned();
+        let dimension = dimension(input.u32()?)?;
+        let partition = match input.u8()? {
+            0 => None,
+            1 => Some(input.text(PARTITION_NAME_CHARS_MAX * 4)?.to_owned()),
+            other => return Err(Damage::new("Identity.named", "0 or 1", other)),
+        };
+        input.finish()?;
+        Ok(Self { collection, partition, dimension })
+    }
+}
+
+/// A soft delete or its undoing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which document.
+    pub id: String,
+    /// Whether it is deleted from now on.
+    pub deleted: bool,
+}
+
+impl Change {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.u8(u8::from(self.deleted)).bytes(self.id.as_bytes());
+        out.0
+    }
+
+    /// From bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut input = Reader::new("Change", bytes);
+        let deleted = flag("Change.deleted", input.u8()?)?;
+        let id = input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned();
+        input.finish()?;
+        Ok(Self { id, deleted })
+    }
+}
+
+/// A whole document as a record: info, content, vectors.
+pub fn encode_put(document: &Document) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(document.content.len() + document.vectors.len() * 4 + 512));
+    document.write_info(&mut out);
+    out.bytes(&document.content);
+    let dimension = document.vectors.len().checked_div(document.passages.len()).unwrap_or(0);
+    out.u32(dimension as u32).f32s(&document.vectors);
+    out.0
+}
+
+/// Reads what [`encode_put`] wrote, for a partition of this dimension.
+pub fn decode_put(bytes: &[u8], dimension: u32) -> Result<Document, Damage> {
+    let mut input = Reader::new("Put", bytes);
+    let (mut document, content_bytes) = Document::read_info(&mut input)?;
+    document.content = input.bytes(CONTENT_BYTES_MAX)?.to_vec();
+    if document.content.len() as u64 != content_bytes {
+        return Err(Damage::new("Put.content", content_bytes, document.content.len()));
+    }
+    let found = input.u32()?;
+    if found != dimension && !document.passages.is_empty() {
+        return Err(Damage::new("Put.dimension", dimension, found));
+    }
+    document.vectors = input.f32s(document.passages.len() * found as usize)?;
+    input.finish()?;
+    Ok(document)
+}
+
+/// Checks a dimension that was read.
+pub(crate) fn dimension(found: u32) -> Result<u32, Damage> {
+    if found == 0 || found as usize > DIMENSION_MAX {
+        return Err(Damage::new("dimension", format_args!("1 to {DIMENSION_MAX}"), found));
+    }
+    Ok(found)
+}
+
+/// Reads a byte that is 0 or 1.
+pub(crate) fn flag(field: &'static str, byte: u8) -> Result<bool, Damage> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Damage::new(field, "0 or 1", other)),
+    }
+}

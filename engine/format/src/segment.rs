@@ -1,0 +1,414 @@
+//! How does one partition's run of rows lie in a segment file?
+//!
+//! A segment file is a [`FileHeader`](crate::header::FileHeader) and the segments of one or more partitions,
+//! one after the other; the manifest says where each begins. A segment is a [`SegmentHeader`], a sealed table
+//! of its sections, and the sections' sealed blocks. Every sealed block has a [`BlockHeader`] before it.
+//!
+//! | section | holds |
+//! |---|---|
+//! | directory | a [`DocumentRow`] for each document, in the order of the rows |
+//! | vectors | f32 rows, `dimension` components each |
+//! | infos | each document's info, as [`Document::write_info`](crate::document::Document::write_info) writes it |
+//! | contents | the documents' bytes, one after the other |
+//! | labels | for each tag, entity, source and media type the documents that have it, as a roaring bitmap |
+//! | changes | soft deletes and restores of documents in older segments, in their order |
+
+use crate::layout::{check_crc, crc_of, zero};
+use crate::limits::{BLOCK_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, PASSAGES_MAX};
+use crate::record::{dimension, flag};
+use crate::wire::{Reader, Writer};
+use crate::{Damage, layout};
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Begins each segment.
+pub const SEGMENT_MAGIC: u32 = u32::from_le_bytes(*b"SRSG");
+/// The plaintext of each block but a section's last, in bytes.
+pub const BLOCK_BYTES: usize = 16 << 10;
+/// What sealing adds to a block: its header and its tag.
+pub const BLOCK_OVERHEAD_BYTES: usize = BlockHeader::BYTES + 16;
+
+/// The sections of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum SectionKind {
+    /// [`DocumentRow`]s.
+    Directory = 1,
+    /// f32 rows.
+    Vectors = 2,
+    /// Documents without content and vectors.
+    Infos = 3,
+    /// The documents' bytes.
+    Contents = 4,
+    /// Label → documents.
+    Labels = 5,
+    /// Soft deletes and restores of older documents.
+    Changes = 6,
+}
+
+/// All sections, in their order in a segment.
+pub const SECTIONS: [SectionKind; 6] = [
+    SectionKind::Directory,
+    SectionKind::Vectors,
+    SectionKind::Infos,
+    SectionKind::Contents,
+    SectionKind::Labels,
+    SectionKind::Changes,
+];
+
+layout! {
+    /// Begins a segment, in the clear.
+    SegmentHeader: 64 {
+        /// [`SEGMENT_MAGIC`].
+        magic: U32,
+        /// Components of each vector.
+        dimension: U32,
+        /// Whose.
+        incarnation: [u8; 16],
+        /// Documents, the deleted ones included.
+        documents: U32,
+        /// Passages of all of them.
+        rows: U32,
+        /// Length of the whole segment, this header included.
+        bytes: U64,
+        /// Zero.
+        reserved: [u8; 20],
+        /// Over the 60 bytes before.
+        crc32: U32,
+    }
+}
+
+layout! {
+    /// Stands before each sealed block.
+    BlockHeader: 16 {
+        /// Counts the blocks of the segment from 0, which is the table; the nonce.
+        block: U32,
+        /// Bytes before sealing; the sealed ones are 16 more.
+        plain_bytes: U32,
+        /// Zero.
+        reserved: U32,
+        /// Over the 12 bytes before and the sealed bytes.
+        crc32: U32,
+    }
+}
+
+layout! {
+    /// A section, in the sealed table.
+    SectionEntry: 32 {
+        /// A [`SectionKind`].
+        kind: U32,
+        /// The number of its first block.
+        first_block: U32,
+        /// Where its first block's header is, from the start of the segment.
+        offset: U64,
+        /// Its length before sealing.
+        plain_bytes: U64,
+        /// Zero.
+        reserved: U32,
+        /// Over the 28 bytes before.
+        crc32: U32,
+    }
+}
+
+/// The table's block, with header and tag: it is of fixed length.
+pub const TABLE_BYTES: usize = SECTIONS.len() * SectionEntry::BYTES + BLOCK_OVERHEAD_BYTES;
+
+impl SegmentHeader {
+    /// A header with its checksum.
+    pub fn new(incarnation: [u8; 16], dimension: u32, documents: u32, rows: u32, bytes: u64) -> Self {
+        let mut header = Self {
+            magic: U32::new(SEGMENT_MAGIC),
+            dimension: U32::new(dimension),
+            incarnation,
+            documents: U32::new(documents),
+            rows: U32::new(rows),
+            bytes: U64::new(bytes),
+            reserved: [0; 20],
+            crc32: U32::ZERO,
+        };
+        header.crc32 = crc_of(header.as_bytes());
+        header
+    }
+
+    /// Reads and checks a segment's header.
+    pub fn read(bytes: &[u8]) -> Result<Self, Damage> {
+        let (header, _) = Self::read_from_prefix(bytes)
+            .map_err(|_| Damage::new("SegmentHeader", "64 bytes", bytes.len()))?;
+        if header.magic.get() != SEGMENT_MAGIC {
+            return Err(Damage::new("SegmentHeader.magic", "SRSG", format_args!("{:#010x}", header.magic)));
+        }
+        check_crc("SegmentHeader.crc32", header.as_bytes())?;
+        zero("SegmentHeader.reserved", &header.reserved)?;
+        dimension(header.dimension.get())?;
+        Ok(header)
+    }
+}
+
+impl BlockHeader {
+    /// The header of a block whose sealed bytes are known.
+    pub fn new(block: u32, sealed: &[u8]) -> Self {
+        let mut header = Self {
+            block: U32::new(block),
+            plain_bytes: U32::new((sealed.len() - 16) as u32),
+            reserved: U32::ZERO,
+            crc32: U32::ZERO,
+        };
+        header.crc32 = U32::new(header.checksum(sealed));
+        header
+    }
+
+    fn checksum(&self, sealed: &[u8]) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.as_bytes()[..12]);
+        hasher.update(sealed);
+        hasher.finalize()
+    }
+
+    /// Checks the block at the start of `bytes`, which must have this number, and answers its sealed bytes
+    /// and its length with the header.
+    pub fn open(bytes: &[u8], block: u32) -> Result<(&[u8], usize), Damage> {
+        let (header, rest) = Self::read_from_prefix(bytes)
+            .map_err(|_| Damage::new("BlockHeader", "16 bytes", format_args!("{} bytes", bytes.len())))?;
+        let sealed_bytes = header.plain_bytes.get() as usize + 16;
+        if header.block.get() != block {
+            return Err(Damage::new("BlockHeader.block", block, header.block));
+        }
+        if header.plain_bytes.get() as usize > BLOCK_BYTES_MAX || sealed_bytes > rest.len() {
+            return Err(Damage::new("BlockHeader.plain_bytes", "a block that fits", header.plain_bytes));
+        }
+        zero("BlockHeader.reserved", header.reserved.as_bytes())?;
+        let sealed = &rest[..sealed_bytes];
+        let computed = header.checksum(sealed);
+        if computed != header.crc32.get() {
+            return Err(Damage::new("BlockHeader.crc32", computed, header.crc32));
+        }
+        Ok((sealed, Self::BYTES + sealed_bytes))
+    }
+}
+
+/// A section, as the table names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Section {
+    /// The number of its first block.
+    pub first_block: u32,
+    /// Where its first block's header is, from the start of the segment.
+    pub offset: u64,
+    /// Its length before sealing.
+    pub plain_bytes: u64,
+}
+
+impl Section {
+    /// How many blocks it has.
+    pub fn blocks(&self) -> u64 {
+        self.plain_bytes.div_ceil(BLOCK_BYTES as u64)
+    }
+
+    /// Its length on the medium.
+    pub fn sealed_bytes(&self) -> u64 {
+        self.plain_bytes + self.blocks() * BLOCK_OVERHEAD_BYTES as u64
+    }
+}
+
+/// The sections that follow each other after the table, given their lengths; and the segment's length.
+pub fn place_sections(plain_bytes: [u64; SECTIONS.len()]) -> ([Section; SECTIONS.len()], u64) {
+    let mut offset = (SegmentHeader::BYTES + TABLE_BYTES) as u64;
+    let mut first_block = 1;
+    let sections = plain_bytes.map(|plain_bytes| {
+        let section = Section { first_block, offset, plain_bytes };
+        offset += section.sealed_bytes();
+        first_block += section.blocks() as u32;
+        section
+    });
+    (sections, offset)
+}
+
+/// The table's plaintext.
+pub fn encode_table(sections: &[Section; SECTIONS.len()]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SECTIONS.len() * SectionEntry::BYTES);
+    for (kind, section) in SECTIONS.iter().zip(sections) {
+        let mut entry = SectionEntry {
+            kind: U32::new(*kind as u32),
+            first_block: U32::new(section.first_block),
+            offset: U64::new(section.offset),
+            plain_bytes: U64::new(section.plain_bytes),
+            reserved: U32::ZERO,
+            crc32: U32::ZERO,
+        };
+        entry.crc32 = crc_of(entry.as_bytes());
+        bytes.extend_from_slice(entry.as_bytes());
+    }
+    bytes
+}
+
+/// Reads the table of a segment of this length. Every section must lie where the ones before it leave off.
+pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIONS.len()], Damage> {
+    let mut plain_bytes = [0; SECTIONS.len()];
+    let mut found = Vec::with_capacity(SECTIONS.len());
+    let mut chunks = bytes.chunks_exact(SectionEntry::BYTES);
+    for (kind, plain) in SECTIONS.iter().zip(&mut plain_bytes) {
+        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "6 entries", "fewer"))?;
+        let (entry, _) = SectionEntry::read_from_prefix(entry)
+            .map_err(|_| Damage::new("SectionEntry", "32 bytes", "fewer"))?;
+        check_crc("SectionEntry.crc32", entry.as_bytes())?;
+        zero("SectionEntry.reserved", entry.reserved.as_bytes())?;
+        if entry.kind.get() != *kind as u32 {
+            return Err(Damage::new("SectionEntry.kind", *kind as u32, entry.kind));
+        }
+        if entry.plain_bytes.get() > segment_bytes {
+            return Err(Damage::new("SectionEntry.plain_bytes", "inside the segment", entry.plain_bytes));
+        }
+        *plain = entry.plain_bytes.get();
+        found.push((entry.first_block.get(), entry.offset.get()));
+    }
+    let (sections, end) = place_sections(plain_bytes);
+    for (section, found) in sections.iter().zip(found) {
+        if (section.first_block, section.offset) != found {
+            return Err(Damage::new("SectionEntry.offset", section.offset, found.1));
+        }
+    }
+    if end != segment_bytes {
+        return Err(Damage::new("SegmentHeader.bytes", end, segment_bytes));
+    }
+    Ok(sections)
+}
+
+/// A document in a segment's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Its id.
+    pub id: String,
+    /// The record that put it there: of two with one id the higher holds.
+    pub record: u64,
+    /// Whether it was soft-deleted when the segment was written.
+    pub deleted: bool,
+    /// Its first row.
+    pub first_row: u32,
+    /// How many rows it has.
+    pub rows: u32,
+    /// Milliseconds since 1970.
+    pub created_ms: u64,
+    /// Where its info begins in the section.
+    pub info_offset: u64,
+    /// How long the info is.
+    pub info_bytes: u32,
+    /// Where its content begins in the section.
+    pub content_offset: u64,
+    /// How long the content is.
+    pub content_bytes: u64,
+}
+
+impl DocumentRow {
+    /// Appends it to the directory.
+    pub fn write(&self, out: &mut Writer) {
+        out.bytes(self.id.as_bytes()).u64(self.record).u8(u8::from(self.deleted));
+        out.u32(self.first_row).u32(self.rows).u64(self.created_ms);
+        out.u64(self.info_offset).u32(self.info_bytes).u64(self.content_offset).u64(self.content_bytes);
+    }
+
+    /// Reads the next one of the directory.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(Self {
+            id: input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned(),
+            record: input.u64()?,
+            deleted: flag("DocumentRow.deleted", input.u8()?)?,
+            first_row: input.u32()?,
+            rows: input.u32()?,
+            created_ms: input.u64()?,
+            info_offset: input.u64()?,
+            info_bytes: input.u32()?,
+            content_offset: input.u64()?,
+            content_bytes: input.u64()?,
+        })
+    }
+}
+
+/// Reads a whole directory of so many documents and rows: the rows follow each other without a gap.
+pub fn decode_directory(bytes: &[u8], documents: u32, rows: u32) -> Result<Vec<DocumentRow>, Damage> {
+    let mut input = Reader::new("DocumentRow", bytes);
+    let mut directory: Vec<DocumentRow> = Vec::new();
+    let mut next_row = 0_u32;
+    for _ in 0..documents {
+        let row = DocumentRow::read(&mut input)?;
+        if row.first_row != next_row || row.rows as usize > PASSAGES_MAX {
+            return Err(Damage::new("DocumentRow.first_row", next_row, row.first_row));
+        }
+        next_row = next_row.saturating_add(row.rows);
+        directory.push(row);
+    }
+    if next_row != rows {
+        return Err(Damage::new("SegmentHeader.rows", rows, next_row));
+    }
+    input.finish()?;
+    Ok(directory)
+}
+
+/// What a label says of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum LabelKind {
+    /// One of its tags.
+    Tag = 1,
+    /// Its entity.
+    Entity = 2,
+    /// Its source.
+    Source = 3,
+    /// Its media type.
+    ContentType = 4,
+}
+
+/// A label and the documents that have it, the bitmap in roaring's portable form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelRow<'a> {
+    /// What the label says.
+    pub kind: LabelKind,
+    /// The label.
+    pub text: &'a str,
+    /// A roaring bitmap of positions in the directory.
+    pub bitmap: &'a [u8],
+}
+
+impl<'a> LabelRow<'a> {
+    /// Appends it to the section.
+    pub fn write(&self, out: &mut Writer) {
+        out.u8(self.kind as u8).bytes(self.text.as_bytes()).bytes(self.bitmap);
+    }
+
+    /// Reads the next one of the section.
+    pub fn read(input: &mut Reader<'a>) -> Result<Self, Damage> {
+        let kind = match input.u8()? {
+            1 => LabelKind::Tag,
+            2 => LabelKind::Entity,
+            3 => LabelKind::Source,
+            4 => LabelKind::ContentType,
+            other => return Err(Damage::new("LabelRow.kind", "1 to 4", other)),
+        };
+        Ok(Self { kind, text: input.text(LABEL_BYTES_MAX)?, bitmap: input.bytes(1 << 30)? })
+    }
+}
+
+/// A soft delete or restore of a document in an older segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// The record that said so.
+    pub record: u64,
+    /// Whether it is deleted from then on.
+    pub deleted: bool,
+    /// Which document.
+    pub id: String,
+}
+
+impl ChangeRow {
+    /// Appends it to the section.
+    pub fn write(&self, out: &mut Writer) {
+        out.u64(self.record).u8(u8::from(self.deleted)).bytes(self.id.as_bytes());
+    }
+
+    /// Reads the next one of the section.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(Self {
+            record: input.u64()?,
+            deleted: flag("ChangeRow.deleted", input.u8()?)?,
+            id: input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! When and how do a partition's segments become fewer?
+//!
+//! [`choose`] decides from sizes alone; [`run`] merges. A partition's segments are kept so that each is at
+//! least twice as long as all newer ones together: a search opens few of them, and a byte is rewritten a
+//! logarithmic number of times.
+
+use crate::partition::{Core, Merged, ReadError};
+
+/// Up to this many segments a partition is left alone.
+const SEGMENTS_MAX: usize = 4;
+
+/// From which segment on (oldest first) the newest ones are to be merged into one, if at all.
+pub fn choose(segment_bytes: &[u64]) -> Option<usize> {
+    if segment_bytes.len() <= SEGMENTS_MAX {
+        return None;
+    }
+    let mut from = segment_bytes.len() - 1;
+    let mut newer = segment_bytes[from];
+    while from > 0 && (segment_bytes[from - 1] < newer.saturating_mul(2) || from >= SEGMENTS_MAX) {
+        from -= 1;
+        newer = newer.saturating_add(segment_bytes[from]);
+    }
+    Some(from)
+}
+
+/// Merges what [`choose`] named, writes the file, and serves from it; `None` when there was nothing to do.
+/// The merged ones may go once a manifest without them is durable.
+pub(crate) fn run(partition: &Core) -> Result<Option<Merged>, ReadError> {
+    let bytes: Vec<u64> = partition.segment_places().iter().map(|place| place.bytes).collect();
+    let Some(from) = choose(&bytes) else { return Ok(None) };
+    let merged = partition.merge(from)?;
+    partition.install_merged(&merged)?;
+    Ok(Some(merged))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::choose;
+
+    /// Without this, searches would slow down with each flush, or each flush would rewrite everything.
+    #[test]
+    fn segments_stay_few_and_large_ones_are_left_alone() {
+        assert_eq!(choose(&[1, 1, 1, 1]), None);
+        assert_eq!(choose(&[1, 1, 1, 1, 1]), Some(0));
+        assert_eq!(choose(&[1000, 1, 1, 1, 1]), Some(1));
+        assert_eq!(
+            choose(&[100_000, 10_000, 1000, 100, 10]),
+            Some(3),
+            "however the sizes are, it gets fewer"
+        );
+        let (mut sizes, mut rewritten) = (Vec::new(), 0_u64);
+        for _ in 0..1000 {
+            sizes.push(10);
+            if let Some(from) = choose(&sizes) {
+                let merged = sizes.drain(from..).sum();
+                rewritten += merged;
+                sizes.push(merged);
+            }
+            assert!(sizes.len() <= 4, "{sizes:?}");
+        }
+        assert!(rewritten < 10 * 1000 * 10, "each byte is rewritten a few times only: {rewritten}");
+    }
+}

@@ -1,0 +1,134 @@
+//! How are the log's files kept?
+//!
+//! Invariants:
+//! 1. A file is appended to only by the process that began it, always at the length it last reached.
+//! 2. An append that fails leaves the file as it was. Where that can't be had, and after a commit that
+//!    failed, the file refuses all further appends and commits.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::{Disk, failed, folders, locked, private, read_whole, write_at};
+use crate::io::{LogFile, LogStore, Result, StorageError, StorageErrorKind};
+
+/// A log file that this process began.
+#[derive(Debug)]
+pub(super) struct OpenLog {
+    file: File,
+    end_bytes: Mutex<u64>,
+    /// Set when it is no longer known what the medium holds.
+    failed: AtomicBool,
+}
+
+impl LogStore for Disk {
+    fn fence(&self) -> Result<()> {
+        self.take_fence()
+    }
+
+    fn begin(&self, file: LogFile) -> Result<()> {
+        let refused = |e| failed("begin", file, e);
+        let folder = self.run_folder(file.run);
+        self.folders.ensure(&folder).map_err(refused)?;
+        let handle = private().write(true).create_new(true).open(self.log_path(file)).map_err(refused)?;
+        handle.sync_all().and_then(|()| folders::sync(&folder)).map_err(refused)?;
+        let open = OpenLog { file: handle, end_bytes: Mutex::new(0), failed: AtomicBool::new(false) };
+        locked(&self.logs).insert(file, Arc::new(open));
+        Ok(())
+    }
+
+    fn append(&self, file: LogFile, bytes: &[u8]) -> Result<()> {
+        let open = self.open_log("append", file)?;
+        let mut end_bytes = locked(&open.end_bytes);
+        if let Err(e) = write_at(&open.file, bytes, *end_bytes) {
+            // What was written of it goes again: a shorter retry would leave the rest behind its own end.
+            if open.file.set_len(*end_bytes).is_err() {
+                open.failed.store(true, Ordering::Release);
+            }
+            return Err(failed("append", file, e));
+        }
+        *end_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn commit(&self, file: LogFile) -> Result<u64> {
+        let open = self.open_log("commit", file)?;
+        // Taken before the sync, which then covers at least as much.
+        let end_bytes = *locked(&open.end_bytes);
+        open.file.sync_data().map_err(|e| {
+            open.failed.store(true, Ordering::Release);
+            failed("commit", file, e)
+        })?;
+        Ok(end_bytes)
+    }
+
+    fn list(&self) -> Result<Vec<LogFile>> {
+        let mut files = Vec::new();
+        let refused = |e| failed("list", "log", e);
+        for run in numbers_in(self.root.join("log")).map_err(refused)? {
+            let numbers = numbers_in(self.run_folder(run)).map_err(refused)?;
+            files.extend(numbers.into_iter().map(|number| LogFile { run, number }));
+        }
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    fn replay(&self, file: LogFile) -> Result<Vec<u8>> {
+        let bytes = read_whole(&self.log_path(file)).map_err(|e| failed("replay", file, e))?;
+        bytes.ok_or_else(|| StorageError::new("replay", file, StorageErrorKind::NotFound))
+    }
+
+    fn truncate(&self, before: LogFile) -> Result<()> {
+        for file in self.list()?.into_iter().take_while(|file| *file < before) {
+            let refused = |e| failed("truncate", file, e);
+            fs::remove_file(self.log_path(file)).map_err(refused)?;
+            locked(&self.logs).remove(&file);
+            let folder = self.run_folder(file.run);
+            // Oldest first, each on its own: what a crash leaves is always the newest part of the log.
+            folders::sync(&folder).map_err(refused)?;
+            if file.run < before.run && fs::remove_dir(&folder).is_ok() {
+                self.folders.forget(&folder);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Disk {
+    fn run_folder(&self, run: u64) -> PathBuf {
+        self.root.join(format!("log/{run:016x}"))
+    }
+
+    fn log_path(&self, file: LogFile) -> PathBuf {
+        self.root.join(file.to_string())
+    }
+
+    fn open_log(&self, what: &'static str, file: LogFile) -> Result<Arc<OpenLog>> {
+        let open = locked(&self.logs).get(&file).cloned();
+        let refused = |why: &str| StorageError::new(what, file, StorageErrorKind::Other(why.into()));
+        match open {
+            None => Err(refused("this process didn't begin it")),
+            Some(open) if open.failed.load(Ordering::Acquire) => Err(refused("it failed before")),
+            Some(open) => Ok(open),
+        }
+    }
+}
+
+/// The entries of a folder whose names are 16 hexadecimal digits, as numbers. Anything else isn't ours.
+fn numbers_in(folder: PathBuf) -> io::Result<Vec<u64>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let digits = name.to_str().filter(|name| name.len() == 16);
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        numbers.extend(number.filter(|number| *name == *format!("{number:016x}")));
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,101 @@
+//! What was acknowledged but is not in a segment yet?
+//!
+//! One memtable for each partition that was written to: documents in the order of their records, their
+//! vectors as rows one after the other so that a scan runs over them as over a segment's, and the soft
+//! deletes and restores since the last flush. Which of its documents count is the partition's to know.
+//!
+//! Invariants:
+//! 1. Documents are only appended; a document's position (its ordinal) and rows never change.
+//! 2. What it held is zeroized when it is dropped.
+
+use strongroom_format::document::Document;
+use strongroom_format::segment::ChangeRow;
+use zeroize::Zeroize;
+
+/// What a document costs beside its content and vectors, roughly, in bytes.
+const DOCUMENT_OVERHEAD_BYTES: u64 = 512;
+
+/// A document in a memtable. Its vectors stand in the memtable's rows.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The record that put it there.
+    pub record: u64,
+    /// The document, its `vectors` empty.
+    pub document: Document,
+    /// Its first row.
+    pub first_row: u32,
+    /// How many rows it has.
+    pub rows: u32,
+}
+
+/// Documents and changes since the last flush.
+#[derive(Debug, Default)]
+pub struct Memtable {
+    entries: Vec<Entry>,
+    vectors: Vec<f32>,
+    rows: u32,
+    changes: Vec<ChangeRow>,
+    bytes: u64,
+}
+
+impl Memtable {
+    /// Appends a document and answers its ordinal.
+    pub fn push(&mut self, record: u64, mut document: Document) -> u32 {
+        let ordinal = self.entries.len() as u32;
+        let rows = document.passages.len() as u32;
+        self.bytes += document.content.len() as u64
+            + document.vectors.len() as u64 * 4
+            + document.metadata.len() as u64
+            + DOCUMENT_OVERHEAD_BYTES;
+        self.vectors.append(&mut document.vectors);
+        self.entries.push(Entry { record, document, first_row: self.rows, rows });
+        self.rows += rows;
+        ordinal
+    }
+
+    /// Notes a soft delete or restore.
+    pub fn change(&mut self, change: ChangeRow) {
+        self.bytes += 64 + change.id.len() as u64;
+        self.changes.push(change);
+    }
+
+    /// The documents, by ordinal.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The soft deletes and restores, in order.
+    pub fn changes(&self) -> &[ChangeRow] {
+        &self.changes
+    }
+
+    /// All rows, one after the other.
+    pub fn vectors(&self) -> &[f32] {
+        &self.vectors
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Whether there is nothing to flush.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.changes.is_empty()
+    }
+
+    /// Roughly what it takes in memory.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Memtable {
+    fn drop(&mut self) {
+        self.vectors.zeroize();
+        for entry in &mut self.entries {
+            entry.document.content.zeroize();
+            entry.document.metadata.zeroize();
+        }
+    }
+}

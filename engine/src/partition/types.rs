@@ -1,0 +1,148 @@
+//! What goes into a partition and what comes out: the types of its calls.
+
+use crate::filter::Filter;
+use strongroom_format::document::Document;
+pub use strongroom_format::document::Passage;
+
+/// A document on its way in. The engine gives it its id, version and times.
+#[derive(Debug, Clone, Default)]
+pub struct NewDocument {
+    /// An id of the caller's own; `None` lets the engine make one.
+    pub id: Option<String>,
+    /// The name that the user gave.
+    pub filename: String,
+    /// The media type.
+    pub content_type: String,
+    /// The bytes as they came.
+    pub content: Vec<u8>,
+    /// Labels; repeats are dropped.
+    pub tags: Vec<String>,
+    /// A JSON object as text; empty when there is none.
+    pub metadata: String,
+    /// Who the document is about.
+    pub entity: Option<String>,
+    /// Where it came from.
+    pub source: Option<String>,
+    /// The pieces that are scored, each with its vector of the collection's dimension.
+    pub passages: Vec<NewPassage>,
+}
+
+/// A piece of a document with the vector that stands for it.
+#[derive(Debug, Clone)]
+pub struct NewPassage {
+    /// Where its text is.
+    pub text: Passage,
+    /// Any length but zero: the engine normalises it. NaN and infinity are refused; the zero vector scores 0.
+    pub vector: Vec<f32>,
+}
+
+/// A document without its content and vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentInfo {
+    /// Its id.
+    pub id: String,
+    /// 1 at first, one more with each update.
+    pub version: u32,
+    /// The name that the user gave.
+    pub filename: String,
+    /// The media type.
+    pub content_type: String,
+    /// How long the content is.
+    pub content_bytes: u64,
+    /// SHA-256 of the content.
+    pub content_digest: [u8; 32],
+    /// Labels.
+    pub tags: Vec<String>,
+    /// A JSON object as text; empty when there is none.
+    pub metadata: String,
+    /// Who the document is about.
+    pub entity: Option<String>,
+    /// Where it came from.
+    pub source: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_ms: u64,
+    /// Milliseconds since 1970, once it was updated.
+    pub updated_ms: Option<u64>,
+    /// How many passages (and so vectors) it has.
+    pub passages: u32,
+}
+
+impl DocumentInfo {
+    /// What a stored document says of itself; its content may have been left out.
+    pub(super) fn of(document: &Document, content_bytes: u64) -> Self {
+        Self {
+            id: document.id.clone(),
+            version: document.version,
+            filename: document.filename.clone(),
+            content_type: document.content_type.clone(),
+            content_bytes,
+            content_digest: document.content_digest,
+            tags: document.tags.clone(),
+            metadata: document.metadata.clone(),
+            entity: document.entity.clone(),
+            source: document.source.clone(),
+            created_ms: document.created_ms,
+            updated_ms: document.updated_ms,
+            passages: document.passages.len() as u32,
+        }
+    }
+}
+
+/// A search by vector.
+#[derive(Debug, Clone)]
+pub struct SearchRequest<'a> {
+    /// The query, of the collection's dimension; the engine normalises it.
+    pub vector: &'a [f32],
+    /// How many documents at most.
+    pub k: usize,
+    /// Which documents take part.
+    pub filter: &'a Filter,
+    /// Hits below this similarity are left out (0 lets all pass).
+    pub similarity_min: f32,
+    /// Whether hits carry their document's content.
+    pub with_content: bool,
+}
+
+/// A document that was found, with its best passage.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// The document.
+    pub document: DocumentInfo,
+    /// Cosine of query and passage, at least 0, at most 1.
+    pub similarity: f32,
+    /// The best passage's text.
+    pub passage: String,
+    /// The document's content, when it was asked for.
+    pub content: Option<Vec<u8>>,
+}
+
+/// What a search found, and what the engine opened for it.
+#[derive(Debug, Clone)]
+pub struct SearchResponse {
+    /// Best first; ties by document id.
+    pub hits: Vec<Hit>,
+    /// Evidence.
+    pub trace: Trace,
+}
+
+/// What the engine opened to answer: made from the keys and segments it used, not from the results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The names that stand inside what was opened, as unsealed with the key (`None`: the default partition).
+    pub partitions_opened: Vec<Option<String>>,
+    /// Segments scanned, the memtable not counted.
+    pub segments_opened: u32,
+    /// Live documents in what was opened.
+    pub candidates: u64,
+    /// Whether every candidate that the filter let pass was scored exactly.
+    pub exact: bool,
+}
+
+/// A page of a listing, newest first; ties by id.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The documents of this page.
+    pub documents: Vec<DocumentInfo>,
+    /// How many match in all.
+    pub total: u64,
+}

@@ -1,0 +1,282 @@
+//! Which documents does an open partition have, and where?
+//!
+//! A view is the partition's sources, oldest first (segments, at most one frozen memtable, the active
+//! memtable), each with the mask of its live documents, and the directory that says which source holds each
+//! id. It is what every read runs against.
+//!
+//! Invariants:
+//! 1. An id is live in at most one source; a mask holds exactly the documents that the directory places
+//!    there and that are not deleted.
+//! 2. A document or change of a higher record number wins over a lower one, in whatever order they come.
+
+use super::environment::Environment;
+use crate::filter::Mask;
+use crate::io::Fault;
+use crate::memtable::Memtable;
+use crate::seal::Key;
+use crate::segment::Segment;
+use std::collections::HashMap;
+use std::sync::Arc;
+use strongroom_format::document::Document;
+use strongroom_format::manifest::PartitionState;
+use strongroom_format::segment::ChangeRow;
+
+/// Where an id's document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// The source's number, which stays while the source does.
+    pub(crate) source: u32,
+    /// Its ordinal there.
+    pub(crate) ordinal: u32,
+    /// The record that put it there.
+    pub(crate) record: u64,
+    /// Whether it is soft-deleted.
+    pub(crate) deleted: bool,
+    /// How many passages it has.
+    pub(crate) passages: u32,
+}
+
+/// What a source's documents are kept in.
+pub(crate) enum Rows {
+    /// A segment.
+    Segment(Arc<Segment>),
+    /// A memtable: the active one is the last source, any before it is being flushed.
+    Memtable(Arc<Memtable>),
+}
+
+/// Documents that lie together.
+pub(crate) struct Source {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Its documents.
+    pub(crate) rows: Rows,
+    /// Which of them count.
+    pub(crate) live: Mask,
+}
+
+/// How many documents there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Live ones.
+    pub documents: u64,
+    /// Soft-deleted ones.
+    pub deleted: u64,
+    /// Passages of the live ones.
+    pub passages: u64,
+}
+
+/// An open partition's documents.
+pub(crate) struct View {
+    sources: Vec<Source>,
+    directory: HashMap<Box<str>, Location>,
+    counts: Counts,
+    next_source: u32,
+    active: u32,
+}
+
+impl View {
+    /// Opens the segments that the manifest names.
+    pub(crate) fn open(env: &Environment, key: &Key, state: &PartitionState) -> Result<Self, Fault> {
+        let mut view = Self {
+            sources: Vec::new(),
+            directory: HashMap::new(),
+            counts: Counts::default(),
+            next_source: 0,
+            active: 0,
+        };
+        for &place in &state.segments {
+            let (blobs, cache) = (&env.medium.blobs, &env.cache);
+            let segment = Segment::open(blobs, cache, key, state.incarnation, state.dimension, place)?;
+            let segment = Arc::new(segment);
+            let number = view.begin_source(Rows::Segment(Arc::clone(&segment)));
+            for (ordinal, row) in (0..).zip(segment.directory()) {
+                let (record, deleted, passages) = (row.record, row.deleted, row.rows);
+                view.place(&row.id, Location { source: number, ordinal, record, deleted, passages });
+            }
+            for change in segment.changes() {
+                view.mark(change);
+            }
+        }
+        view.freeze();
+        Ok(view)
+    }
+
+    fn begin_source(&mut self, rows: Rows) -> u32 {
+        let number = self.next_source;
+        self.next_source += 1;
+        self.sources.push(Source { number, rows, live: Mask::default() });
+        number
+    }
+
+    /// All sources, oldest first.
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// How many documents there are.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Where a document is.
+    pub(crate) fn find(&self, id: &str) -> Option<Location> {
+        self.directory.get(id).copied()
+    }
+
+    /// The source of this number.
+    pub(crate) fn source(&self, number: u32) -> Option<&Source> {
+        self.sources.iter().find(|source| source.number == number)
+    }
+
+    /// Takes over a document that is durable.
+    pub(crate) fn put(&mut self, record: u64, document: Document) {
+        let id = document.id.clone();
+        let passages = document.passages.len() as u32;
+        let number = self.active;
+        let ordinal = self.active().push(record, document);
+        self.place(&id, Location { source: number, ordinal, record, deleted: false, passages });
+    }
+
+    /// Takes over a soft delete or restore that is durable.
+    pub(crate) fn change(&mut self, record: u64, id: &str, deleted: bool) {
+        let change = ChangeRow { record, deleted, id: id.to_owned() };
+        self.mark(&change);
+        self.active().change(change);
+    }
+
+    /// The active memtable.
+    fn active(&mut self) -> &mut Memtable {
+        match self.sources.last_mut().map(|source| &mut source.rows) {
+            // A flush clones the Arc only after a new active memtable was begun.
+            Some(Rows::Memtable(memtable)) => {
+                Arc::get_mut(memtable).expect("the active memtable is not shared")
+            }
+            _ => unreachable!("the last source is the active memtable"),
+        }
+    }
+
+    fn place(&mut self, id: &str, location: Location) {
+        if let Some(old) = self.directory.get(id).copied() {
+            if old.record > location.record {
+                return;
+            }
+            self.count(old, -1);
+            self.set_live(old, false);
+        }
+        self.count(location, 1);
+        self.set_live(location, !location.deleted);
+        match self.directory.get_mut(id) {
+            Some(place) => *place = location,
+            None => {
+                self.directory.insert(id.into(), location);
+            }
+        }
+    }
+
+    fn mark(&mut self, change: &ChangeRow) {
+        let Some(location) = self.directory.get_mut(&*change.id) else { return };
+        if location.record > change.record || location.deleted == change.deleted {
+            return;
+        }
+        let old = *location;
+        location.deleted = change.deleted;
+        let new = *location;
+        self.count(old, -1);
+        self.count(new, 1);
+        self.set_live(new, !new.deleted);
+    }
+
+    fn count(&mut self, location: Location, by: i64) {
+        let add = |counter: &mut u64, by: i64| *counter = counter.wrapping_add_signed(by);
+        if location.deleted {
+            add(&mut self.counts.deleted, by);
+        } else {
+            add(&mut self.counts.documents, by);
+            add(&mut self.counts.passages, by * i64::from(location.passages));
+        }
+    }
+
+    fn set_live(&mut self, location: Location, live: bool) {
+        if let Some(source) = self.sources.iter_mut().find(|source| source.number == location.source) {
+            source.live.set(location.ordinal, live);
+        }
+    }
+
+    /// The memtable that waits for its segment, if there is one.
+    pub(crate) fn frozen(&self) -> Option<(u32, Arc<Memtable>)> {
+        let (_, before) = self.sources.split_last()?;
+        before.iter().find_map(|source| match &source.rows {
+            Rows::Memtable(memtable) => Some((source.number, Arc::clone(memtable))),
+            Rows::Segment(_) => None,
+        })
+    }
+
+    /// Whether nothing waits for a flush.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.memtable_bytes() == 0
+    }
+
+    /// What the memtables take, in bytes.
+    pub(crate) fn memtable_bytes(&self) -> u64 {
+        let bytes = |source: &Source| match &source.rows {
+            Rows::Memtable(memtable) if !memtable.is_empty() => memtable.bytes().max(1),
+            _ => 0,
+        };
+        self.sources.iter().map(bytes).sum()
+    }
+
+    /// Begins a new active memtable; the one before waits for its segment from now on.
+    pub(crate) fn freeze(&mut self) {
+        self.active = self.begin_source(Rows::Memtable(Arc::default()));
+    }
+
+    /// Whether this document of this source is the one that counts for its id (live or deleted), and if so
+    /// whether it is deleted.
+    pub(crate) fn current(&self, source: u32, ordinal: u32, id: &str) -> Option<bool> {
+        let location = self.directory.get(id)?;
+        (location.source == source && location.ordinal == ordinal).then_some(location.deleted)
+    }
+
+    /// Puts a segment in the place of the sources that it was made from.
+    pub(crate) fn install(&mut self, segment: &Arc<Segment>, replaced: &[u32]) {
+        let number = self.next_source;
+        self.next_source += 1;
+        let mut live = Mask::default();
+        for (ordinal, row) in (0..).zip(segment.directory()) {
+            if let Some(location) = self.directory.get_mut(&*row.id)
+                && replaced.contains(&location.source)
+                && location.record == row.record
+            {
+                location.source = number;
+                location.ordinal = ordinal;
+                live.set(ordinal, !location.deleted);
+            }
+        }
+        let at = self.sources.iter().position(|source| replaced.contains(&source.number)).unwrap_or(0);
+        self.sources.retain(|source| !replaced.contains(&source.number));
+        self.sources.insert(at, Source { number, rows: Rows::Segment(Arc::clone(segment)), live });
+    }
+
+    /// What it takes in memory, roughly, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let bytes = |source: &Source| match &source.rows {
+            Rows::Segment(segment) => segment.resident_bytes(),
+            Rows::Memtable(memtable) => memtable.bytes(),
+        };
+        self.sources.iter().map(bytes).sum::<u64>() + self.directory.len() as u64 * 96
+    }
+
+    /// The segments, oldest first, with their sources' numbers.
+    pub(crate) fn segments(&self) -> Vec<(u32, Arc<Segment>)> {
+        let segment = |source: &Source| match &source.rows {
+            Rows::Segment(segment) => Some((source.number, Arc::clone(segment))),
+            Rows::Memtable(_) => None,
+        };
+        self.sources.iter().filter_map(segment).collect()
+    }
+
+    /// How many segments there are.
+    pub(crate) fn segment_count(&self) -> u32 {
+        self.sources.iter().filter(|source| matches!(source.rows, Rows::Segment(_))).count() as u32
+    }
+}

@@ -1,0 +1,420 @@
+//! How does a document get in, and how is it deleted and restored?
+//!
+//! Check → reserve record numbers → seal → enqueue → (others do the same meanwhile) → wait for the sync →
+//! apply in order → answer.
+
+use super::view::View;
+use super::{Core, DocumentInfo, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError, Writer};
+use crate::io::{Fault, lock};
+use crate::log::{Outcome, Ticket};
+use crate::seal::{Key, Place, Purpose, Unsealable};
+use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use strongroom_format::document::Document;
+use strongroom_format::limits::{
+    BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX,
+    PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
+};
+use strongroom_format::log::SealedRecord;
+use strongroom_format::record::{Change, Identity, RecordKind, decode_put, encode_put};
+use strongroom_kernel::{is_finite, normalize};
+use zeroize::Zeroizing;
+
+/// A record that waits for its sync.
+pub(super) struct Pending {
+    ticket: Ticket,
+    record: u64,
+    act: Act,
+}
+
+impl Pending {
+    /// Where it waits.
+    pub(super) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+/// What a record does once it is durable.
+pub(super) enum Act {
+    Genesis,
+    Put(Box<Document>),
+    Change(Change),
+}
+
+impl Act {
+    fn kind(&self) -> RecordKind {
+        match self {
+            Self::Genesis => RecordKind::Genesis,
+            Self::Put(_) => RecordKind::Put,
+            Self::Change(_) => RecordKind::Change,
+        }
+    }
+
+    fn encode(&self, identity: &Identity) -> Vec<u8> {
+        match self {
+            Self::Genesis => identity.encode(),
+            Self::Put(document) => encode_put(document),
+            Self::Change(change) => change.encode(),
+        }
+    }
+}
+
+/// What an id's state will be when all that is queued is durable.
+enum Standing<'a> {
+    Absent,
+    Live(Option<&'a Document>),
+    Deleted,
+}
+
+/// The view with all that is queued on top.
+struct Overlay<'a> {
+    view: &'a View,
+    pending: &'a VecDeque<Pending>,
+}
+
+impl<'a> Overlay<'a> {
+    fn standing(&self, id: &str) -> Standing<'a> {
+        let mut restored = false;
+        for pending in self.pending.iter().rev() {
+            match &pending.act {
+                Act::Put(document) if document.id == id => return Standing::Live(Some(document)),
+                Act::Change(change) if change.id == id && change.deleted && !restored => {
+                    return Standing::Deleted;
+                }
+                // Live again, but which document it is stands further back.
+                Act::Change(change) if change.id == id => restored = true,
+                _ => {}
+            }
+        }
+        match self.view.find(id) {
+            None => Standing::Absent,
+            Some(location) if location.deleted && !restored => Standing::Deleted,
+            Some(_) => Standing::Live(None),
+        }
+    }
+}
+
+impl Partition {
+    /// Inserts a document and answers when it is durable.
+    pub fn put(&self, document: NewDocument) -> Result<DocumentInfo, WriteError> {
+        let mut infos = self.put_many(vec![document])?;
+        infos.pop().ok_or(WriteError::Invalid { what: "document", why: "is missing" })
+    }
+
+    /// Inserts documents that become durable together, or not at all.
+    pub fn put_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
+        limit("documents in one write", documents.len(), BATCH_RECORDS_MAX - 1)?;
+        let dimension = self.core.identity.dimension as usize;
+        let documents = documents
+            .into_iter()
+            .map(|document| self.prepare(document, dimension))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.core.write(|overlay| {
+            let mut infos = Vec::with_capacity(documents.len());
+            for (position, document) in documents.iter().enumerate() {
+                let twice = documents[..position].iter().any(|before| before.id == document.id);
+                if twice || !matches!(overlay.standing(&document.id), Standing::Absent) {
+                    return Err(WriteError::Exists);
+                }
+                infos.push(DocumentInfo::of(document, document.content.len() as u64));
+            }
+            Ok((documents.into_iter().map(|document| Act::Put(Box::new(document))).collect(), infos))
+        })
+    }
+
+    /// Replaces a live document under its id: everything but the id and the time of creation.
+    pub fn update(&self, id: &str, document: NewDocument) -> Result<DocumentInfo, WriteError> {
+        let mut document = self.prepare(document, self.core.identity.dimension as usize)?;
+        document.id = id.to_owned();
+        document.updated_ms = Some(document.created_ms);
+        self.core.write(|overlay| {
+            let (version, created_ms) = match overlay.standing(id) {
+                Standing::Absent | Standing::Deleted => return Err(WriteError::NotFound),
+                Standing::Live(Some(pending)) => (pending.version, pending.created_ms),
+                Standing::Live(None) => {
+                    let location = overlay.view.find(id).ok_or(WriteError::NotFound)?;
+                    let (before, _) = overlay.view.info(location)?;
+                    (before.version, before.created_ms)
+                }
+            };
+            document.version = version.saturating_add(1);
+            document.created_ms = created_ms;
+            let info = DocumentInfo::of(&document, document.content.len() as u64);
+            Ok((vec![Act::Put(Box::new(document))], info))
+        })
+    }
+
+    /// Soft-deletes a document: nothing finds it until it is restored.
+    pub fn delete(&self, id: &str) -> Result<(), WriteError> {
+        self.core.write(|overlay| match overlay.standing(id) {
+            Standing::Absent => Err(WriteError::NotFound),
+            Standing::Deleted => Err(WriteError::AlreadyDeleted),
+            Standing::Live(_) => Ok((vec![Act::Change(Change { id: id.to_owned(), deleted: true })], ())),
+        })
+    }
+
+    /// Lifts a soft delete.
+    pub fn restore(&self, id: &str) -> Result<(), WriteError> {
+        self.core.write(|overlay| match overlay.standing(id) {
+            Standing::Absent => Err(WriteError::NotFound),
+            Standing::Live(_) => Err(WriteError::NotDeleted),
+            Standing::Deleted => Ok((vec![Act::Change(Change { id: id.to_owned(), deleted: false })], ())),
+        })
+    }
+
+    /// Checks a document against the limits and gives it id, digest and time.
+    fn prepare(&self, new: NewDocument, dimension: usize) -> Result<Document, WriteError> {
+        check(&new)?;
+        let medium = &self.core.env.medium;
+        let created_ms = medium.clock.now_ms();
+        let id = new.id.unwrap_or_else(|| {
+            let mut random = [0; 10];
+            medium.entropy.fill(&mut random);
+            document_id(created_ms, random)
+        });
+        let mut passages = Vec::with_capacity(new.passages.len());
+        let mut vectors = Vec::with_capacity(new.passages.len() * dimension);
+        for NewPassage { text, mut vector } in new.passages {
+            if vector.len() != dimension {
+                return Err(WriteError::Dimension { expected: dimension, found: vector.len() });
+            }
+            if !is_finite(&vector) {
+                return Err(WriteError::NotFinite);
+            }
+            check_passage(&text, &new.content)?;
+            normalize(&mut vector);
+            vectors.extend_from_slice(&vector);
+            passages.push(text);
+        }
+        let mut tags: Vec<String> = Vec::with_capacity(new.tags.len());
+        for tag in new.tags {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        limit("vectors of a document, in bytes", vectors.len() * 4, RECORD_BYTES_MAX / 2)?;
+        Ok(Document {
+            id,
+            version: 1,
+            filename: new.filename,
+            content_type: new.content_type,
+            content_digest: Sha256::digest(&new.content).into(),
+            content: new.content,
+            tags,
+            metadata: new.metadata,
+            entity: new.entity,
+            source: new.source,
+            created_ms,
+            updated_ms: None,
+            passages,
+            vectors,
+        })
+    }
+}
+
+impl Core {
+    /// Runs one write: `prepare` says what to do given all that was queued before.
+    fn write<R>(
+        &self,
+        prepare: impl FnOnce(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
+    ) -> Result<R, WriteError> {
+        let mut writer = lock(&self.writer);
+        if writer.fenced {
+            return Err(WriteError::Dropped);
+        }
+        self.settle(&mut writer)?;
+        let prepared = self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?;
+        let (mut acts, answer) = prepared?;
+        if acts.is_empty() {
+            return Ok(answer);
+        }
+        if !writer.born && !writer.pending.iter().any(|pending| matches!(pending.act, Act::Genesis)) {
+            acts.insert(0, Act::Genesis);
+        }
+        let ticket = self.submit(&mut writer, acts)?;
+        drop(writer);
+        self.env.log.wait(ticket)?;
+        self.settle(&mut lock(&self.writer))?;
+        Ok(answer)
+    }
+
+    /// Seals records and queues them for one batch.
+    fn submit(&self, writer: &mut Writer, acts: Vec<Act>) -> Result<Ticket, WriteError> {
+        let plain: Vec<Zeroizing<Vec<u8>>> =
+            acts.iter().map(|act| Zeroizing::new(act.encode(&self.identity))).collect();
+        for plain in &plain {
+            limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
+        }
+        let (ticket, first_record) = loop {
+            let at = self.env.log.reserve(acts.len() as u64)?;
+            let cipher = match writer.cipher.take() {
+                Some((file_id, cipher)) if file_id == at.file_id => cipher,
+                _ => {
+                    let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+                    shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&at.file_id, Purpose::Log)
+                }
+            };
+            let sealed = (at.first_record..).zip(acts.iter().zip(&plain)).map(|(record, (act, plain))| {
+                let kind = act.kind();
+                let place = record_place(self.incarnation, at.file_id, record, kind);
+                SealedRecord {
+                    incarnation: self.incarnation,
+                    record,
+                    kind,
+                    sealed: cipher.seal(record, place, plain),
+                }
+            });
+            let sealed = sealed.collect();
+            writer.cipher = Some((at.file_id, cipher));
+            if let Some(ticket) = self.env.log.enqueue(&at, sealed)? {
+                break (ticket, at.first_record);
+            }
+        };
+        writer.pending.extend((first_record..).zip(acts).map(|(record, act)| Pending {
+            ticket,
+            record,
+            act,
+        }));
+        Ok(ticket)
+    }
+
+    /// Applies what has become durable, in order, and forgets what failed.
+    pub(super) fn settle(&self, writer: &mut Writer) -> Result<(), WriteError> {
+        while let Some(first) = writer.pending.front() {
+            match self.env.log.outcome(first.ticket) {
+                Outcome::Pending => break,
+                Outcome::Failed(_) => {
+                    writer.pending.pop_front();
+                }
+                Outcome::Committed => {
+                    let mut shelf = self.loaded()?;
+                    let view = shelf.view();
+                    let before = view.memtable_bytes();
+                    if let Some(Pending { record, act, .. }) = writer.pending.pop_front() {
+                        writer.born = true;
+                        writer.applied_through = writer.applied_through.max(record);
+                        apply(view, record, act);
+                    }
+                    let grown = view.memtable_bytes().saturating_sub(before);
+                    self.env.unflushed_bytes.fetch_add(grown, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a record is in its segments or memtable already.
+    pub(crate) fn has_applied(&self, record: u64) -> bool {
+        record <= lock(&self.writer).applied_through
+    }
+
+    /// Applies a record of the log at open.
+    pub(crate) fn replay(&self, record: u64, kind: RecordKind, plain: &[u8]) -> Result<(), Fault> {
+        let mut writer = lock(&self.writer);
+        writer.born = true;
+        writer.applied_through = record;
+        let act = match kind {
+            RecordKind::Put => Act::Put(Box::new(decode_put(plain, self.identity.dimension)?)),
+            RecordKind::Change => Act::Change(Change::decode(plain)?),
+            RecordKind::Genesis | RecordKind::DropPartition | RecordKind::DropWorkspace => return Ok(()),
+        };
+        let mut shelf = self.loaded().map_err(|error| match error {
+            ReadError::Damaged(damage) => Fault::Damaged(damage),
+            ReadError::Storage(error) => Fault::Storage(error),
+            other => unreachable!("recovery reads nothing that a caller gave: {other}"),
+        })?;
+        let view = shelf.view();
+        let before = view.memtable_bytes();
+        apply(view, record, act);
+        self.env.unflushed_bytes.fetch_add(view.memtable_bytes() - before, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn apply(view: &mut View, record: u64, act: Act) {
+    match act {
+        Act::Genesis => {}
+        Act::Put(document) => view.put(record, *document),
+        Act::Change(change) => view.change(record, &change.id, change.deleted),
+    }
+}
+
+/// Where a record of the log is sealed to.
+pub(crate) fn record_place(incarnation: [u8; 16], file_id: [u8; 16], record: u64, kind: RecordKind) -> Place {
+    Place { incarnation, file_id, position: record, kind: kind as u8 }
+}
+
+/// Opens a record of the log with its partition's key.
+pub(crate) fn open_record(
+    key: &Key,
+    incarnation: [u8; 16],
+    file_id: [u8; 16],
+    record: u64,
+    kind: RecordKind,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+    let place = record_place(incarnation, file_id, record, kind);
+    key.cipher(&file_id, Purpose::Log).open(record, place, sealed).map(Zeroizing::new)
+}
+
+fn check(new: &NewDocument) -> Result<(), WriteError> {
+    if let Some(id) = &new.id {
+        limit("document id, in bytes", id.len(), DOCUMENT_ID_BYTES_MAX)?;
+        if id.is_empty() {
+            return Err(WriteError::Invalid { what: "document id", why: "is empty" });
+        }
+    }
+    limit("content, in bytes", new.content.len(), CONTENT_BYTES_MAX)?;
+    limit("metadata, in bytes", new.metadata.len(), METADATA_BYTES_MAX)?;
+    limit("tags", new.tags.len(), TAGS_MAX)?;
+    for tag in &new.tags {
+        limit("tag, in bytes", tag.len(), TAG_BYTES_MAX)?;
+    }
+    let labels = [Some(&new.filename), Some(&new.content_type), new.entity.as_ref(), new.source.as_ref()];
+    for label in labels.into_iter().flatten() {
+        limit("filename, media type, entity or source, in bytes", label.len(), LABEL_BYTES_MAX)?;
+    }
+    limit("passages", new.passages.len(), PASSAGES_MAX)?;
+    if new.passages.is_empty() {
+        return Err(WriteError::Invalid {
+            what: "document",
+            why: "has no passage, so nothing could find it",
+        });
+    }
+    Ok(())
+}
+
+fn check_passage(passage: &Passage, content: &[u8]) -> Result<(), WriteError> {
+    match passage {
+        Passage::Own(text) => limit("a passage's text, in bytes", text.len(), CONTENT_BYTES_MAX),
+        Passage::Range { start, end } => {
+            let text = content.get(*start as usize..*end as usize);
+            match text.map(std::str::from_utf8) {
+                Some(Ok(_)) => Ok(()),
+                _ => {
+                    Err(WriteError::Invalid { what: "passage", why: "is not a range of the content's text" })
+                }
+            }
+        }
+    }
+}
+
+fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
+    if found > limit {
+        return Err(WriteError::TooLarge { what, found: found as u64, limit: limit as u64 });
+    }
+    Ok(())
+}
+
+/// `doc_` and 26 characters of Crockford's base 32: 48 bits of time, then 80 random ones, so that ids sort
+/// by time and none is ever guessed.
+fn document_id(now_ms: u64, random: [u8; 10]) -> String {
+    let mut bits = u128::from(now_ms & 0xffff_ffff_ffff) << 80;
+    for (position, byte) in random.into_iter().rev().enumerate() {
+        bits |= u128::from(byte) << (8 * position);
+    }
+    let digit = |shift: u32| char::from(b"0123456789abcdefghjkmnpqrstvwxyz"[(bits >> shift & 31) as usize]);
+    "doc_".chars().chain((0..26).rev().map(|place| digit(place * 5))).collect()
+}

@@ -1,0 +1,209 @@
+//! How are bytes sealed, so that only the holder of a partition's key reads them, and only in their place?
+//!
+//! The one room that encrypts. A [`Key`] never seals anything itself: for each file (its random salt) and
+//! purpose it yields a [`Cipher`] of its own, by HKDF-SHA-256. A cipher seals with AES-256-GCM; the nonce is
+//! the position in the file, and the [`Place`] is authenticated, so sealed bytes that are moved to another
+//! position, file or partition don't open.
+//!
+//! Invariants:
+//! 1. A cipher never seals twice at one position: salts are random for each file, a file is never appended
+//!    to after a reopen, and positions count within it.
+//! 2. Keys and expanded ciphers are zeroized when dropped, and never printed.
+
+use crate::io::Entropy;
+use aes_gcm::aead::{Aead, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::fmt;
+use strongroom_format::FORMAT_VERSION;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A 256-bit key: the root's, a workspace's or a partition's.
+#[derive(Clone)]
+pub struct Key(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+/// What a subkey is for. Two purposes never share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Sealing a key under the one above it.
+    ChildKey,
+    /// Records of a log file.
+    Log,
+    /// Blocks of a segment.
+    Segment,
+    /// A partition's identity in the manifest.
+    Identity,
+}
+
+impl Purpose {
+    fn info(self) -> &'static [u8] {
+        match self {
+            Self::ChildKey => b"strongroom 1 child key",
+            Self::Log => b"strongroom 1 log",
+            Self::Segment => b"strongroom 1 segment",
+            Self::Identity => b"strongroom 1 identity",
+        }
+    }
+}
+
+/// Where sealed bytes lie: authenticated together with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Whose.
+    pub incarnation: [u8; 16],
+    /// In which file (its random id).
+    pub file_id: [u8; 16],
+    /// Where in the file: the record's number, the block's offset, the slot.
+    pub position: u64,
+    /// What it is there: a record's kind; 0 elsewhere.
+    pub kind: u8,
+}
+
+impl Place {
+    fn bytes(&self) -> [u8; 45] {
+        let mut bytes = [0; 45];
+        bytes[..16].copy_from_slice(&self.incarnation);
+        bytes[16..32].copy_from_slice(&self.file_id);
+        bytes[32..40].copy_from_slice(&self.position.to_le_bytes());
+        bytes[40] = self.kind;
+        bytes[41..].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes
+    }
+}
+
+/// The bytes don't open: another key's, moved, or tampered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("sealed bytes do not open under this key at this place")]
+pub struct Unsealable;
+
+impl Key {
+    /// A key of these bytes.
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let key = Self(Zeroizing::new(bytes));
+        bytes.zeroize();
+        key
+    }
+
+    /// A fresh key.
+    pub fn random(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        entropy.fill(bytes.as_mut());
+        Self(bytes)
+    }
+
+    /// The subkey for a file and purpose, ready to seal and open.
+    pub fn cipher(&self, salt: &[u8; 16], purpose: Purpose) -> Cipher {
+        let mut subkey = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(Some(salt), self.0.as_ref())
+            .expand(purpose.info(), subkey.as_mut())
+            .expect("HKDF yields 32 bytes");
+        Cipher(Aes256Gcm::new_from_slice(subkey.as_ref()).expect("the key has 32 bytes"))
+    }
+
+    /// A keyed hash: names something without telling it.
+    pub fn keyed_hash(&self, what: &[u8]) -> [u8; 32] {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.as_ref()).expect("HMAC takes any key");
+        mac.update(what);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Seals another key under this one, with a nonce that was never used with it.
+    pub fn seal_key(&self, child: &Key, place: Place, nonce: [u8; 12]) -> [u8; 48] {
+        let sealed = self.cipher(&[0; 16], Purpose::ChildKey).seal_at(nonce, place, child.0.as_ref());
+        let mut bytes = [0; 48];
+        bytes.copy_from_slice(&sealed);
+        bytes
+    }
+
+    /// Opens a key that [`Key::seal_key`] sealed.
+    pub fn open_key(&self, sealed: &[u8; 48], place: Place, nonce: [u8; 12]) -> Result<Key, Unsealable> {
+        let bytes = Zeroizing::new(self.cipher(&[0; 16], Purpose::ChildKey).open_at(nonce, place, sealed)?);
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(&bytes);
+        Ok(Self(key))
+    }
+}
+
+/// Seals and opens for one key, file and purpose.
+pub struct Cipher(Aes256Gcm);
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cipher(…)")
+    }
+}
+
+impl Cipher {
+    /// Seals `plain`; the nonce is `number`, which counts within the file.
+    pub fn seal(&self, number: u64, place: Place, plain: &[u8]) -> Vec<u8> {
+        self.seal_at(counting(number), place, plain)
+    }
+
+    /// Opens what [`Cipher::seal`] sealed with the same number at the same place.
+    pub fn open(&self, number: u64, place: Place, sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
+        self.open_at(counting(number), place, sealed)
+    }
+
+    fn seal_at(&self, nonce: [u8; 12], place: Place, plain: &[u8]) -> Vec<u8> {
+        let payload = Payload { msg: plain, aad: &place.bytes() };
+        self.0.encrypt(&nonce.into(), payload).expect("limits keep texts far below the cipher's")
+    }
+
+    fn open_at(&self, nonce: [u8; 12], place: Place, sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
+        let payload = Payload { msg: sealed, aad: &place.bytes() };
+        self.0.decrypt(&nonce.into(), payload).map_err(|_| Unsealable)
+    }
+}
+
+fn counting(number: u64) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[..8].copy_from_slice(&number.to_le_bytes());
+    nonce
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = Place { incarnation: [1; 16], file_id: [2; 16], position: 3, kind: 4 };
+
+    /// Without this, bytes of one partition moved into another's place would be served there.
+    #[test]
+    fn sealed_bytes_open_only_with_their_key_in_their_place() {
+        let key = Key::from_bytes([7; 32]);
+        let cipher = key.cipher(&[5; 16], Purpose::Log);
+        let sealed = cipher.seal(9, PLACE, b"text");
+        assert_eq!(cipher.open(9, PLACE, &sealed).as_deref(), Ok(&b"text"[..]));
+        for place in [
+            Place { incarnation: [9; 16], ..PLACE },
+            Place { file_id: [9; 16], ..PLACE },
+            Place { position: 9, ..PLACE },
+            Place { kind: 9, ..PLACE },
+        ] {
+            assert_eq!(cipher.open(9, place, &sealed), Err(Unsealable));
+        }
+        assert_eq!(cipher.open(8, PLACE, &sealed), Err(Unsealable));
+        for other in [
+            key.cipher(&[6; 16], Purpose::Log),
+            key.cipher(&[5; 16], Purpose::Segment),
+            Key::from_bytes([8; 32]).cipher(&[5; 16], Purpose::Log),
+        ] {
+            assert_eq!(other.open(9, PLACE, &sealed), Err(Unsealable));
+        }
+    }
+
+    /// Without this, a log line would hand out a customer's key.
+    #[test]
+    fn keys_are_never_printed() {
+        let key = Key::from_bytes([0xab; 32]);
+        assert_eq!(format!("{key:?} {:?}", key.cipher(&[0; 16], Purpose::Log)), "Key(…) Cipher(…)");
+    }
+}

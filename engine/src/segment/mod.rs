@@ -1,0 +1,30 @@
+//! What does one partition's immutable run of rows hold, and how is it read?
+//!
+//! [`SegmentWriter`] makes the sealed bytes of a segment; [`Segment`] reads them. Opening one reads its
+//! table, directory, labels and changes (two dependent fetches); vectors are fetched at the first scan;
+//! infos and contents block by block through the [`BlockCache`]. Format: `format-spec.md`, "Segment files".
+//!
+//! Invariants:
+//! 1. A segment is read with its partition's key only, and only where the manifest says it lies.
+//! 2. Nothing is answered from a block whose checksum, number or tag doesn't check.
+//!
+//! Concurrency: a `Segment` is immutable and shared; its vectors are loaded once.
+
+mod cache;
+mod files;
+mod labels;
+mod reader;
+mod writer;
+
+pub use cache::BlockCache;
+pub use files::SegmentFiles;
+pub use reader::Segment;
+pub use writer::{SegmentFileWriter, SegmentWriter};
+
+use strongroom_format::manifest::SegmentPlace;
+
+/// The name of the object that holds a segment.
+pub fn file_name(place: &SegmentPlace) -> String {
+    let unique = u128::from_be_bytes(place.file_id);
+    format!("segments/0/{:016x}-{unique:032x}", place.epoch)
+}

@@ -1,0 +1,241 @@
+//! How is a segment opened and read, block by block?
+
+use super::cache::{Block, BlockCache};
+use super::labels::Labels;
+use super::writer::index;
+use crate::io::{BlobStore, Fault};
+use crate::seal::{Cipher, Key, Place, Purpose};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+use strongroom_format::Damage;
+use strongroom_format::document::Document;
+use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::segment::{
+    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, Section, SectionKind,
+    SegmentHeader, TABLE_BYTES, decode_directory, decode_table,
+};
+use strongroom_format::wire::Reader;
+use zeroize::Zeroizing;
+
+/// A segment that was opened with its partition's key.
+pub struct Segment {
+    blobs: Arc<dyn BlobStore>,
+    cache: Arc<BlockCache>,
+    name: String,
+    place: SegmentPlace,
+    incarnation: [u8; 16],
+    dimension: u32,
+    cipher: Cipher,
+    sections: [Section; 6],
+    directory: Vec<DocumentRow>,
+    labels: Labels,
+    changes: Vec<ChangeRow>,
+    vectors: OnceLock<Zeroizing<Vec<f32>>>,
+}
+
+impl Segment {
+    /// Opens the segment at this place.
+    pub fn open(
+        blobs: &Arc<dyn BlobStore>,
+        cache: &Arc<BlockCache>,
+        key: &Key,
+        incarnation: [u8; 16],
+        dimension: u32,
+        place: SegmentPlace,
+    ) -> Result<Self, Fault> {
+        let name = super::file_name(&place);
+        let head_bytes = (SegmentHeader::BYTES + TABLE_BYTES) as u64;
+        let head = fetch(&**blobs, &name, place.offset..place.offset + head_bytes)?;
+        let header = SegmentHeader::read(&head).map_err(|damage| damage.at(&name, place.offset))?;
+        let expected = SegmentHeader::new(incarnation, dimension, place.documents, place.rows, place.bytes);
+        if header != expected {
+            return Err(Damage::new("SegmentHeader", "as the manifest says", "another")
+                .at(&name, place.offset)
+                .into());
+        }
+        let mut segment = Self {
+            blobs: Arc::clone(blobs),
+            cache: Arc::clone(cache),
+            cipher: key.cipher(&place.file_id, Purpose::Segment),
+            name,
+            place,
+            incarnation,
+            dimension,
+            sections: [Section { first_block: 0, offset: 0, plain_bytes: 0 }; 6],
+            directory: Vec::new(),
+            labels: Labels::default(),
+            changes: Vec::new(),
+            vectors: OnceLock::new(),
+        };
+        let (table, _) = segment.open_block(&head[SegmentHeader::BYTES..], 0, SegmentHeader::BYTES as u64)?;
+        segment.sections = decode_table(&table, place.bytes).map_err(|damage| segment.located(damage))?;
+        segment.load_indexes()?;
+        Ok(segment)
+    }
+
+    fn load_indexes(&mut self) -> Result<(), Fault> {
+        let [directory, labels, changes] =
+            [SectionKind::Directory, SectionKind::Labels, SectionKind::Changes]
+                .map(|kind| self.section(kind));
+        self.directory = decode_directory(&directory?, self.place.documents, self.place.rows)
+            .map_err(|damage| self.located(damage))?;
+        self.labels =
+            Labels::decode(&labels?, self.place.documents).map_err(|damage| self.located(damage))?;
+        let changes = changes?;
+        let mut input = Reader::new("ChangeRow", &changes);
+        while !input.is_empty() {
+            let change = ChangeRow::read(&mut input).map_err(|damage| self.located(damage))?;
+            self.changes.push(change);
+        }
+        Ok(())
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> SegmentPlace {
+        self.place
+    }
+
+    /// Its documents, by ordinal.
+    pub fn directory(&self) -> &[DocumentRow] {
+        &self.directory
+    }
+
+    /// Which documents carry which label.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Soft deletes and restores of documents in older segments.
+    pub fn changes(&self) -> &[ChangeRow] {
+        &self.changes
+    }
+
+    /// Roughly what it takes in memory.
+    pub fn resident_bytes(&self) -> u64 {
+        let vectors = self.vectors.get().map_or(0, |vectors| vectors.len() as u64 * 4);
+        vectors
+            + self.directory.len() as u64 * 160
+            + self.sections[index(SectionKind::Labels)].plain_bytes * 2
+    }
+
+    /// All rows, fetched at the first call.
+    pub fn vectors(&self) -> Result<&[f32], Fault> {
+        if let Some(vectors) = self.vectors.get() {
+            return Ok(vectors);
+        }
+        let bytes = self.section(SectionKind::Vectors)?;
+        let count = self.place.rows as usize * self.dimension as usize;
+        let mut input = Reader::new("vectors", &bytes);
+        let vectors = input.f32s(count).and_then(|vectors| input.finish().map(|()| vectors));
+        let vectors = vectors.map_err(|damage| self.located(damage))?;
+        Ok(self.vectors.get_or_init(|| Zeroizing::new(vectors)))
+    }
+
+    /// A document without content and vectors, and how long its content is.
+    pub fn info(&self, row: &DocumentRow) -> Result<Document, Fault> {
+        let end = row.info_offset + u64::from(row.info_bytes);
+        let bytes = self.read(SectionKind::Infos, row.info_offset..end)?;
+        let mut input = Reader::new("document info", &bytes);
+        let (document, content_bytes) =
+            Document::read_info(&mut input).map_err(|damage| self.located(damage))?;
+        if document.id != row.id || content_bytes != row.content_bytes {
+            return Err(self.located(Damage::new("document info", "the directory's document", "another")));
+        }
+        Ok(document)
+    }
+
+    /// A part of a document's content.
+    pub fn content(&self, row: &DocumentRow, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+        if range.start > range.end || range.end > row.content_bytes {
+            return Err(self.located(Damage::new("passage range", row.content_bytes, range.end)));
+        }
+        self.read(SectionKind::Contents, row.content_offset + range.start..row.content_offset + range.end)
+    }
+
+    /// Bytes of a section, through the cache.
+    fn read(&self, kind: SectionKind, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+        let section = self.sections[index(kind)];
+        if range.end > section.plain_bytes {
+            return Err(self.located(Damage::new("section", section.plain_bytes, range.end)));
+        }
+        let mut bytes = Vec::with_capacity((range.end - range.start) as usize);
+        let mut at = range.start;
+        while at < range.end {
+            let number = at / BLOCK_BYTES as u64;
+            let block = self.block(section, number)?;
+            let start = (at % BLOCK_BYTES as u64) as usize;
+            let end = block.len().min(start + (range.end - at) as usize);
+            bytes.extend_from_slice(&block[start..end]);
+            at += (end - start) as u64;
+        }
+        Ok(bytes)
+    }
+
+    fn block(&self, section: Section, number: u64) -> Result<Block, Fault> {
+        let (offset, block) = block_at(section, number);
+        let key = (self.incarnation, self.place.file_id, self.place.offset + offset);
+        if let Some(block) = self.cache.get(&key) {
+            return Ok(block);
+        }
+        let plain_bytes = (section.plain_bytes - number * BLOCK_BYTES as u64).min(BLOCK_BYTES as u64);
+        let end = offset + plain_bytes + BLOCK_OVERHEAD_BYTES as u64;
+        let bytes = fetch(&*self.blobs, &self.name, self.place.offset + offset..self.place.offset + end)?;
+        let (plain, _) = self.open_block(&bytes, block, offset)?;
+        if plain.len() as u64 != plain_bytes {
+            return Err(self.located(Damage::new("BlockHeader.plain_bytes", plain_bytes, plain.len())));
+        }
+        let plain = Arc::new(plain);
+        self.cache.put(key, &plain);
+        Ok(plain)
+    }
+
+    /// A whole section, past the cache.
+    fn section(&self, kind: SectionKind) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let section = self.sections[index(kind)];
+        let start = self.place.offset + section.offset;
+        let sealed = fetch(&*self.blobs, &self.name, start..start + section.sealed_bytes())?;
+        let mut plain = Zeroizing::new(Vec::with_capacity(section.plain_bytes as usize));
+        let mut rest = &sealed[..];
+        for number in 0..section.blocks() {
+            let (offset, block) = block_at(section, number);
+            let (opened, taken) = self.open_block(rest, block, offset)?;
+            plain.extend_from_slice(&opened);
+            rest = &rest[taken..];
+        }
+        Ok(plain)
+    }
+
+    fn open_block(
+        &self,
+        bytes: &[u8],
+        block: u32,
+        offset: u64,
+    ) -> Result<(Zeroizing<Vec<u8>>, usize), Fault> {
+        let position = self.place.offset + offset;
+        let (sealed, taken) =
+            BlockHeader::open(bytes, block).map_err(|damage| damage.at(&self.name, position))?;
+        let place = Place { incarnation: self.incarnation, file_id: self.place.file_id, position, kind: 0 };
+        let plain = self.cipher.open(u64::from(block), place, sealed).map_err(|_| {
+            Damage::new("block", "sealed under this partition's key for this place", "not")
+                .at(&self.name, position)
+        })?;
+        Ok((Zeroizing::new(plain), taken))
+    }
+
+    fn located(&self, damage: Damage) -> Fault {
+        damage.at(&self.name, self.place.offset).into()
+    }
+}
+
+/// Where a section's block is in the segment, and its number there.
+fn block_at(section: Section, number: u64) -> (u64, u32) {
+    (
+        section.offset + number * (BLOCK_BYTES + BLOCK_OVERHEAD_BYTES) as u64,
+        section.first_block + number as u32,
+    )
+}
+
+fn fetch(blobs: &dyn BlobStore, name: &str, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+    let mut answers = blobs.read(name, &[range])?;
+    Ok(answers.pop().unwrap_or_default())
+}

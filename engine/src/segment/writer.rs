@@ -1,0 +1,155 @@
+//! How do documents become the sealed bytes of a segment, and segments a file?
+
+use super::labels::Labels;
+use crate::io::{BlobStore, Entropy, Fault};
+use crate::seal::{Cipher, Key, Place, Purpose};
+use strongroom_format::document::Document;
+use strongroom_format::header::{FileHeader, FileKind};
+use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::segment::{
+    BLOCK_BYTES, BlockHeader, ChangeRow, DocumentRow, SectionKind, SegmentHeader, encode_table,
+    place_sections,
+};
+use strongroom_format::wire::Writer;
+use zerocopy::IntoBytes;
+use zeroize::Zeroize;
+
+/// Collects one partition's documents.
+#[derive(Debug, Default)]
+pub struct SegmentWriter {
+    documents: u32,
+    rows: u32,
+    directory: Writer,
+    vectors: Writer,
+    infos: Writer,
+    contents: Vec<u8>,
+    labels: Labels,
+    changes: Writer,
+}
+
+impl SegmentWriter {
+    /// Appends a document (its own `vectors` are not looked at) with its rows.
+    pub fn push(&mut self, record: u64, deleted: bool, document: &Document, vectors: &[f32]) {
+        let info_offset = self.infos.0.len() as u64;
+        document.write_info(&mut self.infos);
+        let row = DocumentRow {
+            id: document.id.clone(),
+            record,
+            deleted,
+            first_row: self.rows,
+            rows: document.passages.len() as u32,
+            created_ms: document.created_ms,
+            info_offset,
+            info_bytes: (self.infos.0.len() as u64 - info_offset) as u32,
+            content_offset: self.contents.len() as u64,
+            content_bytes: document.content.len() as u64,
+        };
+        row.write(&mut self.directory);
+        self.contents.extend_from_slice(&document.content);
+        self.vectors.f32s(vectors);
+        self.labels.add(self.documents, document);
+        self.documents += 1;
+        self.rows += row.rows;
+    }
+
+    /// Notes a soft delete or restore of a document in an older segment.
+    pub fn change(&mut self, change: &ChangeRow) {
+        change.write(&mut self.changes);
+    }
+}
+
+/// Puts segments one after the other into one file, written with one sync.
+pub struct SegmentFileWriter {
+    epoch: u64,
+    file_id: [u8; 16],
+    bytes: Vec<u8>,
+}
+
+impl SegmentFileWriter {
+    /// Begins a file of this run.
+    pub fn begin(entropy: &dyn Entropy, epoch: u64) -> Self {
+        let mut file_id = [0; 16];
+        entropy.fill(&mut file_id);
+        let header = FileHeader::new(FileKind::Segments, file_id, epoch, 0);
+        Self { epoch, file_id, bytes: header.as_bytes().to_vec() }
+    }
+
+    /// Seals a segment under its partition's key. A file takes one segment of each partition at most.
+    pub fn add(
+        &mut self,
+        key: &Key,
+        incarnation: [u8; 16],
+        dimension: u32,
+        segment: SegmentWriter,
+    ) -> SegmentPlace {
+        let mut labels = segment.labels.encode();
+        let plain = [
+            &segment.directory.0,
+            &segment.vectors.0,
+            &segment.infos.0,
+            &segment.contents,
+            &labels,
+            &segment.changes.0,
+        ];
+        let (sections, bytes) = place_sections(plain.map(|section| section.len() as u64));
+        let header = SegmentHeader::new(incarnation, dimension, segment.documents, segment.rows, bytes);
+        let start = self.bytes.len() as u64;
+        self.bytes.reserve(bytes as usize);
+        self.bytes.extend_from_slice(header.as_bytes());
+        let cipher = key.cipher(&self.file_id, Purpose::Segment);
+        self.block(&cipher, incarnation, 0, &encode_table(&sections));
+        for (section, plain) in sections.iter().zip(plain) {
+            for (block, plain) in (section.first_block..).zip(plain.chunks(BLOCK_BYTES)) {
+                self.block(&cipher, incarnation, block, plain);
+            }
+        }
+        debug_assert_eq!(self.bytes.len() as u64, start + bytes);
+        labels.zeroize();
+        SegmentPlace {
+            epoch: self.epoch,
+            file_id: self.file_id,
+            offset: start,
+            bytes,
+            documents: segment.documents,
+            rows: segment.rows,
+        }
+    }
+
+    fn block(&mut self, cipher: &Cipher, incarnation: [u8; 16], block: u32, plain: &[u8]) {
+        let place = Place { incarnation, file_id: self.file_id, position: self.bytes.len() as u64, kind: 0 };
+        let sealed = cipher.seal(u64::from(block), place, plain);
+        self.bytes.extend_from_slice(BlockHeader::new(block, &sealed).as_bytes());
+        self.bytes.extend_from_slice(&sealed);
+    }
+
+    /// How long the file is so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Makes the file durable.
+    pub fn finish(self, blobs: &dyn BlobStore) -> Result<(), Fault> {
+        let place = SegmentPlace {
+            epoch: self.epoch,
+            file_id: self.file_id,
+            offset: 0,
+            bytes: 0,
+            documents: 0,
+            rows: 0,
+        };
+        Ok(blobs.create(&super::file_name(&place), &[&self.bytes])?)
+    }
+}
+
+impl Drop for SegmentWriter {
+    fn drop(&mut self) {
+        for section in [&mut self.vectors.0, &mut self.infos.0, &mut self.contents] {
+            section.zeroize();
+        }
+    }
+}
+
+/// The position of a section in the table.
+pub(super) fn index(kind: SectionKind) -> usize {
+    kind as usize - 1
+}
