@@ -6,4 +6,6 @@
 pub mod chance;
 pub mod client;
 pub mod house;
+pub mod model;
 pub mod server;
+pub mod spec;
