@@ -33,7 +33,7 @@ layout! {
         file_id: [u8; 16],
         /// Which life of the process wrote it.
         run: U64,
-        /// Its number: of the log file in its run, of the manifest's version, of the segment file in its run.
+        /// A log file's number in its run, from 0; a manifest's version, from 1; 0 for segment files.
         number: U64,
         /// Zero.
         reserved: [u8; 12],

@@ -1,22 +1,55 @@
-//! Distances and scans.
+//! How near are two vectors, on any CPU with the same answer to the last bit?
+//!
+//! # The definition
+//!
+//! The dot product of two vectors of `f32` is a sum in sixteen lanes. Lane `l` begins with `0.0` and adds the
+//! products of the elements `l`, `l + 16`, `l + 32`, …, in this order; each product and each sum is rounded
+//! to `f32` on its own (never a fused multiply-add). A vector whose length is not a multiple of 16 counts as
+//! continued by zeros. The lanes are then folded in halves: lane `l` takes lane `l + 8`, then `l + 4`, then
+//! `l + 2`, then `l + 1`, and lane 0 is the answer.
+//!
+//! Invariants:
+//! 1. Every variant gives the bits of this definition, however the rows are spread over calls. Where the
+//!    answer is not a number, which bits say so is left open.
+//! 2. No input makes a kernel panic or read outside its slices, be it NaN or infinite; only slices whose
+//!    lengths don't fit each other do, and they are the caller's bug.
+//! 3. Unsafe code is in `arch` alone. A variant is a value that can only be made where the CPU has been
+//!    asked and can.
+//!
+//! Concurrency: pure functions.
 
-/// Dot products of a query with consecutive rows.
+mod arch;
+mod norm;
+#[cfg(test)]
+mod tests;
+mod variant;
+
+pub use norm::{is_finite, norm, normalize};
+pub use variant::Variant;
+
+/// The dot product of two vectors.
+///
+/// ```
+/// assert_eq!(strongroom_kernel::dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
+/// ```
+///
+/// # Panics
+/// When the vectors differ in length.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    Variant::best().dot(a, b)
+}
+
+/// The dot products of a query with many rows, which lie one behind the other, each as long as the query.
+/// Fastest where every row begins at a multiple of 64 bytes; any alignment will do.
+///
+/// ```
+/// let mut scores = [0.0; 2];
+/// strongroom_kernel::dot_rows(&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0], &mut scores);
+/// assert_eq!(scores, [11.0, 17.0]);
+/// ```
+///
+/// # Panics
+/// When the rows are not as many as the scores.
 pub fn dot_rows(query: &[f32], rows: &[f32], scores: &mut [f32]) {
-    for (row, score) in rows.chunks_exact(query.len()).zip(scores) {
-        *score = row.iter().zip(query).map(|(a, b)| a * b).sum();
-    }
-}
-/// Whether all are finite.
-pub fn is_finite(v: &[f32]) -> bool {
-    v.iter().all(|x| x.is_finite())
-}
-/// Length 1.
-pub fn normalize(v: &mut [f32]) -> f32 {
-    let n = v.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
-    if n > 0.0 {
-        for x in v.iter_mut() {
-            *x = (f64::from(*x) / n) as f32;
-        }
-    }
-    n as f32
+    Variant::best().dot_rows(query, rows, scores);
 }

@@ -1,0 +1,105 @@
+//! Sixteen lanes as two registers of AVX2.
+
+use core::arch::x86_64::{
+    __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps,
+    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
+    _mm256_mul_ps, _mm256_setzero_ps,
+};
+
+use super::lanes::{self, LANES, Lanes};
+
+/// Proof that the CPU has AVX2.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(crate) fn detect() -> Option<Avx2> {
+        is_x86_feature_detected!("avx2").then_some(Avx2(()))
+    }
+
+    pub(crate) fn dot_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
+        // SAFETY: `self` proves that the CPU has AVX2.
+        unsafe { dot_rows(query, rows, scores) }
+    }
+}
+
+/// Four rows take eight registers of sums, of sixteen that there are.
+#[target_feature(enable = "avx2")]
+fn dot_rows(query: &[f32], rows: &[f32], scores: &mut [f32]) {
+    // SAFETY: whoever could call this has AVX2.
+    unsafe { lanes::dot_rows::<Halves, 4>(query, rows, scores) }
+}
+
+/// Lanes 0 to 7 and lanes 8 to 15.
+#[derive(Clone, Copy)]
+struct Halves(__m256, __m256);
+
+/// Set for the first 16, clear for the next 16: read from `16 - n` on, it is set for `n`.
+static MASKS: [i32; 2 * LANES] = {
+    let mut masks = [0; 2 * LANES];
+    let mut lane = 0;
+    while lane < LANES {
+        masks[lane] = -1;
+        lane += 1;
+    }
+    masks
+};
+
+impl Lanes for Halves {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { Halves(_mm256_setzero_ps(), _mm256_setzero_ps()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(elements: &[f32; LANES]) -> Self {
+        let first = elements.as_ptr();
+        // SAFETY: the caller has AVX2; 8 elements lie behind each of both pointers; any alignment will do.
+        unsafe { Halves(_mm256_loadu_ps(first), _mm256_loadu_ps(first.add(8))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(elements: &[f32]) -> Self {
+        let masks = &MASKS[LANES - elements.len()..][..LANES];
+        let first = elements.as_ptr();
+        // SAFETY: the caller has AVX2; there are 16 masks, 8 behind each pointer; of the elements a masked
+        // load touches only those whose mask is set, which are the slice's own.
+        unsafe {
+            let low = _mm256_loadu_si256(masks.as_ptr().cast());
+            let high = _mm256_loadu_si256(masks.as_ptr().add(8).cast());
+            Halves(_mm256_maskload_ps(first, low), _mm256_maskload_ps(first.wrapping_add(8), high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe {
+            Halves(
+                _mm256_add_ps(self.0, _mm256_mul_ps(a.0, b.0)),
+                _mm256_add_ps(self.1, _mm256_mul_ps(a.1, b.1)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fold(self) -> f32 {
+        // SAFETY: the caller has AVX2.
+        unsafe { fold_8(_mm256_add_ps(self.0, self.1)) }
+    }
+}
+
+/// Folds the last eight lanes.
+///
+/// # Safety
+/// The CPU has AVX.
+#[inline(always)]
+pub(super) unsafe fn fold_8(lanes: __m256) -> f32 {
+    // SAFETY: the caller has AVX.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}

@@ -1,0 +1,85 @@
+//! How are rows scored, given sixteen lanes?
+//!
+//! A sum waits for the sum before it, so one row at a time leaves the adders idle. `GROUP` rows are summed
+//! side by side instead, each in lanes of its own: that changes the order of the instructions and not of
+//! any row's additions.
+
+/// Elements that are summed side by side within a row.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen `f32` beside each other.
+///
+/// # Safety
+/// Every method may only be called where the CPU has the implementation's instructions. All are inlined into
+/// the one caller that is compiled with these instructions.
+pub(super) trait Lanes: Copy {
+    unsafe fn zero() -> Self;
+    unsafe fn load(elements: &[f32; LANES]) -> Self;
+    /// Adds the products of two others, each product and sum rounded on its own.
+    unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// Folds the lanes in halves.
+    unsafe fn fold(self) -> f32;
+
+    /// Fewer than 16 elements, continued by zeros.
+    #[inline(always)]
+    unsafe fn load_part(elements: &[f32]) -> Self {
+        let mut whole = [0.0; LANES];
+        whole[..elements.len()].copy_from_slice(elements);
+        // SAFETY: what this method asks of its caller is what `load` asks.
+        unsafe { Self::load(&whole) }
+    }
+}
+
+/// Scores all rows, `GROUP` at a time and then one by one. The query is not empty; the lengths fit.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn dot_rows<V: Lanes, const GROUP: usize>(query: &[f32], rows: &[f32], scores: &mut [f32]) {
+    let (groups, rest) = scores.as_chunks_mut::<GROUP>();
+    let (group_rows, rest_rows) = rows.split_at(groups.len() * GROUP * query.len());
+    for (rows, scores) in group_rows.chunks_exact(GROUP * query.len()).zip(groups) {
+        // SAFETY: as our own caller's promise.
+        *scores = unsafe { dot_group::<V, GROUP>(query, rows) };
+    }
+    for (row, score) in rest_rows.chunks_exact(query.len()).zip(rest) {
+        // SAFETY: as our own caller's promise.
+        [*score] = unsafe { dot_group::<V, 1>(query, row) };
+    }
+}
+
+/// Scores `GROUP` rows side by side.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+unsafe fn dot_group<V: Lanes, const GROUP: usize>(query: &[f32], rows: &[f32]) -> [f32; GROUP] {
+    let (chunks, tail) = query.as_chunks::<LANES>();
+    let mut row_chunks: [&[[f32; LANES]]; GROUP] = [&[]; GROUP];
+    let mut row_tails: [&[f32]; GROUP] = [&[]; GROUP];
+    for (r, row) in rows.chunks_exact(query.len()).take(GROUP).enumerate() {
+        (row_chunks[r], row_tails[r]) = row.as_chunks::<LANES>();
+        assert_eq!(row_chunks[r].len(), chunks.len());
+    }
+    let mut scores = [0.0; GROUP];
+    // SAFETY: every call in here asks for the instructions that our caller promises.
+    unsafe {
+        let mut sums = [V::zero(); GROUP];
+        for (i, chunk) in chunks.iter().enumerate() {
+            let chunk = V::load(chunk);
+            for r in 0..GROUP {
+                sums[r] = sums[r].add_product(chunk, V::load(&row_chunks[r][i]));
+            }
+        }
+        if !tail.is_empty() {
+            let tail = V::load_part(tail);
+            for r in 0..GROUP {
+                sums[r] = sums[r].add_product(tail, V::load_part(row_tails[r]));
+            }
+        }
+        for r in 0..GROUP {
+            scores[r] = sums[r].fold();
+        }
+    }
+    scores
+}
