@@ -1,1 +1,11 @@
-//! placeholder
+//! What do the suites share? The rules of the house, the comparison of format and document, a server under
+//! test with its clients, and the plain model that the engine is held against.
+//!
+//! Suites are the files of `suites/`, one program each. Nothing here is used by the product.
+
+pub mod chance;
+pub mod client;
+pub mod house;
+pub mod model;
+pub mod server;
+pub mod spec;

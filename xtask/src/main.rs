@@ -1,2 +1,137 @@
-//! placeholder
-fn main() {}
+//! How does one check, test, replay and measure this project?
+//!
+//! `cargo xtask …` is the only entry: people and CI run the same commands. Each command is a list of steps;
+//! a step is one child process. The first step that fails ends the command with its name and exit code 1.
+//!
+//! Everything is compiled in one profile, `release`, and with the features of the whole workspace, so that no
+//! crate is built twice in one run.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command for people: it talks to a terminal"
+)]
+
+mod python;
+mod steps;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use steps::{Failed, Steps};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  check         formatting, clippy without warnings, and the rules of the house
+  test          check, then every test of the workspace, then the Python client against the server
+  sim SEED      replay one life of the simulated store and print it
+  fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
+  bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
+
+The commands need Rust and a C compiler; `test` also needs python3 (3.9 or later) with venv.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut steps = Steps::new(root());
+    let outcome = match words.as_slice() {
+        ["check"] => check(&mut steps),
+        ["test"] => test(&mut steps),
+        ["sim", seed] => match seed.parse::<u64>() {
+            Ok(seed) => sim(&mut steps, seed),
+            Err(_) => return misuse(&format!("a seed is a whole number, not {seed:?}")),
+        },
+        ["sim"] => return misuse("sim needs the seed to replay"),
+        ["fuzz-smoke"] => fuzz_smoke(&mut steps),
+        ["bench"] => bench(&mut steps, None),
+        ["bench", name] => bench(&mut steps, Some(name)),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [] => return misuse("which command?"),
+        _ => return misuse(&format!("unknown command: {}", words.join(" "))),
+    };
+    match outcome {
+        Ok(()) => {
+            println!("all {} steps passed in {}", steps.done(), steps.elapsed());
+            ExitCode::SUCCESS
+        }
+        Err(failed) => {
+            eprintln!("FAILED: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn misuse(why: &str) -> ExitCode {
+    eprintln!("{why}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+/// The repository: the folder above this package.
+fn root() -> PathBuf {
+    let mut package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package.pop();
+    package
+}
+
+fn check(steps: &mut Steps) -> Result<(), Failed> {
+    steps.cargo("formatting", &["fmt", "--all", "--check"])?;
+    steps.cargo(
+        "clippy",
+        &["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+    )?;
+    steps.cargo("rules of the house", &["test", "--release", "--workspace", "--quiet", "--test", "house"])
+}
+
+fn test(steps: &mut Steps) -> Result<(), Failed> {
+    check(steps)?;
+    steps.cargo("build the server", &["build", "--release", "--workspace", "--bin", "strongroom"])?;
+    steps.pass_on("STRONGROOM_BIN", steps.release_binary("strongroom"));
+    steps.cargo("tests of the workspace", &["test", "--release", "--workspace", "--no-fail-fast"])?;
+    python::run_client_suite(steps)
+}
+
+fn sim(steps: &mut Steps, seed: u64) -> Result<(), Failed> {
+    steps.pass_on("STRONGROOM_SIM_SEED", seed.to_string());
+    steps.cargo(
+        "simulated life",
+        &["test", "--release", "--workspace", "--test", "model", "--", "--exact", "replay", "--nocapture"],
+    )
+}
+
+fn fuzz_smoke(steps: &mut Steps) -> Result<(), Failed> {
+    steps.cargo("fuzz smoke", &["run", "--release", "--package", "strongroom-fuzz", "--bin", "smoke"])
+}
+
+fn bench(steps: &mut Steps, wanted: Option<&str>) -> Result<(), Failed> {
+    let names = match wanted {
+        Some(name) => vec![name.to_owned()],
+        None => bench_names(steps)?,
+    };
+    for name in names {
+        steps.cargo(
+            &format!("bench {name}"),
+            &["run", "--release", "--package", "strongroom-benches", "--bin", &name],
+        )?;
+    }
+    Ok(())
+}
+
+/// The benchmarks there are: the files of `benches/src/bin`, sorted.
+fn bench_names(steps: &Steps) -> Result<Vec<String>, Failed> {
+    let folder = steps.root().join("benches/src/bin");
+    let entries = std::fs::read_dir(&folder).map_err(|e| Failed::new("list the benchmarks", &e))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| Failed::new("list the benchmarks", &e))?.path();
+        if let (Some("rs"), Some(stem)) =
+            (path.extension().and_then(|e| e.to_str()), path.file_stem().and_then(|s| s.to_str()))
+        {
+            names.push(stem.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -86,6 +86,7 @@ impl Store {
         let recovery = Recovery::find(&*store, floor)?;
 
         let recovered = finish_drops(&recovery, &keyring, &root, &workspaces)?;
+        workspaces.retain(|id, _| keyring.state(id) == SlotState::Live);
         finish_erasures(&keyring, &files, &manifest.partitions)?;
         let run = recovered.last_run.max(manifest.run) + 1;
         let next_record = recovered.next_record.max(manifest.next_record).max(1);

@@ -1,0 +1,165 @@
+//! What should the store answer? A plain model, a life of random calls, and the comparison of the two.
+//!
+//! The model is maps and brute force, small enough to be believed by reading it. A [`World`](world::World) runs a
+//! store on the simulated machine beside the model: every call goes to both. After each crash what was
+//! acknowledged must be there and nothing else; the one call that was interrupted happened wholly or not at all.
+
+pub mod check;
+pub mod life;
+pub mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use strongroom_engine::{
+    CollectionSpec, Filter, NewDocument, NewPassage, PartitionName, PartitionRef, Passage, Reach, Scope,
+    WorkspaceId,
+};
+
+/// Components of each vector. Odd, so that no kernel gets away with whole registers.
+pub const DIMENSION: usize = 19;
+
+/// The one collection.
+pub const COLLECTION: &str = "default";
+
+/// What every partition is made with.
+pub const SPEC: CollectionSpec = CollectionSpec { dimension: 19 };
+
+/// A partition: which workspace (by number), and its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The workspace's number.
+    pub workspace: u8,
+    /// The partition's name; `None` for the default partition.
+    pub name: Option<String>,
+}
+
+impl Spot {
+    /// As the engine wants it.
+    pub fn at(&self) -> PartitionRef {
+        let name = self.name.as_deref().map(|name| PartitionName::new(name).expect("a good name"));
+        PartitionRef { collection: COLLECTION.to_owned(), partition: name }
+    }
+
+    /// A scope that reaches this partition and no other.
+    pub fn scope(&self) -> Scope {
+        Scope::grant(workspace_id(self.workspace), Reach::Partition(self.at()))
+    }
+}
+
+/// A workspace's id from its number.
+pub fn workspace_id(number: u8) -> WorkspaceId {
+    WorkspaceId([number; 16])
+}
+
+/// A scope over a whole workspace.
+pub fn whole(number: u8) -> Scope {
+    Scope::grant(workspace_id(number), Reach::Workspace)
+}
+
+/// A document as the model keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Doc {
+    /// 1, one more with each update.
+    pub version: u32,
+    /// Its bytes.
+    pub content: String,
+    /// Its labels.
+    pub tags: Vec<String>,
+    /// Who it is about.
+    pub entity: Option<String>,
+    /// One vector for each passage, as they were given.
+    pub vectors: Vec<Vec<f32>>,
+    /// Whether it is not deleted.
+    pub live: bool,
+}
+
+impl Doc {
+    /// The document for the engine. Its passages are even pieces of its content.
+    pub fn new_document(&self, id: Option<&str>) -> NewDocument {
+        let piece = self.content.len() / self.vectors.len();
+        let bound = |n: usize| u32::try_from(n * piece).expect("a short content");
+        let passages = self.vectors.iter().enumerate().map(|(n, vector)| NewPassage {
+            text: Passage::Range { start: bound(n), end: bound(n + 1) },
+            vector: vector.clone(),
+        });
+        NewDocument {
+            id: id.map(str::to_owned),
+            filename: "note.txt".to_owned(),
+            content_type: "text/plain".to_owned(),
+            content: self.content.clone().into_bytes(),
+            tags: self.tags.clone(),
+            metadata: String::new(),
+            entity: self.entity.clone(),
+            source: None,
+            passages: passages.collect(),
+        }
+    }
+
+    /// The best cosine of its passages with a query.
+    pub fn score(&self, query: &[f32]) -> f64 {
+        self.vectors.iter().map(|v| cosine(v, query)).fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Whether a filter lets it pass.
+    pub fn passes(&self, filter: &Filter) -> bool {
+        self.live
+            && filter.all_tags.iter().all(|t| self.tags.contains(t))
+            && (filter.any_tags.is_empty() || filter.any_tags.iter().any(|t| self.tags.contains(t)))
+            && filter.entity.as_ref().is_none_or(|e| self.entity.as_ref() == Some(e))
+    }
+}
+
+/// The cosine of two vectors, 0 when one of them is zero.
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    let norms = (dot(a, a) * dot(b, b)).sqrt();
+    if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+}
+
+/// Documents of one partition by id.
+pub type Docs = BTreeMap<String, Doc>;
+
+/// All that the store should hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// Workspaces that are there.
+    pub workspaces: BTreeSet<u8>,
+    /// Partitions that were written to, and not dropped since.
+    pub partitions: BTreeMap<Spot, Docs>,
+}
+
+/// An id that only the engine knows: the insert that it belongs to was not answered.
+pub const UNKNOWN_ID: &str = "?";
+
+#[cfg(test)]
+mod tests {
+    use super::{Doc, cosine};
+    use strongroom_engine::Filter;
+
+    #[test]
+    fn the_model_scores_as_the_books_say() {
+        assert!((cosine(&[1.0, 0.0], &[1.0, 1.0]) - 0.5_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 1.0]), 0.0);
+    }
+
+    #[test]
+    fn the_model_filters_as_the_contract_says() {
+        let doc = Doc {
+            version: 1,
+            content: "x".to_owned(),
+            tags: vec!["a".to_owned(), "b".to_owned()],
+            entity: None,
+            vectors: vec![vec![1.0]],
+            live: true,
+        };
+        let filter = |all: &[&str], any: &[&str]| Filter {
+            all_tags: all.iter().map(|t| (*t).to_owned()).collect(),
+            any_tags: any.iter().map(|t| (*t).to_owned()).collect(),
+            ..Filter::default()
+        };
+        assert!(doc.passes(&filter(&["a", "b"], &["b", "c"])));
+        assert!(!doc.passes(&filter(&["a", "c"], &[])));
+        assert!(!doc.passes(&filter(&[], &["c"])));
+        assert!(!Doc { live: false, ..doc }.passes(&filter(&[], &[])));
+    }
+}
