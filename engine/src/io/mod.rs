@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! 1. An object's name is used once: `create` refuses a name that exists, and nothing published ever grows.
-//! 2. When `create`, `commit` or `write_slot` returns `Ok`, the bytes and the name survive power loss.
+//! 2. What a method did survives power loss once it returns `Ok`: bytes, names, and their absence. The one
+//!    exception is `append`, which waits for `commit`.
 //! 3. A failed `commit` is never retried by a caller: what the medium dropped can't be known.
 //! 4. Ranges outside an object are an error, never a short answer.
 //!
@@ -148,9 +149,10 @@ pub trait LogStore: Send + Sync {
     fn commit(&self, file: LogFile) -> Result<u64>;
     /// All files there are, in order.
     fn list(&self) -> Result<Vec<LogFile>>;
-    /// Reads a whole file, for replay.
+    /// Reads a whole file, for replay. What it answers is durable, though a process that was killed may have
+    /// appended it without a commit: it is synced first, and then read from the medium.
     fn replay(&self, file: LogFile) -> Result<Vec<u8>>;
-    /// Deletes every file before this one.
+    /// Deletes every file before this one, the oldest first: what a crash leaves is the log's newest part.
     fn truncate(&self, before: LogFile) -> Result<()>;
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Disk, failed, folders, private, write_at};
+use super::{Disk, failed, folders, private};
 use crate::io::{BlobStore, Erased, Result, StorageError, StorageErrorKind, checks};
 
 /// How many zeros are written at once.
@@ -103,7 +103,7 @@ fn is_absence(e: &io::Error) -> bool {
 fn fill(file: &File, pieces: &[&[u8]]) -> io::Result<()> {
     let mut offset = 0;
     for piece in pieces {
-        write_at(file, piece, offset)?;
+        file.write_all_at(piece, offset)?;
         offset += piece.len() as u64;
     }
     file.sync_all()
@@ -121,7 +121,7 @@ fn overwrite(file: &File, range: &Range<u64>) -> io::Result<()> {
     while offset < range.end {
         let left_bytes = range.end - offset;
         let zeros = &ZEROS[..usize::try_from(left_bytes).map_or(ZEROS_BYTES, |n| n.min(ZEROS_BYTES))];
-        write_at(file, zeros, offset)?;
+        file.write_all_at(zeros, offset)?;
         offset += zeros.len() as u64;
     }
     file.sync_data()

@@ -6,12 +6,13 @@
 //!    failed, the file refuses all further appends and commits.
 
 use std::fs::{self, File};
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{Disk, failed, folders, locked, private, read_whole, write_at};
+use super::{Disk, failed, folders, locked, private};
 use crate::io::{LogFile, LogStore, Result, StorageError, StorageErrorKind};
 
 /// A log file that this process began.
@@ -21,6 +22,13 @@ pub(super) struct OpenLog {
     end_bytes: Mutex<u64>,
     /// Set when it is no longer known what the medium holds.
     failed: AtomicBool,
+}
+
+impl OpenLog {
+    /// A log file with nothing in it yet.
+    pub(super) fn new(file: File) -> OpenLog {
+        OpenLog { file, end_bytes: Mutex::new(0), failed: AtomicBool::new(false) }
+    }
 }
 
 impl LogStore for Disk {
@@ -34,15 +42,14 @@ impl LogStore for Disk {
         self.folders.ensure(&folder).map_err(refused)?;
         let handle = private().write(true).create_new(true).open(self.log_path(file)).map_err(refused)?;
         handle.sync_all().and_then(|()| folders::sync(&folder)).map_err(refused)?;
-        let open = OpenLog { file: handle, end_bytes: Mutex::new(0), failed: AtomicBool::new(false) };
-        locked(&self.logs).insert(file, Arc::new(open));
+        locked(&self.logs).insert(file, Arc::new(OpenLog::new(handle)));
         Ok(())
     }
 
     fn append(&self, file: LogFile, bytes: &[u8]) -> Result<()> {
         let open = self.open_log("append", file)?;
         let mut end_bytes = locked(&open.end_bytes);
-        if let Err(e) = write_at(&open.file, bytes, *end_bytes) {
+        if let Err(e) = open.file.write_all_at(bytes, *end_bytes) {
             // What was written of it goes again: a shorter retry would leave the rest behind its own end.
             if open.file.set_len(*end_bytes).is_err() {
                 open.failed.store(true, Ordering::Release);
@@ -76,8 +83,7 @@ impl LogStore for Disk {
     }
 
     fn replay(&self, file: LogFile) -> Result<Vec<u8>> {
-        let bytes = read_whole(&self.log_path(file)).map_err(|e| failed("replay", file, e))?;
-        bytes.ok_or_else(|| StorageError::new("replay", file, StorageErrorKind::NotFound))
+        read_durable(&self.log_path(file)).map_err(|e| failed("replay", file, e))
     }
 
     fn truncate(&self, before: LogFile) -> Result<()> {
@@ -114,6 +120,18 @@ impl Disk {
             Some(open) => Ok(open),
         }
     }
+}
+
+/// Syncs a file and reads it from the medium, as far as the system lets us past its memory: there may be pages
+/// in it that a former process failed to sync, and that look clean since. The system may refuse the advice.
+fn read_durable(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.sync_data()?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).ok();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The entries of a folder whose names are 16 hexadecimal digits, as numbers. Anything else isn't ours.

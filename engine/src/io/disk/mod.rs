@@ -26,11 +26,13 @@ mod blobs;
 mod folders;
 mod log;
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -105,20 +107,6 @@ fn failed(what: &'static str, name: impl std::fmt::Display, e: io::Error) -> Sto
         _ => StorageErrorKind::Other(e.to_string()),
     };
     StorageError::new(what, name, kind)
-}
-
-/// Reads a whole file by position. `None` when there is no such file.
-fn read_whole(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
-/// Writes all bytes at an offset.
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    file.write_all_at(bytes, offset)
 }
 
 /// A panic elsewhere leaves none of these maps half-changed, so its mark on the lock is passed over.

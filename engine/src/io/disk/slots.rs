@@ -4,18 +4,22 @@
 //! 1. A slot is overwritten where it lies: no other block of the disk ever holds an old key.
 //! 2. A mirror is read as whole slots. What a crash left of a slot at its very end was never acknowledged.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
 use strongroom_format::keyring::SLOT_BYTES;
 
-use super::{Disk, failed, private, read_whole};
+use super::{Disk, failed, private};
 use crate::io::{Result, SlotStore, checks};
 
 impl SlotStore for Disk {
     fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>> {
         let name = checks::mirror_name("read", mirror)?;
-        let bytes = read_whole(&self.root.join(name)).map_err(|e| failed("read", name, e))?;
-        let mut bytes = bytes.unwrap_or_default();
+        let mut bytes = match std::fs::read(self.root.join(name)) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(failed("read", name, e)),
+        };
         bytes.truncate(bytes.len() - bytes.len() % SLOT_BYTES);
         Ok(bytes)
     }

@@ -264,19 +264,26 @@ impl Machine {
     pub(super) fn cut_power(&mut self) {
         self.end_processes();
         self.is_on = false;
-        for object in self.objects.values_mut() {
-            let unsynced = object.bytes.split_off(object.synced_bytes);
+        self.tear_unsynced(|_| true);
+    }
+
+    /// Switches the machine on, or kills what runs on it. In the latter case what was appended stays, but for
+    /// what a commit failed on: the system takes that for synced and forgets it.
+    pub(super) fn boot(&mut self) {
+        self.end_processes();
+        self.is_on = true;
+        self.tear_unsynced(|object| object.failed);
+    }
+
+    fn tear_unsynced(&mut self, whether: impl Fn(&Object) -> bool) {
+        for object in self.objects.values_mut().filter(|object| whether(object)) {
+            let end = object.synced_bytes;
+            let unsynced = object.bytes.split_off(end);
             if !unsynced.is_empty() {
-                let end = object.synced_bytes;
                 tear(&mut self.chance, &mut object.bytes, end, &unsynced);
             }
             object.synced_bytes = object.bytes.len();
         }
-    }
-
-    pub(super) fn boot(&mut self) {
-        self.end_processes();
-        self.is_on = true;
     }
 
     fn end_processes(&mut self) {
@@ -331,20 +338,14 @@ impl Machine {
             .take_while(move |name| name.starts_with(prefix))
     }
 
-    /// Whether nothing has, had, or stands in the way of this name.
-    pub(super) fn check_vacant(&self, name: &str) -> Result<(), StorageErrorKind> {
+    /// Whether nothing has this name, had it, or lies above or below it.
+    pub(super) fn is_vacant(&self, name: &str) -> bool {
         let folder = format!("{name}/");
-        if self.objects.contains_key(name)
-            || self.retired.contains(name)
-            || self.names(&folder).next().is_some()
-        {
-            return Err(StorageErrorKind::Exists);
-        }
         let mut above = name.match_indices('/').map(|(end, _)| &name[..end]);
-        if above.any(|folder| self.objects.contains_key(folder)) {
-            return Err(StorageErrorKind::Other("a part of the name is an object".into()));
-        }
-        Ok(())
+        !self.objects.contains_key(name)
+            && !self.retired.contains(name)
+            && !above.any(|folder| self.objects.contains_key(folder))
+            && self.names(&folder).next().is_none()
     }
 
     fn object(&mut self, name: String) -> &mut Object {

@@ -4,9 +4,9 @@
 //! process. The same seed and the same calls give the same bytes, faults included.
 //!
 //! The model of the medium, which is harsher than the local disk where a disk may be harsh:
-//! 1. What `create`, `begin`, `commit`, `write_slots`, `erase`, `delete` and `truncate` did is durable once
-//!    they return `Ok`. What was appended and not committed is seen by readers, survives the process, and is
-//!    lost in a power cut: as a whole, from some sector on, or sector by sector in any choice.
+//! 1. What a call did is durable once it returns `Ok`. What was appended and neither committed nor replayed
+//!    survives its process, and is lost in a power cut: as a whole, from some sector on, or sector by sector
+//!    in any choice. What a commit failed on is lost in the same way as soon as its process ends.
 //! 2. A call that the power cut interrupts has happened not at all, partly or wholly. Sectors of 512 bytes are
 //!    written whole; their order is open. A name may be lost with its bytes. `truncate` goes from the oldest
 //!    file to the newest.
@@ -18,6 +18,8 @@
 mod machine;
 mod process;
 mod tear;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -72,8 +72,8 @@ impl Step<'_> {
     }
 
     fn make(&mut self, bytes: Vec<u8>, writer: Option<u64>) -> Result<()> {
-        if let Err(kind) = self.machine.check_vacant(&self.name) {
-            return self.refuse(kind);
+        if !self.machine.is_vacant(&self.name) {
+            return self.refuse(StorageErrorKind::Exists);
         }
         self.change(Call::Create, vec![Change::Make { name: self.name.clone(), bytes, writer }])
     }
@@ -173,8 +173,10 @@ impl LogStore for Process {
 
     fn replay(&self, file: LogFile) -> Result<Vec<u8>> {
         let mut step = self.step("replay", &file.to_string())?;
-        step.look()?;
-        Ok(step.bytes()?.to_vec())
+        let bytes = step.bytes()?.to_vec();
+        let name = step.name.clone();
+        step.change(Call::Look, vec![Change::Sync { name }])?;
+        Ok(bytes)
     }
 
     fn truncate(&self, before: LogFile) -> Result<()> {
