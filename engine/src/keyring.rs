@@ -351,7 +351,9 @@ mod tests {
                 let state = lock(&keyring.state);
                 state.slots[state.by_incarnation[&incarnation] as usize]
             };
-            sim.fail_after(steps, SimFault::Crash);
+            if steps < 2 {
+                sim.fail_after(steps, SimFault::Crash);
+            }
             let destroyed = keyring.destroy(&[incarnation]);
             assert_eq!(destroyed.is_ok(), steps == 2);
             let keyring = open(&sim);
