@@ -133,6 +133,15 @@ impl Keyring {
         Ok((slot.incarnation, key.open_key(&slot.sealed_key, place(slot), slot.nonce)?))
     }
 
+    /// Takes back a minted key whose partition never came to be.
+    pub fn give_back(&self, incarnation: Incarnation) {
+        let mut state = lock(&self.state);
+        if let Some(&number) = state.by_incarnation.get(&incarnation) {
+            let workspace = state.slots[number as usize].workspace;
+            state.spares.entry(workspace).or_default().push(number);
+        }
+    }
+
     /// After recovery: live partition keys that no partition claims are spares.
     pub fn set_spares(&self, claimed: impl Fn(&Incarnation) -> bool) {
         let mut state = lock(&self.state);

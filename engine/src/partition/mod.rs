@@ -29,10 +29,10 @@ pub use types::{
 pub use view::Counts;
 pub(crate) use write::{open_record, record_place};
 
-use crate::io::{Fault, lock};
+use crate::io::Fault;
 use crate::seal::{Cipher, Key, Place, Purpose};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use strongroom_format::manifest::PartitionState;
 use strongroom_format::record::Identity;
@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) identity: Identity,
     shelf: RwLock<Shelf>,
     writer: Mutex<Writer>,
+    /// Whether a record that tells who the partition is has become durable.
+    born: AtomicBool,
     last_use: AtomicU64,
 }
 
@@ -72,8 +74,6 @@ struct Shelf {
 #[derive(Default)]
 struct Writer {
     pending: VecDeque<Pending>,
-    /// Whether a record that tells who the partition is has become durable.
-    born: bool,
     fenced: bool,
     /// The highest record that was applied.
     applied_through: u64,
@@ -133,7 +133,7 @@ impl Core {
         state: PartitionState,
         born: bool,
     ) -> Self {
-        let writer = Writer { born, applied_through: state.flushed_through, ..Writer::default() };
+        let writer = Writer { applied_through: state.flushed_through, ..Writer::default() };
         Self {
             env: Arc::clone(env),
             incarnation: state.incarnation,
@@ -141,13 +141,14 @@ impl Core {
             identity,
             shelf: RwLock::new(Shelf { key: Some(key), state, view: None, frozen_through: 0 }),
             writer: Mutex::new(writer),
+            born: AtomicBool::new(born),
             last_use: AtomicU64::new(0),
         }
     }
 
     /// Whether it was ever written to with success: only then is it there for others.
     pub(crate) fn is_born(&self) -> bool {
-        lock(&self.writer).born
+        self.born.load(Ordering::Acquire)
     }
 
     /// How many documents it has.

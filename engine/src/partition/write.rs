@@ -230,7 +230,7 @@ impl Core {
         if acts.is_empty() {
             return Ok(answer);
         }
-        if !writer.born && !writer.pending.iter().any(|pending| matches!(pending.act, Act::Genesis)) {
+        if !self.is_born() && !writer.pending.iter().any(|pending| matches!(pending.act, Act::Genesis)) {
             acts.insert(0, Act::Genesis);
         }
         let ticket = self.submit(&mut writer, acts)?;
@@ -293,7 +293,7 @@ impl Core {
                     let view = shelf.view();
                     let before = view.memtable_bytes();
                     if let Some(Pending { record, act, .. }) = writer.pending.pop_front() {
-                        writer.born = true;
+                        self.born.store(true, Ordering::Release);
                         writer.applied_through = writer.applied_through.max(record);
                         apply(view, record, act);
                     }
@@ -313,7 +313,7 @@ impl Core {
     /// Applies a record of the log at open.
     pub(crate) fn replay(&self, record: u64, kind: RecordKind, plain: &[u8]) -> Result<(), Fault> {
         let mut writer = lock(&self.writer);
-        writer.born = true;
+        self.born.store(true, Ordering::Release);
         writer.applied_through = record;
         let act = match kind {
             RecordKind::Put => Act::Put(Box::new(decode_put(plain, self.identity.dimension)?)),

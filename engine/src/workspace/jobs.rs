@@ -48,6 +48,7 @@ impl Store {
             done.compacted = self.compact(&mut manifest)?;
         }
         done.closed = self.close_idle();
+        self.reclaim();
         self.swept_at.store(self.env.uses.load(Ordering::Relaxed), Ordering::Relaxed);
         Ok(done)
     }
@@ -106,11 +107,16 @@ impl Store {
     }
 
     fn compact(&self, manifest: &mut Manifest) -> Result<usize, StoreError> {
-        let mut merged = Vec::new();
+        let (mut merged, mut failed) = (Vec::new(), None);
         for core in self.cores() {
-            if let Some(one) = compaction::run(&core)? {
-                self.files.hold(&one.place());
-                merged.push(one);
+            match compaction::run(&core) {
+                Ok(None) => {}
+                Ok(Some(one)) => {
+                    self.files.hold(&one.place());
+                    merged.push(one);
+                }
+                // One partition's damage must not keep the others from being served well.
+                Err(error) => failed = Some(error),
             }
         }
         if !merged.is_empty() {
@@ -119,7 +125,7 @@ impl Store {
                 self.files.release(&place)?;
             }
         }
-        Ok(merged.len())
+        failed.map_or(Ok(merged.len()), |error| Err(error.into()))
     }
 
     fn publish(&self, manifest: &mut Manifest) -> Result<(), StoreError> {
@@ -151,6 +157,24 @@ impl Store {
             }
         }
         closed
+    }
+
+    /// Forgets partitions whose first write never succeeded, and takes their keys back: nothing was ever
+    /// sealed with them that counts.
+    fn reclaim(&self) {
+        let workspaces: Vec<Arc<Workspace>> = self.workspaces().values().cloned().collect();
+        for workspace in workspaces {
+            if workspace.partitions().values().all(|core| core.is_born()) {
+                continue;
+            }
+            workspace.partitions_mut().retain(|_, core| {
+                let keep = core.is_born() || Arc::strong_count(core) > 1;
+                if !keep {
+                    self.keyring.give_back(core.incarnation);
+                }
+                keep
+            });
+        }
     }
 
     fn cores(&self) -> Vec<Arc<Core>> {
