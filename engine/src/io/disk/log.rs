@@ -144,8 +144,7 @@ fn numbers_in(folder: PathBuf) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
-        let digits = name.to_str().filter(|name| name.len() == 16);
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let number = name.to_str().and_then(|digits| u64::from_str_radix(digits, 16).ok());
         numbers.extend(number.filter(|number| *name == *format!("{number:016x}")));
     }
     Ok(numbers)
