@@ -116,7 +116,8 @@ fn read_range(file: &File, name: &str, range: &Range<u64>, end: u64) -> Result<V
     Ok(bytes)
 }
 
-fn overwrite(file: &File, range: &Range<u64>) -> io::Result<()> {
+/// Writes zeros over a range and syncs them.
+pub(super) fn overwrite(file: &File, range: &Range<u64>) -> io::Result<()> {
     let mut offset = range.start;
     while offset < range.end {
         let left_bytes = range.end - offset;

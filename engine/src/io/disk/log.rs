@@ -20,6 +20,9 @@ use crate::io::{LogFile, LogStore, Result, StorageError, StorageErrorKind};
 pub(super) struct OpenLog {
     file: File,
     end_bytes: Mutex<u64>,
+    /// Held through a commit: the system tells a failed sync once, so a second commit beside it would be told
+    /// that all is well.
+    commit: Mutex<()>,
     /// Set when it is no longer known what the medium holds.
     failed: AtomicBool,
 }
@@ -27,7 +30,16 @@ pub(super) struct OpenLog {
 impl OpenLog {
     /// A log file with nothing in it yet.
     pub(super) fn new(file: File) -> OpenLog {
-        OpenLog { file, end_bytes: Mutex::new(0), failed: AtomicBool::new(false) }
+        OpenLog { file, end_bytes: Mutex::new(0), commit: Mutex::new(()), failed: AtomicBool::new(false) }
+    }
+
+    /// Whether it is still known what the medium holds.
+    fn check(&self, what: &'static str, file: LogFile) -> Result<()> {
+        if self.failed.load(Ordering::Acquire) {
+            Err(refused(what, file, "it failed before"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -41,7 +53,11 @@ impl LogStore for Disk {
         let folder = self.run_folder(file.run);
         self.folders.ensure(&folder).map_err(refused)?;
         let handle = private().write(true).create_new(true).open(self.log_path(file)).map_err(refused)?;
-        handle.sync_all().and_then(|()| folders::sync(&folder)).map_err(refused)?;
+        handle.sync_all().and_then(|()| folders::sync(&folder)).map_err(|e| {
+            // Nothing is in it yet; if it stays, replay finds an empty file.
+            fs::remove_file(self.log_path(file)).ok();
+            refused(e)
+        })?;
         locked(&self.logs).insert(file, Arc::new(OpenLog::new(handle)));
         Ok(())
     }
@@ -62,6 +78,8 @@ impl LogStore for Disk {
 
     fn commit(&self, file: LogFile) -> Result<u64> {
         let open = self.open_log("commit", file)?;
+        let _alone = locked(&open.commit);
+        open.check("commit", file)?;
         // Taken before the sync, which then covers at least as much.
         let end_bytes = *locked(&open.end_bytes);
         open.file.sync_data().map_err(|e| {
@@ -112,14 +130,16 @@ impl Disk {
     }
 
     fn open_log(&self, what: &'static str, file: LogFile) -> Result<Arc<OpenLog>> {
-        let open = locked(&self.logs).get(&file).cloned();
-        let refused = |why: &str| StorageError::new(what, file, StorageErrorKind::Other(why.into()));
-        match open {
-            None => Err(refused("this process didn't begin it")),
-            Some(open) if open.failed.load(Ordering::Acquire) => Err(refused("it failed before")),
-            Some(open) => Ok(open),
-        }
+        let Some(open) = locked(&self.logs).get(&file).cloned() else {
+            return Err(refused(what, file, "this process didn't begin it"));
+        };
+        open.check(what, file)?;
+        Ok(open)
     }
+}
+
+fn refused(what: &'static str, file: LogFile, why: &str) -> StorageError {
+    StorageError::new(what, file, StorageErrorKind::Other(why.into()))
 }
 
 /// Syncs a file and reads it from the medium, as far as the system lets us past its memory: there may be pages
@@ -144,8 +164,7 @@ fn numbers_in(folder: PathBuf) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry?.file_name();
-        let digits = name.to_str().filter(|name| name.len() == 16);
-        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let number = name.to_str().and_then(|digits| u64::from_str_radix(digits, 16).ok());
         numbers.extend(number.filter(|number| *name == *format!("{number:016x}")));
     }
     Ok(numbers)

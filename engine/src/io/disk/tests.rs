@@ -106,9 +106,19 @@ fn an_erased_range_gives_its_blocks_back() {
     let erased = disk.erase("s", 0..1 << 20).expect("erased");
     let metadata = fs::metadata(folder.path().join("s")).expect("there");
     assert_eq!(metadata.len(), 1 << 20);
-    if erased.released {
-        assert_eq!(metadata.blocks(), 0);
-    }
+    assert_eq!(erased.released, metadata.blocks() == 0);
+}
+
+/// Users lose: the promise of erasure where no hole can be punched, or where holes only hide what is below.
+#[test]
+fn erasing_overwrites_before_it_punches() {
+    let (folder, disk) = store();
+    disk.create("s", &[&[7; 1_000_000]]).expect("created");
+    let file = File::options().write(true).open(folder.path().join("s")).expect("open");
+    blobs::overwrite(&file, &(100..900_000)).expect("overwritten");
+    let bytes = fs::read(folder.path().join("s")).expect("read");
+    let wanted = [vec![7; 100], vec![0; 899_900], vec![7; 100_000]].concat();
+    assert!(bytes == wanted);
 }
 
 /// Users lose: acknowledged writes, when what follows a failed append or commit counts as durable.
