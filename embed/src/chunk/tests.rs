@@ -185,6 +185,7 @@ fn a_megabyte_of_anything_takes_linear_work() {
             let shown = Cell::new(0);
             let chunks = chunk(&text, &options, &|part| {
                 shown.set(shown.get() + part.len());
+                assert!(part.len() <= 16 * options.chunk_tokens, "{} bytes at once", part.len());
                 // As a word-piece tokenizer has it at its worst: a token for every byte.
                 part.len()
             });
