@@ -216,3 +216,10 @@ fn white_space_has_no_passages() {
     assert!(cut("", &ChunkOptions::default()).is_empty());
     assert!(cut(" \n\t \u{3000}\u{85} ", &ChunkOptions::default()).is_empty());
 }
+
+/// Lost otherwise: a passage of two words could be megabytes long, and every answer that shows it.
+#[test]
+fn words_far_apart_share_no_passage() {
+    let text = format!("one{}two three", " ".repeat(100_000));
+    assert_eq!(cut(&text, &ChunkOptions::default()), ["one", "two three"]);
+}
