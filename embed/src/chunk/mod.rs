@@ -92,7 +92,7 @@ pub struct Chunk {
 /// `count_tokens` is the model's own measure, [`Embedder::count_tokens`](crate::Embedder::count_tokens).
 pub fn chunk(text: &str, options: &ChunkOptions, count_tokens: &dyn Fn(&str) -> usize) -> Vec<Chunk> {
     let chunk_tokens = options.chunk_tokens.clamp(1, CHUNK_TOKENS_MAX);
-    let overlap_tokens = options.overlap_tokens.min(chunk_tokens - 1);
+    let overlap_tokens = options.overlap_tokens;
     let mut packer =
         Packer { chunk_tokens, overlap_tokens, open: VecDeque::new(), cost: 0, chunks: Vec::new() };
     unit::units(text, chunk_tokens, count_tokens, &mut |unit| packer.push(unit));
@@ -103,6 +103,7 @@ pub fn chunk(text: &str, options: &ChunkOptions, count_tokens: &dyn Fn(&str) -> 
 /// Fills passages one after the other.
 struct Packer {
     chunk_tokens: usize,
+    /// One that is no smaller than the passage does what the largest smaller one does, for new text has to fit too.
     overlap_tokens: usize,
     /// The units of the passage in the making; between two pushes the last of them is in no finished passage.
     open: VecDeque<Unit>,
@@ -117,8 +118,8 @@ impl Packer {
         let fits = self.cost + with_gap(self.open.back()) <= self.chunk_tokens;
         if !self.open.is_empty() && (unit.goes_on_word || !fits) {
             self.close();
-            // At least one unit goes, so the next passage starts later; each goes once, so this is linear.
-            self.drop_first();
+            // At least one unit goes, for they did not all fit together with the new one: the next passage starts later.
+            // Each unit goes once, so this is linear.
             while !self.open.is_empty()
                 && (unit.goes_on_word
                     || self.cost > self.overlap_tokens

@@ -185,6 +185,7 @@ fn a_megabyte_of_anything_takes_linear_work() {
             let shown = Cell::new(0);
             let chunks = chunk(&text, &options, &|part| {
                 shown.set(shown.get() + part.len());
+                assert!(part.len() <= 16 * options.chunk_tokens, "{} bytes at once", part.len());
                 // As a word-piece tokenizer has it at its worst: a token for every byte.
                 part.len()
             });
@@ -214,4 +215,11 @@ fn options_out_of_range_are_refused() {
 fn white_space_has_no_passages() {
     assert!(cut("", &ChunkOptions::default()).is_empty());
     assert!(cut(" \n\t \u{3000}\u{85} ", &ChunkOptions::default()).is_empty());
+}
+
+/// Lost otherwise: a passage of two words could be megabytes long, and every answer that shows it.
+#[test]
+fn words_far_apart_share_no_passage() {
+    let text = format!("one{}two three", " ".repeat(100_000));
+    assert_eq!(cut(&text, &ChunkOptions::default()), ["one", "two three"]);
 }

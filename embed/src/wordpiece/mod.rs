@@ -9,7 +9,7 @@
 //!    split at white space and punctuation, longest match first. `tests` compares the two token for token.
 //! 2. A word with a part that the vocabulary does not know is one unknown token as a whole; so is one of more than
 //!    [`WORD_CHARS_MAX`] characters.
-//! 3. A text with marks like `[CLS]` in it has no special tokens: those are in no index.
+//! 3. No text has special tokens such as `[CLS]` in it: brackets are words of their own, so nothing can spell them.
 //! 4. No allocation for each word or token, and at most `longest token` look-ups for each byte of a word.
 
 mod unicode;

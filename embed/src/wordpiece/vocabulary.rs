@@ -7,8 +7,7 @@
 //! Invariants:
 //! 1. A hit is always confirmed on the token's bytes: the hash decides speed, never the answer.
 //! 2. At least half of the slots are empty, so every probe ends.
-//! 3. Special tokens, `[` to `]`, are not in the index.
-//! 4. Bytes are UTF-8 on both sides, so a match that begins on a character's border ends on one.
+//! 3. Bytes are UTF-8 on both sides, so a match that begins on a character's border ends on one.
 
 use crate::table::TableError;
 
@@ -68,8 +67,7 @@ impl Vocabulary {
             Some(name) if !name.is_empty() => (Place::Inside, name.as_bytes()),
             _ => (Place::Start, token.as_bytes()),
         };
-        let special = token.len() > 2 && token.starts_with('[') && token.ends_with(']');
-        if special || name.is_empty() || name.len() > TOKEN_BYTES_MAX {
+        if name.is_empty() || name.len() > TOKEN_BYTES_MAX {
             return Ok(());
         }
         let hash = name.iter().fold(seed(place), |hash, &byte| grow(hash, byte));
