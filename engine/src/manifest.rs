@@ -48,7 +48,7 @@ impl ManifestStore {
 
     fn read(&self, name: &str) -> Result<Manifest, Fault> {
         let bytes = self.blobs.head(name)?.unwrap_or(0);
-        let bytes = self.blobs.read(name, std::slice::from_ref(&(0..bytes)))?.pop().unwrap_or_default();
+        let bytes = self.blobs.read(name, &[0..bytes])?.pop().unwrap_or_default();
         Ok(Manifest::decode(&bytes).map_err(|damage| damage.at(name, 0))?)
     }
 
