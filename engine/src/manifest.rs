@@ -10,6 +10,7 @@
 
 use crate::io::{BlobStore, Entropy, Fault, StorageErrorKind};
 use std::sync::Arc;
+use strongroom_format::Damage;
 use strongroom_format::manifest::Manifest;
 
 const PREFIX: &str = "manifest/0/";
@@ -20,29 +21,37 @@ pub struct ManifestStore {
     entropy: Arc<dyn Entropy>,
 }
 
+/// The version that a store is opened with.
+pub struct Latest {
+    /// The newest that checks; empty when there is none.
+    pub manifest: Manifest,
+    /// What is wrong with a newer one. It was cut short, and this one's segments are all there; or it was
+    /// relied on and is damaged, and then some are not. Whatever only it may name must be left alone.
+    pub doubt: Option<Damage>,
+}
+
 impl ManifestStore {
     /// Versions among these objects.
     pub fn new(blobs: Arc<dyn BlobStore>, entropy: Arc<dyn Entropy>) -> Self {
         Self { blobs, entropy }
     }
 
-    /// The version that holds, if there is one. The newest may have been cut short by a crash; when the one
-    /// before it doesn't check either, that is damage.
-    pub fn latest(&self) -> Result<Option<Manifest>, Fault> {
+    /// The version that holds. The newest may have been cut short by a crash; when the one before it doesn't
+    /// check either, that is damage.
+    pub fn latest(&self) -> Result<Latest, Fault> {
         let names = self.names()?;
-        let mut newest_damage = None;
+        let mut doubt = None;
         for name in names.iter().rev().take(2) {
             match self.read(name) {
-                Ok(manifest) => return Ok(Some(manifest)),
-                Err(Fault::Damaged(damage)) => newest_damage = newest_damage.or(Some(damage)),
+                Ok(manifest) => return Ok(Latest { manifest, doubt }),
+                Err(Fault::Damaged(damage)) => doubt = doubt.or(Some(damage)),
                 Err(fault) => return Err(fault),
             }
         }
-        match newest_damage {
+        match doubt {
             // The very first version, cut short: all is still in the log.
-            Some(damage) if names.len() == 1 && names[0] != name(1) => Err(damage.into()),
-            Some(damage) if names.len() > 1 => Err(damage.into()),
-            _ => Ok(None),
+            Some(damage) if names.len() > 1 || names[0] != name(1) => Err(damage.into()),
+            doubt => Ok(Latest { manifest: Manifest::default(), doubt }),
         }
     }
 

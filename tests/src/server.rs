@@ -263,7 +263,7 @@ impl Drop for Server {
 
 /// The address in the line `listening on http://127.0.0.1:PORT`.
 fn announced(said: &str) -> Option<SocketAddr> {
-    let line = said.lines().find_map(|l| l.split("listening on http://").nth(1))?;
+    let line = said.lines().find_map(|l| l.split(" on http://").nth(1))?;
     line.split_whitespace().next()?.trim_end_matches('/').parse().ok()
 }
 

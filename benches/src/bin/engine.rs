@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use strongroom_benches::{Numbers, percentile};
 use strongroom_engine::io::disk;
 use strongroom_engine::{
-    CollectionSpec, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionName, PartitionRef, Passage,
-    Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
+    CollectionSpec, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionName, PartitionRef,
+    Passage, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
 };
 
 const DIMENSION: usize = 256;
@@ -64,7 +64,9 @@ fn open(store: &Store, name: &str) -> Partition {
     let scope = Scope::grant(WorkspaceId([1; 16]), Reach::Workspace);
     let partition = Some(PartitionName::new(name).expect("a name"));
     let at = PartitionRef { collection: "default".to_owned(), partition };
-    store.partition_for_write(&scope, &at, CollectionSpec { dimension: DIMENSION as u32 }).expect("a partition")
+    store
+        .partition_for_write(&scope, &at, CollectionSpec { dimension: DIMENSION as u32 })
+        .expect("a partition")
 }
 
 fn document(numbers: &mut Numbers) -> NewDocument {

@@ -20,6 +20,8 @@ pub mod log;
 pub mod manifest;
 pub mod record;
 pub mod segment;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use damage::Damage;

@@ -183,6 +183,11 @@ impl Core {
         Ok(run(shelf.view()))
     }
 
+    /// Fails unless all its segments are there and check.
+    pub(crate) fn insist_on_segments(&self) -> Result<(), ReadError> {
+        self.loaded().map(drop)
+    }
+
     /// The shelf, alone, its view loaded.
     fn loaded(&self) -> Result<LoadedShelf<'_>, ReadError> {
         let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);

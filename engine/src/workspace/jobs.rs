@@ -177,11 +177,15 @@ impl Store {
         }
     }
 
+    /// Every partition, in the order of their incarnations: what a job does follows from what the store holds,
+    /// so that a simulated life can be lived again.
     fn cores(&self) -> Vec<Arc<Core>> {
         let workspaces: Vec<Arc<Workspace>> = self.workspaces().values().cloned().collect();
-        workspaces
+        let mut cores: Vec<Arc<Core>> = workspaces
             .iter()
             .flat_map(|workspace| workspace.partitions().values().cloned().collect::<Vec<_>>())
-            .collect()
+            .collect();
+        cores.sort_unstable_by_key(|core| core.incarnation);
+        cores
     }
 }

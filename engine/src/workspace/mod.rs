@@ -160,7 +160,8 @@ impl Store {
         let _maintenance = lock(&self.maintenance);
         let Some(workspace) = self.workspaces_mut().remove(&id) else { return Ok(Counts::default()) };
         let creating = lock(&workspace.creating);
-        let cores: Vec<Arc<Core>> = workspace.partitions().values().cloned().collect();
+        let mut cores: Vec<Arc<Core>> = workspace.partitions().values().cloned().collect();
+        cores.sort_unstable_by_key(|core| core.incarnation);
         let incarnations = self.keyring.partitions_of(&id.0);
         let dropped = self.shredder().drop_workspace(&self.root, id.0, &cores, incarnations);
         drop(creating);

@@ -8,11 +8,11 @@ use super::{Store, StoreOptions, Workspace};
 use crate::io::{Fault, LogFile, Medium, StorageError, StorageErrorKind};
 use crate::keyring::{Keyring, KeyringError};
 use crate::log::{Log, Recovery};
-use crate::manifest::ManifestStore;
-use crate::partition::{Core, Environment, open_record};
+use crate::manifest::{Latest, ManifestStore};
+use crate::partition::{Core, Environment, ReadError, open_record};
 use crate::seal::{Key, Unsealable};
 use crate::segment::{BlockCache, SegmentFiles};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use strongroom_format::Damage;
@@ -79,7 +79,7 @@ impl Store {
             }
         }
         let manifests = ManifestStore::new(Arc::clone(&medium.blobs), Arc::clone(&medium.entropy));
-        let manifest = manifests.latest()?.unwrap_or_default();
+        let Latest { manifest, doubt } = manifests.latest()?;
         let files = SegmentFiles::new(Arc::clone(&medium.blobs));
         let floor = LogFile { run: manifest.log_floor.0, number: manifest.log_floor.1 };
         let store = Arc::clone(&medium.log);
@@ -107,7 +107,11 @@ impl Store {
                 files.hold(&place);
             }
         }
-        files.collect()?;
+        match doubt {
+            // What a newer version names may be among the files that this one doesn't: nothing is deleted.
+            Some(damage) => insist_on_segments(cores.values(), damage)?,
+            None => files.collect()?,
+        }
         let workspaces = shelve(workspaces, cores)?;
         Ok(Self {
             env,
@@ -123,6 +127,23 @@ impl Store {
     }
 }
 
+/// After a newer manifest didn't check: it was never relied on only if everything that this one names is there.
+fn insist_on_segments<'a>(
+    cores: impl Iterator<Item = &'a Arc<Core>>,
+    damage: Damage,
+) -> Result<(), OpenError> {
+    for core in cores {
+        match core.insist_on_segments() {
+            Ok(()) => {}
+            Err(ReadError::Storage(error)) if error.kind != StorageErrorKind::NotFound => {
+                return Err(error.into());
+            }
+            Err(_) => return Err(damage.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Reads the log once for its drops, and destroys the keys that a crash left behind.
 fn finish_drops(
     recovery: &Recovery<'_>,
@@ -130,7 +151,7 @@ fn finish_drops(
     root: &Key,
     workspaces: &HashMap<[u8; 16], Key>,
 ) -> Result<crate::log::Recovered, OpenError> {
-    let mut dropped = HashSet::new();
+    let mut dropped = BTreeSet::new();
     let recovered = recovery.visit(|file_id, found| {
         let above = match found.kind {
             RecordKind::DropPartition => {
@@ -163,7 +184,7 @@ fn finish_erasures(
     files: &SegmentFiles,
     partitions: &[PartitionState],
 ) -> Result<(), OpenError> {
-    let shredding: HashSet<[u8; 16]> = keyring.shredding().into_iter().collect();
+    let shredding: BTreeSet<[u8; 16]> = keyring.shredding().into_iter().collect();
     for partition in partitions.iter().filter(|partition| shredding.contains(&partition.incarnation)) {
         for place in &partition.segments {
             files.erase(place)?;

@@ -16,13 +16,38 @@ const SCORE_ERROR_MAX: f64 = 1e-4;
 /// Workspaces that a life may use.
 pub const WORKSPACES: std::ops::Range<u8> = 1..6;
 
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The store answered, and wrongly.
+    pub wrong: Vec<String>,
+    /// The store could not answer.
+    pub failed: Vec<String>,
+}
+
+impl Found {
+    /// Whether the store is what it should be.
+    pub fn is_same(&self) -> bool {
+        self.wrong.is_empty() && self.failed.is_empty()
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            &self.wrong.iter().chain(&self.failed).map(|line| format!("- {line}\n")).collect::<String>(),
+        )
+    }
+}
+
 /// Every difference between what should be and what is.
-pub fn differences(state: &State, store: &Store, chance: &mut Chance) -> Vec<String> {
-    let mut found = Vec::new();
+pub fn differences(state: &State, store: &Store, chance: &mut Chance) -> Found {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
     for workspace in WORKSPACES {
         match (store.partitions(&whole(workspace), COLLECTION), state.workspaces.contains(&workspace)) {
             (Err(StoreError::NoWorkspace), false) => {}
-            (Err(error), _) => found.push(format!("workspace {workspace}: {error}")),
+            (Err(StoreError::NoWorkspace), true) => found.push(format!("workspace {workspace} is not there")),
+            (Err(error), _) => failed.push(format!("workspace {workspace}: {error}")),
             (Ok(_), false) => {
                 found.push(format!("workspace {workspace} was dropped, or never made, and is there"))
             }
@@ -54,13 +79,13 @@ pub fn differences(state: &State, store: &Store, chance: &mut Chance) -> Vec<Str
         match store.partition(&spot.scope(), &spot.at()) {
             Ok(Some(partition)) => match in_partition(docs, &partition, chance) {
                 Ok(differences) => found.extend(differences.into_iter().map(|d| format!("{spot:?}: {d}"))),
-                Err(error) => found.push(format!("{spot:?}: {error}")),
+                Err(error) => failed.push(format!("{spot:?}: {error}")),
             },
-            Ok(None) => found.push(format!("{spot:?} is not there")),
-            Err(error) => found.push(format!("{spot:?}: {error}")),
+            Ok(None) | Err(StoreError::NoWorkspace) => found.push(format!("{spot:?} is not there")),
+            Err(error) => failed.push(format!("{spot:?}: {error}")),
         }
     }
-    found
+    Found { wrong: found, failed }
 }
 
 /// Ids that are live in a partition now.
