@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::auth::{Caller, Named, Place};
@@ -22,6 +23,9 @@ use crate::message::body::Received;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::message::query::Query;
+
+/// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
+const PARSED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
 
 /// What a handler gives.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
@@ -106,9 +110,16 @@ impl Call {
         self.app.bodies.read(&self.headers, body, self.body_bytes_max).await
     }
 
-    /// The body as JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
-        json::parse(&self.body().await?.bytes)
+    /// The body as JSON, and what has to be held as long as its parts are.
+    pub(crate) async fn json<T>(&mut self) -> Result<(T, Vec<OwnedSemaphorePermit>), ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (bytes, held) = self.body().await?.into_parts();
+        if bytes.len() <= PARSED_AT_ONCE_BYTES_MAX {
+            return Ok((json::parse(&bytes)?, held));
+        }
+        Ok((self.app.pool.run(move || json::parse(&bytes)).await?, held))
     }
 }
 

@@ -79,7 +79,9 @@ fn serve(told: Serve) -> Result<(), String> {
 fn resolve(told: Serve) -> Result<Config, String> {
     let data_dir = told.data_dir.or_else(|| told.demo.then(|| PathBuf::from(demo::FOLDER)));
     let command_line = Told { data_dir, listen: told.listen, master_key_file: told.master_key_file };
-    config::resolve(command_line, |name| std::env::var(name).ok(), told.config.as_deref())
+    // A variable that is set to nothing, as compose files do, is not set.
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    config::resolve(command_line, environment, told.config.as_deref())
 }
 
 async fn run(config: Config, is_demo: bool) -> Result<(), String> {

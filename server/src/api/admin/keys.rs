@@ -42,7 +42,7 @@ struct Asked {
 
 /// `POST /v1/admin/api-keys`
 pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
-    let asked: Asked = call.json().await?;
+    let (asked, _) = call.json::<Asked>().await?;
     let (new, partition) = new_key(&call.app, call.caller()?, &asked)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -154,7 +154,7 @@ struct Changes {
 /// `PATCH /v1/admin/api-keys/{id}`
 pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let key = managed_key(&call)?;
-    let asked: Changes = call.json().await?;
+    let (asked, _) = call.json::<Changes>().await?;
     let changes = narrowed(call.caller()?, &key, &asked)?;
     let app = call.app.clone();
     let pool = app.pool.clone();

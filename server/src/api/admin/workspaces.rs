@@ -26,7 +26,7 @@ struct NewWorkspace {
 /// `POST /v1/admin/workspaces`
 pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let scope = call.caller()?.operator()?;
-    let new: NewWorkspace = call.json().await?;
+    let (new, _) = call.json::<NewWorkspace>().await?;
     check_name(&new.name)?;
     let app = call.app.clone();
     let pool = app.pool.clone();

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::documents::intake_of_query;
+use super::insert::intake_of_query;
 use crate::call::Call;
 use crate::control::JobState;
 use crate::jobs::{Job, message};

@@ -6,6 +6,7 @@
 pub(crate) mod documents;
 mod fields;
 mod filters;
+pub(crate) mod insert;
 pub(crate) mod jobs;
 mod look_alikes;
 pub(crate) mod partitions;

@@ -113,7 +113,7 @@ struct ByVector {
 
 /// `POST /v1/search/embed`
 pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiError> {
-    let body: ByVector = call.json().await?;
+    let (body, _) = call.json::<ByVector>().await?;
     let place = call.place_for(body.partition.as_deref())?;
     let (vector, with_trace) = (body.embedding.clone(), body.trace == Some(true));
     let wanted = body.wanted(place, &call.app.limits)?;
@@ -171,7 +171,7 @@ struct Batch {
 
 /// `POST /v1/search/batch`: every query is checked before the first is run.
 pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
-    let batch: Batch = call.json().await?;
+    let (batch, _) = call.json::<Batch>().await?;
     let most = call.app.limits.batch_queries_max;
     if batch.queries.is_empty() || batch.queries.len() > most {
         // The partition comes before the body: an unscoped batch on a multi-tenant key is told that first.
