@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The binary `strongroom`.
+
+fn main() -> std::process::ExitCode {
+    strongroom::cli::main()
+}

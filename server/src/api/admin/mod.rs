@@ -1,0 +1,4 @@
+//! How are workspaces and keys managed?
+
+pub(crate) mod keys;
+pub(crate) mod workspaces;

@@ -1,0 +1,106 @@
+//! How are workspaces made, listed and deleted?
+//!
+//! Made and deleted with the operator's key alone. Any other key sees the one workspace that it belongs to; another's
+//! looks like one that isn't there.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use strongroom_engine::WorkspaceId;
+
+use crate::call::Call;
+use crate::control::Workspace;
+use crate::message::error::ApiError;
+use crate::message::json;
+use crate::{clock, random, tenancy};
+
+const NAME_CHARS_MAX: usize = 128;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewWorkspace {
+    name: String,
+}
+
+/// `POST /v1/admin/workspaces`
+pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
+    let scope = call.caller()?.operator()?;
+    let (new, _) = call.json::<NewWorkspace>().await?;
+    check_name(&new.name)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let workspace =
+            tenancy::create_workspace(&app.control, &app.store, &scope, &new.name, app.default_collection())?;
+        json::answer(StatusCode::CREATED, &record(&workspace))
+    })
+    .await
+}
+
+/// `GET /v1/admin/workspaces`
+pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+    let caller = call.caller()?;
+    let workspaces: Vec<_> = if caller.is_operator() {
+        call.app.control.live_workspaces().iter().map(|workspace| record(workspace)).collect()
+    } else {
+        vec![record(caller.workspace()?)]
+    };
+    json::answer(StatusCode::OK, &json!({"total": workspaces.len(), "workspaces": workspaces}))
+}
+
+/// `GET /v1/admin/workspaces/{id}`
+pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+    let (caller, id) = (call.caller()?, workspace_id(call.value(0)?)?);
+    let is_visible = caller.is_operator() || caller.workspace()?.id == id;
+    let found = call.app.control.workspace(id).filter(|_| is_visible).ok_or_else(no_workspace)?;
+    json::answer(StatusCode::OK, &record(&found))
+}
+
+/// `DELETE /v1/admin/workspaces/{id}`: its keys are dead at once, its data is shredded before the answer.
+pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let (scope, id) = (call.caller()?.operator()?, workspace_id(call.value(0)?)?);
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        // One whose deletion failed half-way can be deleted again.
+        app.control.workspace_in_any_state(id).ok_or_else(no_workspace)?;
+        let dropped = tenancy::drop_workspace(&app.control, &app.store, &scope, id)?;
+        json::answer(
+            StatusCode::OK,
+            &json!({"id": random::hex(&id.0), "status": "deleted", "documents_deleted": dropped.documents + dropped.deleted}),
+        )
+    })
+    .await
+}
+
+fn record(workspace: &Workspace) -> Value {
+    json!({
+        "id": random::hex(&workspace.id.0),
+        "name": workspace.name,
+        "created_at": clock::rfc3339(workspace.created_ms),
+    })
+}
+
+fn workspace_id(text: &str) -> Result<WorkspaceId, ApiError> {
+    random::parse_hex(text).map(WorkspaceId).ok_or_else(no_workspace)
+}
+
+fn no_workspace() -> ApiError {
+    ApiError::missing("workspace_not_found", "there is no such workspace")
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= NAME_CHARS_MAX;
+    // A header must be able to name it, and an id must not be taken for a name.
+    if fits && !name.chars().any(char::is_control) && random::parse_hex::<16>(name).is_none() {
+        return Ok(());
+    }
+    Err(ApiError::malformed(
+        "invalid_name",
+        format!(
+            "a workspace's name has 1 to {NAME_CHARS_MAX} characters, no control characters, no white space around it \
+             and not the form of an id"
+        ),
+    ))
+}

@@ -1,0 +1,332 @@
+//! How are documents inserted and replaced?
+//!
+//! From bytes, from a batch, or with vectors that the caller made. Each handler reads the request, hands the blocking
+//! part to the pool and writes the record.
+//!
+//! Invariants:
+//! 1. A batch is checked and embedded whole before any of it is written; those of one partition become durable together.
+
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use strongroom_engine::{CollectionSpec, DocumentInfo, NewPassage, Passage};
+
+use super::fields;
+use super::record::Record;
+use crate::app::App;
+use crate::auth::Place;
+use crate::call::Call;
+use crate::config::Limits;
+use crate::ingest::{self, Intake, media};
+use crate::message::error::{ApiError, no_document};
+use crate::message::json::{self, Texts};
+
+/// What a document is called that came without a name.
+const UNTITLED: &str = "untitled";
+
+/// Reads what the query says of a document; the content is still to come.
+pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
+    let (query, limits) = (&call.query, &call.app.limits);
+    let filename = query.text("filename").unwrap_or(UNTITLED);
+    let header = call.header(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let text = |name: &'static str| -> Result<Option<String>, ApiError> {
+        let text = query.text(name);
+        text.map_or(Ok(()), |text| fields::name(name, text, limits))?;
+        Ok(text.map(str::to_owned))
+    };
+    fields::name("filename", filename, limits)?;
+    Ok(Intake {
+        filename: filename.to_owned(),
+        content_type: media::decide(query.get("content_type"), header, filename)?,
+        content: Bytes::new(),
+        tags: fields::tags(query.text("tags").map(|text| Texts::Joined(text.to_owned())), limits)?,
+        metadata: fields::metadata_text(query.get("metadata"), limits)?,
+        entity: text("entity_id")?,
+        source: text("source")?,
+        chunking: fields::chunking(
+            query.number("chunk_size", 1..=u64::MAX)?,
+            query.number("overlap", 0..=u64::MAX)?,
+            limits,
+        )?,
+    })
+}
+
+// `Idempotency-Key` is accepted and has no effect yet: a retry whose first try was stored inserts a second document.
+// It comes with the deduplication that is sealed with the partition and survives a restart; half of it would be worse,
+// since a client that sees it honoured once relies on it.
+
+/// `POST /v1/documents`
+pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
+    let (place, mut intake) = (call.place()?, intake_of_query(&call)?);
+    let (content, held) = call.body().await?.into_parts();
+    intake.content = content;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let document = app.store_document(&place, intake)?;
+        drop(held);
+        json::answer(StatusCode::CREATED, &Record::new(&document, place.partition()))
+    })
+    .await
+}
+
+/// `PUT /v1/documents/{id}`
+pub(crate) async fn update(mut call: Call) -> Result<Response, ApiError> {
+    let (place, id, mut intake) = (call.place()?, call.value(0)?.to_owned(), intake_of_query(&call)?);
+    let (content, held) = call.body().await?.into_parts();
+    intake.content = content;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        app.text_collection(place.scope.workspace())?;
+        let document = intake.embed(app.embedder, app.limits.passages_max)?;
+        let done = ingest::change(&app.store, &place, |partition| partition.update(&id, document.clone()))?;
+        drop(held);
+        json::answer(StatusCode::OK, &Record::new(&done.ok_or_else(no_document)?, place.partition()))
+    })
+    .await
+}
+
+/// A document with vectors that the caller made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithVectors {
+    content: String,
+    #[serde(default)]
+    filename: Option<String>,
+    #[serde(default)]
+    content_type: Option<String>,
+    #[serde(default)]
+    passages: Option<Vec<PassageWithVector>>,
+    #[serde(default)]
+    embedding: Option<Vec<f32>>,
+    #[serde(default)]
+    tags: Option<Texts>,
+    #[serde(default)]
+    entity_id: Option<String>,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    metadata: Option<Value>,
+    #[serde(default)]
+    partition: Option<String>,
+    #[serde(default, deserialize_with = "json::present")]
+    acl_readers: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PassageWithVector {
+    text: String,
+    embedding: Vec<f32>,
+}
+
+/// `POST /v1/documents/embed`
+pub(crate) async fn with_vectors(mut call: Call) -> Result<Response, ApiError> {
+    let (body, held) = call.json::<WithVectors>().await?;
+    let place = call.place_for(body.partition.as_deref())?;
+    if body.acl_readers.is_some() {
+        return Err(ApiError::not_offered("the field `acl_readers`"));
+    }
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let collection = app.collection(place.scope.workspace())?;
+        let (intake, passages) = checked_vectors(body, &app.limits)?;
+        let document = intake.with_passages(passages);
+        let spec = CollectionSpec { dimension: collection.dimension };
+        let done = ingest::write(&app.store, &place, spec, |partition| partition.put(document.clone()))?;
+        drop(held);
+        json::answer(StatusCode::CREATED, &Record::new(&done, place.partition()))
+    })
+    .await
+}
+
+fn checked_vectors(body: WithVectors, limits: &Limits) -> Result<(Intake, Vec<NewPassage>), ApiError> {
+    if body.content.is_empty() {
+        return Err(ApiError::unacceptable(
+            "empty_document",
+            "the document is empty; there is nothing to store",
+        ));
+    }
+    let passages = match (body.passages, body.embedding) {
+        (Some(passages), None) if !passages.is_empty() => passages
+            .into_iter()
+            .map(|passage| NewPassage { text: Passage::Own(passage.text), vector: passage.embedding })
+            .collect::<Vec<_>>(),
+        (None, Some(vector)) => vec![NewPassage { text: ingest::range(0, body.content.len())?, vector }],
+        _ => {
+            return Err(ApiError::malformed(
+                "malformed_body",
+                "give either passages, at least one, or embedding, which stands for the whole document",
+            ));
+        }
+    };
+    if passages.len() > limits.passages_max {
+        let most = limits.passages_max;
+        return Err(ApiError::unacceptable(
+            "too_many_passages",
+            format!("there are at most {most} passages"),
+        ));
+    }
+    let intake = intake_of_body(
+        body.filename.as_deref(),
+        body.content_type.as_deref(),
+        body.content,
+        Fields { tags: body.tags, metadata: body.metadata, entity_id: body.entity_id, source: body.source },
+        (None, None),
+        limits,
+    )?;
+    Ok((intake, passages))
+}
+
+/// The fields that JSON routes share.
+struct Fields {
+    tags: Option<Texts>,
+    metadata: Option<Value>,
+    entity_id: Option<String>,
+    source: Option<String>,
+}
+
+fn intake_of_body(
+    filename: Option<&str>,
+    content_type: Option<&str>,
+    content: String,
+    given: Fields,
+    (chunk_size, overlap): (Option<u64>, Option<u64>),
+    limits: &Limits,
+) -> Result<Intake, ApiError> {
+    let filename = filename.filter(|name| !name.is_empty()).unwrap_or(UNTITLED);
+    let checked = |name: &'static str, text: Option<String>| -> Result<Option<String>, ApiError> {
+        let text = text.filter(|text| !text.is_empty());
+        text.as_deref().map_or(Ok(()), |text| fields::name(name, text, limits))?;
+        Ok(text)
+    };
+    fields::name("filename", filename, limits)?;
+    Ok(Intake {
+        filename: filename.to_owned(),
+        content_type: content_type.map_or_else(|| Ok("text/plain".to_owned()), media::checked)?,
+        content: content.into(),
+        tags: fields::tags(given.tags, limits)?,
+        metadata: fields::metadata(given.metadata.as_ref(), limits)?,
+        entity: checked("entity_id", given.entity_id)?,
+        source: checked("source", given.source)?,
+        chunking: fields::chunking(chunk_size, overlap, limits)?,
+    })
+}
+
+/// Many documents at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    documents: Vec<BatchItem>,
+    #[serde(default)]
+    chunk_size: Option<u64>,
+    #[serde(default)]
+    overlap: Option<u64>,
+    #[serde(default)]
+    summarize: Option<bool>,
+    #[serde(default)]
+    partition: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchItem {
+    content: String,
+    #[serde(default)]
+    filename: Option<String>,
+    #[serde(default)]
+    content_type: Option<String>,
+    #[serde(default)]
+    tags: Option<Texts>,
+    #[serde(default)]
+    entity_id: Option<String>,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    metadata: Option<Value>,
+    #[serde(default)]
+    partition: Option<String>,
+    #[serde(default)]
+    summarize: Option<bool>,
+    #[serde(default, deserialize_with = "json::present")]
+    acl_readers: Option<Value>,
+}
+
+/// `POST /v1/documents/batch`: all documents are checked and embedded first; those of one partition then become
+/// durable together or not at all.
+pub(crate) async fn batch(mut call: Call) -> Result<Response, ApiError> {
+    let (batch, held) = call.json::<Batch>().await?;
+    let mut places = Vec::with_capacity(batch.documents.len());
+    for item in &batch.documents {
+        places.push(call.place_for(item.partition.as_deref().or(batch.partition.as_deref()))?);
+    }
+    let most = call.app.limits.batch_documents_max;
+    if batch.documents.is_empty() || batch.documents.len() > most {
+        return Err(ApiError::malformed("invalid_batch", format!("a batch has 1 to {most} documents")));
+    }
+    let wants_summary =
+        batch.summarize == Some(true) || batch.documents.iter().any(|d| d.summarize == Some(true));
+    if wants_summary {
+        return Err(ApiError::not_offered("the field `summarize`"));
+    }
+    if batch.documents.iter().any(|item| item.acl_readers.is_some()) {
+        return Err(ApiError::not_offered("the field `acl_readers`"));
+    }
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let documents = store_batch(&app, batch, &places)?;
+        drop(held);
+        let records: Vec<_> = documents
+            .iter()
+            .zip(&places)
+            .map(|(document, place)| Record::new(document, place.partition()))
+            .collect();
+        json::answer(StatusCode::CREATED, &json!({"results": records}))
+    })
+    .await
+}
+
+fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<DocumentInfo>, ApiError> {
+    let numbered = |number: usize, mut error: ApiError| {
+        error.text = format!("document {number} of the batch (counted from 0): {}", error.text).into();
+        error
+    };
+    let sizes = (batch.chunk_size, batch.overlap);
+    let mut documents = Vec::with_capacity(places.len());
+    for (number, (item, place)) in batch.documents.into_iter().zip(places).enumerate() {
+        app.text_collection(place.scope.workspace())?;
+        let given = Fields {
+            tags: item.tags,
+            metadata: item.metadata,
+            entity_id: item.entity_id,
+            source: item.source,
+        };
+        let (name, kind) = (item.filename.as_deref(), item.content_type.as_deref());
+        let document = intake_of_body(name, kind, item.content, given, sizes, &app.limits)
+            .and_then(|intake| intake.embed(app.embedder, app.limits.passages_max))
+            .map_err(|error| numbered(number, error))?;
+        documents.push(Some(document));
+    }
+    let mut stored: Vec<Option<DocumentInfo>> = places.iter().map(|_| None).collect();
+    for first in 0..places.len() {
+        if documents[first].is_none() {
+            continue;
+        }
+        let same: Vec<_> = (first..places.len()).filter(|at| places[*at].at == places[first].at).collect();
+        let group: Vec<_> = same.iter().filter_map(|at| documents[*at].take()).collect();
+        let collection = app.collection(places[first].scope.workspace())?;
+        let spec = CollectionSpec { dimension: collection.dimension };
+        let done =
+            ingest::write(&app.store, &places[first], spec, |partition| partition.put_many(group.clone()))?;
+        for (at, document) in same.into_iter().zip(done) {
+            stored[at] = Some(document);
+        }
+    }
+    let stored: Option<Vec<_>> = stored.into_iter().collect();
+    stored.ok_or_else(|| ApiError::internal("the engine answered fewer documents than it was given"))
+}

@@ -1,0 +1,15 @@
+//! What do Aether's clients ask, and how are they answered?
+//!
+//! The routes of the published client, in its wire form: tags in arrays or joined by commas, whole scores from 0 to
+//! 100, partitions named in the query or in the body.
+
+pub(crate) mod documents;
+mod fields;
+mod filters;
+pub(crate) mod insert;
+pub(crate) mod jobs;
+mod look_alikes;
+pub(crate) mod partitions;
+mod record;
+pub(crate) mod search;
+mod sections;

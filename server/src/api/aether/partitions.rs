@@ -1,0 +1,56 @@
+//! Which partitions are there, and how is one deleted?
+//!
+//! Both calls are on the workspace as a whole, so a multi-tenant key makes them without naming a partition; a pinned
+//! key sees and deletes its own alone.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::look_alikes;
+use crate::auth::{DEFAULT_COLLECTION, Named};
+use crate::call::{Call, place};
+use crate::message::error::ApiError;
+use crate::message::json;
+
+/// `GET /v1/partitions`
+pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+    let (app, scope) = (call.app.clone(), call.caller()?.overview()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let all = scope.map_or(Ok(Vec::new()), |scope| app.store.partitions(&scope, DEFAULT_COLLECTION))?;
+        // The default partition has no id and so no place in a list of ids.
+        let named: Vec<_> = all
+            .iter()
+            .filter_map(|info| info.name.as_ref().map(|name| (name.as_str(), info.counts.documents)))
+            .collect();
+        let partitions: Vec<_> =
+            named.iter().map(|(id, documents)| json!({"id": id, "document_count": documents})).collect();
+        json::answer(
+            StatusCode::OK,
+            &json!({"partitions": partitions, "warnings": look_alikes::warnings(&named)}),
+        )
+    })
+    .await
+}
+
+/// `DELETE /v1/partitions/{id}`: shreds it. Deleting what isn't there is done already.
+pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let id = call.value(0)?.to_owned();
+    let place = place(&call.app, call.caller()?, Named { collection: None, partition: Some(&id) })?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let dropped = app.store.drop_partition(&place.scope, &place.at)?.unwrap_or_default();
+        json::answer(
+            StatusCode::OK,
+            &json!({
+                "partition": id,
+                // Live and soft-deleted ones: all of them are gone for good.
+                "documents_deleted": dropped.documents + dropped.deleted,
+                "vectors_deleted": dropped.passages,
+            }),
+        )
+    })
+    .await
+}

@@ -1,0 +1,172 @@
+//! How does a document look in an answer?
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use strongroom_engine::{DocumentInfo, Hit, Trace};
+
+use super::fields::stored_metadata;
+use crate::ingest::media;
+use crate::{clock, random};
+
+/// A document's record.
+#[derive(Debug, Serialize)]
+pub(super) struct Record<'a> {
+    doc_id: &'a str,
+    /// Names the content, so that two copies can be seen to be one.
+    cid: String,
+    title: &'a str,
+    filename: &'a str,
+    content_type: &'a str,
+    size_bytes: u64,
+    chunks: u32,
+    vectors: u32,
+    version: u32,
+    created_at: String,
+    updated_at: Option<String>,
+    entity_id: Option<&'a str>,
+    tags: &'a [String],
+    source: Option<&'a str>,
+    partition: Option<&'a str>,
+    metadata: Map<String, Value>,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn new(document: &'a DocumentInfo, partition: Option<&'a str>) -> Self {
+        Self {
+            doc_id: &document.id,
+            cid: format!("sha256:{}", random::hex(&document.content_digest)),
+            title: &document.filename,
+            filename: &document.filename,
+            content_type: &document.content_type,
+            size_bytes: document.content_bytes,
+            chunks: document.passages,
+            vectors: document.passages,
+            version: document.version,
+            created_at: clock::rfc3339(document.created_ms),
+            updated_at: document.updated_ms.map(clock::rfc3339),
+            entity_id: document.entity.as_deref(),
+            tags: &document.tags,
+            source: document.source.as_deref(),
+            partition,
+            metadata: stored_metadata(&document.metadata),
+        }
+    }
+}
+
+/// A document that a search found.
+#[derive(Debug, Serialize)]
+pub(super) struct Found<'a> {
+    doc_id: &'a str,
+    score: u8,
+    title: &'a str,
+    content_type: &'a str,
+    passage: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    entity_id: Option<&'a str>,
+    tags: &'a [String],
+    source: Option<&'a str>,
+    partition: Option<&'a str>,
+    metadata: Map<String, Value>,
+    created_at: String,
+    updated_at: Option<String>,
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn new(hit: &'a Hit, partition: Option<&'a str>) -> Self {
+        let document = &hit.document;
+        let is_text = media::is_text(&document.content_type) || document.content_type == media::UNKNOWN;
+        let content = hit.content.as_deref().filter(|_| is_text);
+        Self {
+            doc_id: &document.id,
+            score: score(hit.similarity),
+            title: &document.filename,
+            content_type: &document.content_type,
+            passage: &hit.passage,
+            content: content.and_then(|content| std::str::from_utf8(content).ok()),
+            entity_id: document.entity.as_deref(),
+            tags: &document.tags,
+            source: document.source.as_deref(),
+            partition,
+            metadata: stored_metadata(&document.metadata),
+            created_at: clock::rfc3339(document.created_ms),
+            updated_at: document.updated_ms.map(clock::rfc3339),
+        }
+    }
+}
+
+/// A similarity as a whole number from 0 to 100, on the same scale in every query.
+fn score(similarity: f32) -> u8 {
+    let whole = (similarity.clamp(0.0, 1.0) * 100.0).round();
+    (0..=100).rev().find(|number| f32::from(*number) <= whole).unwrap_or(0)
+}
+
+/// What a search opened.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+pub(super) struct TraceAnswer {
+    scoped_to: Option<String>,
+    partitions_touched: Vec<String>,
+    default_partition_touched: bool,
+    results: usize,
+    candidates_in_scope: u64,
+    boundary: &'static str,
+}
+
+impl TraceAnswer {
+    /// `opened` is the engine's evidence; `None` when there was no partition to open. What the request asked for goes
+    /// into `scoped_to` alone.
+    pub(super) fn new(scoped_to: Option<&str>, opened: Option<&Trace>, results: usize) -> Self {
+        let names = opened.map_or(&[][..], |trace| &trace.partitions_opened);
+        Self {
+            scoped_to: scoped_to.map(str::to_owned),
+            partitions_touched: names.iter().flatten().cloned().collect(),
+            default_partition_touched: names.contains(&None),
+            results,
+            candidates_in_scope: opened.map_or(0, |trace| trace.candidates),
+            boundary: "partition",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lost otherwise: a threshold such as `score >= 60` would mean another thing at its very edge.
+    #[test]
+    fn scores_are_whole_and_rounded_to_the_nearest() {
+        for (similarity, whole) in [
+            (0.0, 0),
+            (0.004, 0),
+            (0.006, 1),
+            (0.594, 59),
+            (0.596, 60),
+            (0.994, 99),
+            (0.996, 100),
+            (1.0, 100),
+            (1.000_1, 100),
+            (-0.5, 0),
+            (f32::NAN, 0),
+        ] {
+            assert_eq!(score(similarity), whole, "{similarity}");
+        }
+    }
+
+    /// Lost otherwise: a trace would repeat what was asked for and prove nothing.
+    #[test]
+    fn a_trace_tells_what_was_opened_not_what_was_asked_for() {
+        let opened = Trace {
+            partitions_opened: vec![Some("globex".to_owned()), None],
+            segments_opened: 1,
+            candidates: 7,
+            exact: true,
+        };
+        let trace = TraceAnswer::new(Some("acme"), Some(&opened), 2);
+        assert_eq!(trace.scoped_to.as_deref(), Some("acme"));
+        assert_eq!(trace.partitions_touched, ["globex"]);
+        assert!(trace.default_partition_touched);
+        assert_eq!((trace.candidates_in_scope, trace.results), (7, 2));
+        let nothing = TraceAnswer::new(Some("acme"), None, 0);
+        assert!(nothing.partitions_touched.is_empty() && !nothing.default_partition_touched);
+    }
+}

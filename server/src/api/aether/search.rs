@@ -1,0 +1,347 @@
+//! How is a search answered?
+//!
+//! Query → vector → one partition's handle → hits and the engine's trace. `k` counts documents, each with its best
+//! passage; filters act inside the engine's scan.
+//!
+//! Invariants:
+//! 1. A trace is made from what the engine opened, not from the request or the hits.
+//! 2. A partition that isn't there answers no results, not an error: whether it exists is nobody's business.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use strongroom_engine::{Filter, SearchRequest, SearchResponse};
+
+use super::filters::FilterFields;
+use super::record::{Found, TraceAnswer};
+use crate::app::App;
+use crate::auth::Place;
+use crate::call::Call;
+use crate::clock;
+use crate::config::Limits;
+use crate::ingest;
+use crate::message::error::ApiError;
+use crate::message::json::{self, Texts};
+
+const K: u64 = 10;
+
+/// What a search asks for, apart from the vector.
+struct Wanted {
+    place: Place,
+    k: usize,
+    filter: Filter,
+    similarity_min: f32,
+    with_content: bool,
+}
+
+/// `GET /v1/search`
+pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
+    let (query, limits) = (&call.query, &call.app.limits);
+    let text = checked_query(query.get("q").unwrap_or_default(), limits)?.to_owned();
+    let max_distance = query.get("max_distance").map(|number| {
+        number
+            .parse::<f64>()
+            .map_err(|_| ApiError::malformed("invalid_parameter", "max_distance must be a number"))
+    });
+    let wanted = Wanted {
+        place: call.place()?,
+        k: k(query.number("k", 1..=limits.k_max as u64)?, limits)?,
+        filter: FilterFields::of_query(query)?.into_filter(clock::now_ms())?,
+        similarity_min: similarity_min(max_distance.transpose()?)?,
+        with_content: query.flag("include_content")?,
+    };
+    let with_trace = query.flag("trace")?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let vector = embed(&app, &wanted.place, &[&text])?.pop().unwrap_or_default();
+        let found = find(&app, &wanted, &vector)?;
+        let mut answer = answer(&wanted, found.as_ref(), with_trace);
+        answer["query"] = json!(text);
+        json::answer(StatusCode::OK, &answer)
+    })
+    .await
+}
+
+/// A search by vector.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByVector {
+    embedding: Vec<f32>,
+    #[serde(default)]
+    k: Option<u64>,
+    #[serde(default)]
+    include_content: Option<bool>,
+    #[serde(default)]
+    trace: Option<bool>,
+    #[serde(default)]
+    max_distance: Option<f64>,
+    #[serde(default)]
+    tags: Option<Texts>,
+    #[serde(default)]
+    any_tags: Option<Texts>,
+    #[serde(default)]
+    content_type: Option<Texts>,
+    #[serde(default)]
+    source: Option<Texts>,
+    #[serde(default)]
+    entity_id: Option<String>,
+    #[serde(default)]
+    since: Option<String>,
+    #[serde(default)]
+    until: Option<String>,
+    #[serde(default)]
+    last_n_days: Option<u64>,
+    #[serde(default)]
+    partition: Option<String>,
+    #[serde(default)]
+    filter: Option<Value>,
+    #[serde(default)]
+    recency_weight: Option<f64>,
+    #[serde(default)]
+    half_life_days: Option<f64>,
+    #[serde(default)]
+    freshness_weight: Option<f64>,
+    #[serde(default)]
+    freshness_half_life_days: Option<f64>,
+    #[serde(default)]
+    thread_id: Option<String>,
+}
+
+/// `POST /v1/search/embed`
+pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiError> {
+    let (body, _) = call.json::<ByVector>().await?;
+    let place = call.place_for(body.partition.as_deref())?;
+    let (vector, with_trace) = (body.embedding.clone(), body.trace == Some(true));
+    let wanted = body.wanted(place, &call.app.limits)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        check_vector(&app, &wanted.place, &vector)?;
+        let found = find(&app, &wanted, &vector)?;
+        json::answer(StatusCode::OK, &answer(&wanted, found.as_ref(), with_trace))
+    })
+    .await
+}
+
+impl ByVector {
+    fn wanted(self, place: Place, limits: &Limits) -> Result<Wanted, ApiError> {
+        let later = [
+            ("filter", self.filter.is_some()),
+            ("recency_weight", self.recency_weight.is_some()),
+            ("half_life_days", self.half_life_days.is_some()),
+            ("freshness_weight", self.freshness_weight.is_some()),
+            ("freshness_half_life_days", self.freshness_half_life_days.is_some()),
+            ("thread_id", self.thread_id.is_some()),
+        ];
+        if let Some((name, _)) = later.iter().find(|(_, is_given)| *is_given) {
+            return Err(ApiError::not_offered(&format!("the field `{name}`")));
+        }
+        let filter = FilterFields {
+            tags: self.tags,
+            any_tags: self.any_tags,
+            content_type: self.content_type,
+            source: self.source,
+            entity_id: self.entity_id,
+            since: self.since,
+            until: self.until,
+            last_n_days: self.last_n_days,
+        };
+        Ok(Wanted {
+            place,
+            k: k(self.k, limits)?,
+            filter: filter.into_filter(clock::now_ms())?,
+            similarity_min: similarity_min(self.max_distance)?,
+            with_content: self.include_content == Some(true),
+        })
+    }
+}
+
+/// Many searches at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    queries: Vec<Value>,
+    #[serde(default)]
+    partition: Option<String>,
+}
+
+/// `POST /v1/search/batch`: every query is checked before the first is run.
+pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
+    let (batch, _) = call.json::<Batch>().await?;
+    let most = call.app.limits.batch_queries_max;
+    if batch.queries.is_empty() || batch.queries.len() > most {
+        // The partition comes before the body: an unscoped batch on a multi-tenant key is told that first.
+        call.place_for(batch.partition.as_deref())?;
+        return Err(ApiError::malformed("invalid_batch", format!("a batch has 1 to {most} queries")));
+    }
+    let (mut texts, mut wanted) = (Vec::new(), Vec::new());
+    for mut query in batch.queries {
+        let in_item = query.get("partition").and_then(Value::as_str).map(str::to_owned);
+        let place = call.place_for(in_item.as_deref().or(batch.partition.as_deref()))?;
+        let text = query.as_object_mut().and_then(|fields| fields.remove("q"));
+        let text = text.as_ref().and_then(Value::as_str).unwrap_or_default();
+        texts.push(checked_query(text, &call.app.limits)?.to_owned());
+        if let Some(fields) = query.as_object_mut()
+            && fields.insert("embedding".to_owned(), json!([])).is_some()
+        {
+            return Err(ApiError::malformed(
+                "malformed_body",
+                "queries of a batch are texts: leave embedding out",
+            ));
+        }
+        let fields: ByVector = serde_json::from_value(query).map_err(|error| {
+            ApiError::malformed("malformed_body", format!("a query of the batch: {error}"))
+        })?;
+        wanted.push((fields.trace == Some(true), fields.wanted(place, &call.app.limits)?));
+    }
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let mut results = Vec::with_capacity(texts.len());
+        let asked: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let vectors = embed(&app, &wanted[0].1.place, &asked)?;
+        for ((text, (with_trace, wanted)), vector) in texts.iter().zip(&wanted).zip(vectors) {
+            let found = find(&app, wanted, &vector)?;
+            let mut answer = answer(wanted, found.as_ref(), *with_trace);
+            answer["query"] = json!(text);
+            results.push(answer);
+        }
+        json::answer(StatusCode::OK, &json!({"results": results}))
+    })
+    .await
+}
+
+fn embed(app: &Arc<App>, place: &Place, texts: &[&str]) -> Result<Vec<Vec<f32>>, ApiError> {
+    app.text_collection(place.scope.workspace())?;
+    Ok(app.embedder.embed(texts)?)
+}
+
+/// What is wrong with a vector is wrong whether or not the partition is there, so that its sender learns it at once
+/// and nobody learns from the answer which partitions exist.
+fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError> {
+    let expected = app.collection(place.scope.workspace())?.dimension;
+    if vector.len() as u64 != u64::from(expected) {
+        return Err(ApiError::unacceptable(
+            "wrong_dimension",
+            format!("vectors of this collection have {expected} dimensions, this one has {}", vector.len()),
+        ));
+    }
+    if vector.iter().any(|component| !component.is_finite()) {
+        return Err(ApiError::unacceptable(
+            "not_finite",
+            "the vector has a component that is not a finite number",
+        ));
+    }
+    Ok(())
+}
+
+fn find(app: &App, wanted: &Wanted, vector: &[f32]) -> Result<Option<SearchResponse>, ApiError> {
+    let request = SearchRequest {
+        vector,
+        k: wanted.k,
+        filter: &wanted.filter,
+        similarity_min: wanted.similarity_min,
+        with_content: wanted.with_content,
+    };
+    ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
+}
+
+fn answer(wanted: &Wanted, found: Option<&SearchResponse>, with_trace: bool) -> Value {
+    let hits = found.map_or(&[][..], |found| &found.hits);
+    let results: Vec<_> = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
+    let mut answer = json!({"results": results});
+    if with_trace {
+        let trace = TraceAnswer::new(wanted.place.partition(), found.map(|found| &found.trace), hits.len());
+        answer["trace"] = json!(trace);
+    }
+    answer
+}
+
+fn checked_query<'a>(text: &'a str, limits: &Limits) -> Result<&'a str, ApiError> {
+    let most = limits.query_bytes_max;
+    if text.trim().is_empty() {
+        return Err(ApiError::malformed("invalid_query", "q is missing or blank; say what to search for"));
+    }
+    if text.len() > most {
+        return Err(ApiError::malformed("invalid_query", format!("q has at most {most} bytes")));
+    }
+    Ok(text)
+}
+
+fn k(number: Option<u64>, limits: &Limits) -> Result<usize, ApiError> {
+    let most = limits.k_max;
+    let k = usize::try_from(number.unwrap_or(K)).unwrap_or(usize::MAX);
+    if !(1..=most).contains(&k) {
+        return Err(ApiError::malformed(
+            "invalid_parameter",
+            format!("k must be a whole number from 1 to {most}"),
+        ));
+    }
+    Ok(k)
+}
+
+/// The smallest similarity that a distance of at most this allows. Similarities lie from 0 to 1, so a distance of 1
+/// lets everything pass.
+fn similarity_min(max_distance: Option<f64>) -> Result<f32, ApiError> {
+    let Some(distance) = max_distance else { return Ok(0.0) };
+    if !(0.0..=2.0).contains(&distance) {
+        return Err(ApiError::malformed("invalid_parameter", "max_distance must be a number from 0 to 2"));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a distance needs no more than f32's precision")]
+    let similarity = (1.0 - distance).max(0.0) as f32;
+    Ok(similarity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lost otherwise: a threshold would let everything or nothing pass.
+    #[test]
+    fn distances_become_similarities() {
+        assert_eq!(similarity_min(None).unwrap(), 0.0);
+        assert_eq!(similarity_min(Some(0.25)).unwrap(), 0.75);
+        assert_eq!(similarity_min(Some(1.0)).unwrap(), 0.0);
+        assert_eq!(similarity_min(Some(2.0)).unwrap(), 0.0);
+        for bad in [-0.1, 2.1, f64::NAN, f64::INFINITY] {
+            assert!(similarity_min(Some(bad)).is_err(), "{bad}");
+        }
+    }
+
+    /// Lost otherwise: a search would rank without the filter or weight that it was given.
+    #[test]
+    fn what_is_not_offered_is_never_left_out() {
+        let limits = Limits::default();
+        for field in [
+            r#""filter": {"a": 1}"#,
+            r#""recency_weight": 0.5"#,
+            r#""half_life_days": 3"#,
+            r#""freshness_weight": 1"#,
+            r#""freshness_half_life_days": 2"#,
+            r#""thread_id": "t""#,
+        ] {
+            let body = format!(r#"{{"embedding": [1.0], {field}}}"#);
+            let body: ByVector = json::parse(body.as_bytes()).unwrap();
+            let error = body.wanted(place(), &limits).err().unwrap();
+            assert_eq!(error.status.as_u16(), 501, "{field}");
+        }
+    }
+
+    #[test]
+    fn k_stays_in_bounds() {
+        let limits = Limits::default();
+        assert_eq!(k(None, &limits).unwrap(), 10);
+        assert_eq!(k(Some(1000), &limits).unwrap(), 1000);
+        for bad in [0, 1001, u64::MAX] {
+            assert!(k(Some(bad), &limits).unwrap_err().text.contains("1000"));
+        }
+    }
+
+    fn place() -> Place {
+        crate::auth::test_place()
+    }
+}

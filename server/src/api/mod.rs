@@ -1,0 +1,24 @@
+//! What does each route do?
+//!
+//! A folder for each client that the server speaks with, and one for its own calls. Handlers are thin: they read the
+//! request, hand the work to the pool and write the answer.
+
+pub(crate) mod admin;
+pub(crate) mod aether;
+pub(crate) mod system;
+
+/// Routes that the contract names and this server doesn't have yet.
+pub(crate) mod not_offered {
+    use axum::response::Response;
+
+    use crate::call::Call;
+    use crate::message::error::ApiError;
+
+    pub(crate) async fn answer(call: Call) -> Result<Response, ApiError> {
+        Err(ApiError::new(
+            axum::http::StatusCode::NOT_IMPLEMENTED,
+            "not_offered",
+            format!("this route ({}) is not offered by this server yet", call.route),
+        ))
+    }
+}

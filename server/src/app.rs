@@ -1,0 +1,78 @@
+//! What do all requests share?
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use strongroom_embed::Embedder;
+use strongroom_engine::{CollectionSpec, DocumentInfo, Store, WorkspaceId};
+
+use crate::auth::{DEFAULT_COLLECTION, Place};
+use crate::config::Limits;
+use crate::control::{Collection, Control};
+use crate::ingest::{self, Intake};
+use crate::jobs::Queue;
+use crate::message::body::Budget;
+use crate::message::error::ApiError;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+
+/// The running server's parts.
+pub(crate) struct App {
+    pub(crate) store: Arc<Store>,
+    pub(crate) control: Control,
+    pub(crate) embedder: &'static dyn Embedder,
+    pub(crate) pool: Pool,
+    pub(crate) bodies: Budget,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) jobs: Queue,
+    /// What `/openapi.json` answers.
+    pub(crate) openapi: String,
+    /// Whether requests are served: after recovery, before a stop.
+    pub(crate) is_ready: AtomicBool,
+}
+
+impl App {
+    /// The settings that every workspace's first collection begins with.
+    pub(crate) fn default_collection(&self) -> Collection {
+        let id = self.embedder.id();
+        Collection { dimension: u32::try_from(id.dimension).unwrap_or(u32::MAX), embedder: id.to_string() }
+    }
+
+    /// The settings of the collection that Aether's routes act on.
+    pub(crate) fn collection(&self, workspace: WorkspaceId) -> Result<Arc<Collection>, ApiError> {
+        self.control.collection(workspace, DEFAULT_COLLECTION).ok_or_else(|| {
+            ApiError::missing("collection_not_found", "this workspace has no collection `default`")
+        })
+    }
+
+    /// The settings of that collection, if this server's model is the one whose vectors are in it.
+    pub(crate) fn text_collection(&self, workspace: WorkspaceId) -> Result<Arc<Collection>, ApiError> {
+        let collection = self.collection(workspace)?;
+        if collection.embedder == self.embedder.id().to_string() {
+            return Ok(collection);
+        }
+        Err(ApiError::conflict(
+            "embedder_mismatch",
+            format!(
+                "this collection's vectors were made by the model {}, which this server does not have; they can be \
+                 searched with vectors of your own",
+                collection.embedder
+            ),
+        ))
+    }
+
+    /// Embeds a document and writes it. Blocks.
+    pub(crate) fn store_document(&self, place: &Place, intake: Intake) -> Result<DocumentInfo, ApiError> {
+        let collection = self.text_collection(place.scope.workspace())?;
+        let document = intake.embed(self.embedder, self.limits.passages_max)?;
+        let spec = CollectionSpec { dimension: collection.dimension };
+        ingest::write(&self.store, place, spec, |partition| partition.put(document.clone()))
+    }
+}
+
+/// The control plane's file in the data folder.
+pub(crate) fn control_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sqlite")
+}

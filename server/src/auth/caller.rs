@@ -1,0 +1,237 @@
+//! Whose request is this?
+//!
+//! Reads `Authorization` (and, for the operator, `Strongroom-Workspace`), finds the key in the control plane's
+//! directory and answers a [`Caller`]. No I/O: the directory is in memory, so a revocation holds from the next
+//! request on and a flood of bad keys costs a hash each.
+//!
+//! Invariants:
+//! 1. Keys are compared by keyed hash in constant time; found by id, which is not secret.
+//! 2. A key that is damaged, unknown, revoked or expired, or whose workspace is going, gets the same status.
+//! 3. What a caller is pinned to comes from the key's row alone, never from the request.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope};
+
+use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, grant};
+use crate::clock;
+use crate::control::api_key::ApiKey;
+use crate::control::scopes::{self, ScopeSet};
+use crate::control::{Control, KeyRow, PartitionHasher, Workspace};
+use crate::message::error::ApiError;
+
+/// The header by which the operator names a workspace, by its name or id.
+const WORKSPACE_HEADER: &str = "strongroom-workspace";
+
+/// The workspace that exists from the first start on.
+pub(crate) const DEFAULT_WORKSPACE: &str = "default";
+
+/// Who holds the key.
+#[derive(Debug, Clone)]
+enum Holder {
+    /// The operator: everything in every workspace.
+    Operator,
+    Key(Arc<KeyRow>),
+}
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    holder: Holder,
+    workspace: Option<Arc<Workspace>>,
+    pins: Pins,
+    hasher: PartitionHasher,
+}
+
+impl Caller {
+    /// Whether the caller may do that, somewhere.
+    pub(crate) fn require(&self, scope: scopes::Scope) -> Result<(), ApiError> {
+        if self.scopes().allows(scope) {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(
+            "scope_missing",
+            format!("this key lacks the scope {scope}; ask its owner for one that has it"),
+        ))
+    }
+
+    pub(crate) fn scopes(&self) -> ScopeSet {
+        match &self.holder {
+            Holder::Operator => ScopeSet::all(),
+            Holder::Key(key) => key.scopes,
+        }
+    }
+
+    pub(crate) fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// The partition that a request on data acts on, or why there is none.
+    pub(crate) fn place(&self, named: Named<'_>) -> Result<Place, ApiError> {
+        let workspace = self.workspace()?.id;
+        let hash_of = |collection: &str, name: &PartitionName| self.hasher.hash(workspace, collection, name);
+        Ok(grant(workspace, choose(&self.pins, self.is_multi_tenant(), named, hash_of)?))
+    }
+
+    /// What a request on the workspace as a whole may see: everything that the key is not kept from. `None` when that is
+    /// a partition that isn't there.
+    pub(crate) fn overview(&self) -> Result<Option<Scope>, ApiError> {
+        let workspace = self.workspace()?.id;
+        let reach = match &self.pins {
+            Pins { collection, partition: Some(pin) } => {
+                let Some(name) = &pin.name else { return Ok(None) };
+                let collection = collection.as_deref().unwrap_or(DEFAULT_COLLECTION).to_owned();
+                Reach::Partition(PartitionRef { collection, partition: Some(name.clone()) })
+            }
+            Pins { collection: Some(collection), partition: None } => Reach::Collection(collection.clone()),
+            Pins { collection: None, partition: None } => Reach::Workspace,
+        };
+        Ok(Some(Scope::grant(workspace, reach)))
+    }
+
+    /// Where to look for the partition that this caller is pinned to, when its name isn't known: a hash alone can only
+    /// be compared with what is there.
+    pub(crate) fn search_for_pin(&self) -> Option<(Pin, Scope, String)> {
+        let pin = self.pins.partition.clone().filter(|pin| pin.name.is_none())?;
+        let collection = self.pins.collection.as_deref().unwrap_or(DEFAULT_COLLECTION).to_owned();
+        let workspace = self.workspace.as_ref()?.id;
+        Some((pin, Scope::grant(workspace, Reach::Collection(collection.clone())), collection))
+    }
+
+    /// The name of the caller's own partition, now that it was found.
+    pub(crate) fn name_pin(&mut self, name: PartitionName) {
+        if let Some(pin) = &mut self.pins.partition {
+            pin.name = Some(name);
+        }
+    }
+
+    pub(crate) fn is_multi_tenant(&self) -> bool {
+        matches!(&self.holder, Holder::Key(key) if key.multi_tenant)
+    }
+
+    /// When the caller's own key ends, which bounds what it mints.
+    pub(crate) fn expires_ms(&self) -> Option<u64> {
+        match &self.holder {
+            Holder::Operator => None,
+            Holder::Key(key) => key.expires_ms,
+        }
+    }
+
+    /// The id of the caller's key; `None` for the operator.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        match &self.holder {
+            Holder::Operator => None,
+            Holder::Key(key) => Some(&key.id),
+        }
+    }
+
+    /// The workspace that the request acts in.
+    pub(crate) fn workspace(&self) -> Result<&Workspace, ApiError> {
+        self.workspace.as_deref().ok_or_else(|| {
+            ApiError::missing(
+                "workspace_not_found",
+                "there is no workspace `default`; name one with the header Strongroom-Workspace",
+            )
+        })
+    }
+
+    /// The right to make and drop workspaces, which the operator alone has.
+    pub(crate) fn operator(&self) -> Result<OperatorScope, ApiError> {
+        match self.holder {
+            Holder::Operator => Ok(OperatorScope::grant()),
+            Holder::Key(_) => Err(ApiError::forbidden(
+                "operator_only",
+                "workspaces are made and deleted with the operator's key (STRONGROOM_ROOT_KEY) alone",
+            )),
+        }
+    }
+
+    pub(crate) fn is_operator(&self) -> bool {
+        matches!(self.holder, Holder::Operator)
+    }
+}
+
+/// The right of the server itself, for first starts and for finishing what a crash cut short.
+pub(crate) fn server_itself() -> OperatorScope {
+    OperatorScope::grant()
+}
+
+/// Who sends these headers? 401 when that can't be told.
+pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let text = bearer(headers)?;
+    let (named, hasher) = (workspace_header(headers)?, control.partition_hasher().clone());
+    if control.is_root_key(text) {
+        let workspace = match named {
+            None => control.workspace_named(DEFAULT_WORKSPACE),
+            Some(name) => Some(control.find_workspace(name).ok_or_else(no_workspace)?),
+        };
+        return Ok(Caller { holder: Holder::Operator, workspace, pins: Pins::default(), hasher });
+    }
+    if !ApiKey::looks_like(text) {
+        return Err(dead_key());
+    }
+    let Some(presented) = ApiKey::parse(text) else {
+        return Err(ApiError::unauthenticated(
+            "malformed_key",
+            "this API key is damaged: a character is missing or changed; copy it again in full",
+        ));
+    };
+    let key =
+        control.key(presented.id()).filter(|key| control.is_key(key, &presented)).ok_or_else(dead_key)?;
+    let now = clock::now_ms();
+    if key.revoked_ms.is_some() || key.expires_ms.is_some_and(|end| end <= now) {
+        return Err(dead_key());
+    }
+    let workspace = control.workspace(key.workspace).ok_or_else(dead_key)?;
+    if named.is_some_and(|name| control.find_workspace(name).map(|other| other.id) != Some(workspace.id)) {
+        return Err(ApiError::forbidden("workspace_forbidden", "this key belongs to another workspace"));
+    }
+    let partition = key.partition.map(|hash| Pin { hash, name: control.partition_of(hash) });
+    let pins = Pins { collection: key.collection.clone(), partition };
+    key.touch(now);
+    Ok(Caller { holder: Holder::Key(key), workspace: Some(workspace), pins, hasher })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(ApiError::unauthenticated(
+            "missing_key",
+            "send your API key once, in the header `Authorization: Bearer <key>`",
+        ));
+    };
+    let malformed =
+        || ApiError::unauthenticated("malformed_key", "the header must read `Authorization: Bearer <key>`");
+    let text = value.to_str().map_err(|_| malformed())?;
+    let (scheme, key) = text.split_once(' ').ok_or_else(malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || key.trim().is_empty() {
+        return Err(malformed());
+    }
+    Ok(key.trim())
+}
+
+fn workspace_header(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let mut values = headers.get_all(WORKSPACE_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let malformed =
+        || ApiError::malformed("malformed_header", "Strongroom-Workspace must be one workspace's name or id");
+    if values.next().is_some() {
+        return Err(malformed());
+    }
+    std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| malformed())
+}
+
+fn dead_key() -> ApiError {
+    ApiError::unauthenticated(
+        "invalid_api_key",
+        "this API key is unknown, revoked or expired; use a live one",
+    )
+}
+
+fn no_workspace() -> ApiError {
+    ApiError::missing(
+        "workspace_not_found",
+        "there is no workspace of the name or id in Strongroom-Workspace",
+    )
+}

@@ -1,0 +1,133 @@
+//! What does a handler get?
+//!
+//! A request that passed the checks of `http/dispatch.rs`: its caller is authenticated, its partition decided where the
+//! query names it, its parameters known. The body is still to be read.
+//!
+//! Invariants:
+//! 1. Where the body names the partition, a handler gets at data only by asking for a place.
+//! 2. A body is read once, and never beyond the route's limit.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::app::App;
+use crate::auth::{Caller, Named, Place};
+use crate::message::body::Received;
+use crate::message::error::ApiError;
+use crate::message::json;
+use crate::message::query::Query;
+
+/// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
+const PARSED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
+
+/// What a handler gives.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
+
+/// A handler, as the table of routes holds it.
+pub(crate) type Handler = fn(Call) -> Answer;
+
+/// A request on its way through a handler.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) query: Query,
+    /// What the route is, for answers that speak of it.
+    pub(crate) route: &'static str,
+    caller: Option<Caller>,
+    place: Option<Place>,
+    values: Vec<String>,
+    headers: HeaderMap,
+    body: Body,
+    body_bytes_max: usize,
+}
+
+/// The parts of a call, as the checks leave them.
+pub(crate) struct Parts {
+    pub(crate) query: Query,
+    pub(crate) route: &'static str,
+    pub(crate) caller: Option<Caller>,
+    pub(crate) place: Option<Place>,
+    pub(crate) values: Vec<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    pub(crate) body_bytes_max: usize,
+}
+
+impl Call {
+    pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
+        let Parts { query, route, caller, place, values, headers, body, body_bytes_max } = parts;
+        Self { app, query, route, caller, place, values, headers, body, body_bytes_max }
+    }
+
+    /// Who calls; absent only on routes that ask for no key.
+    pub(crate) fn caller(&self) -> Result<&Caller, ApiError> {
+        self.caller
+            .as_ref()
+            .ok_or_else(|| ApiError::internal("a handler wants a caller on a route without one"))
+    }
+
+    /// Who calls, if anyone said.
+    pub(crate) fn optional_caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// The partition that the query decided.
+    pub(crate) fn place(&self) -> Result<Place, ApiError> {
+        self.place.clone().ok_or_else(|| ApiError::internal("a handler wants a place on a route without one"))
+    }
+
+    /// The partition that the body names, which the query may name too, but not differently.
+    pub(crate) fn place_for(&self, in_body: Option<&str>) -> Result<Place, ApiError> {
+        let in_query = self.query.get("partition");
+        if in_body.is_some() && in_query.is_some() && in_body != in_query {
+            return Err(ApiError::malformed(
+                "invalid_partition",
+                "the address and the body name different partitions; name one",
+            ));
+        }
+        place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })
+    }
+
+    /// A value in the path, decoded.
+    pub(crate) fn value(&self, at: usize) -> Result<&str, ApiError> {
+        let value = self.values.get(at).map(String::as_str);
+        value.ok_or_else(|| ApiError::internal("a handler wants a path value that its route doesn't have"))
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> Option<&HeaderValue> {
+        self.headers.get(name)
+    }
+
+    /// The body, up to this route's limit. Can be taken once.
+    pub(crate) async fn body(&mut self) -> Result<Received, ApiError> {
+        let body = std::mem::take(&mut self.body);
+        self.app.bodies.read(&self.headers, body, self.body_bytes_max).await
+    }
+
+    /// The body as JSON, and what has to be held as long as its parts are.
+    pub(crate) async fn json<T>(&mut self) -> Result<(T, Vec<OwnedSemaphorePermit>), ApiError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (bytes, held) = self.body().await?.into_parts();
+        if bytes.len() <= PARSED_AT_ONCE_BYTES_MAX {
+            return Ok((json::parse(&bytes)?, held));
+        }
+        Ok((self.app.pool.run(move || json::parse(&bytes)).await?, held))
+    }
+}
+
+/// The partition that a request acts on. A pinned key that names its partition tells us its id for later.
+pub(crate) fn place(app: &App, caller: &Caller, named: Named<'_>) -> Result<Place, ApiError> {
+    let place = caller.place(named)?;
+    if let (Some((pin, ..)), Some(name)) = (caller.search_for_pin(), &place.at.partition) {
+        app.control.remember_partition(pin.hash, name);
+    }
+    Ok(place)
+}

@@ -1,0 +1,121 @@
+//! What can be asked of the binary?
+//!
+//! Reads the command line, joins it with the environment and the configuration file, starts the runtime and turns the
+//! outcome into an exit code: 0 when all went well, 1 with one line on standard error otherwise, 2 for a command line
+//! that can't be read.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Told};
+use crate::serve::Server;
+use crate::{demo, log};
+
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, about = "A store for the documents and vectors of many tenants")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// The folder that holds everything [default: ./strongroom-data; env: STRONGROOM_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:7373; env: STRONGROOM_LISTEN]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// A TOML file with data_dir, listen, master_key_file and [limits]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A file with the root encryption key: 32 bytes as hexadecimal or base64 [or env: STRONGROOM_MASTER_KEY]
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+    /// Start over with three made-up companies in ./strongroom-demo-data, and show what isolation looks like
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Runs the binary.
+pub fn main() -> ExitCode {
+    log::tell_panics_by_place();
+    let Command::Serve(told) = CommandLine::parse().command;
+    match serve(told) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            log::error(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(told: Serve) -> Result<(), String> {
+    let is_demo = told.demo;
+    let config = resolve(told)?;
+    if is_demo {
+        demo::prepare_folder(&config.data_dir)?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("strongroom")
+        .build()
+        .map_err(|error| format!("the runtime can't be started: {error}"))?;
+    let outcome = runtime.block_on(run(config, is_demo));
+    // A thread that still blocks has had its time.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+fn resolve(told: Serve) -> Result<Config, String> {
+    let data_dir = told.data_dir.or_else(|| told.demo.then(|| PathBuf::from(demo::FOLDER)));
+    let command_line = Told { data_dir, listen: told.listen, master_key_file: told.master_key_file };
+    // A variable that is set to nothing, as compose files do, is not set.
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    config::resolve(command_line, environment, told.config.as_deref())
+}
+
+async fn run(config: Config, is_demo: bool) -> Result<(), String> {
+    let signals = signals()?;
+    let server = Server::start(config).await?;
+    if is_demo {
+        demo::show(&server).await?;
+    } else if let Some(key) = server.owner_key() {
+        log::info("first start: the owner key of the workspace `default` follows; it is shown this once");
+        log::print(&format!("{key}\n"));
+    }
+    signals.await;
+    log::info("stopping: requests in flight are finished first");
+    server.stop().await?;
+    log::info("stopped");
+    Ok(())
+}
+
+/// Ready once the process is asked to stop.
+fn signals() -> Result<impl Future<Output = ()>, String> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let take = |kind| signal(kind).map_err(|error| format!("signals can't be taken: {error}"));
+        let (mut term, mut interrupt) = (take(SignalKind::terminate())?, take(SignalKind::interrupt())?);
+        Ok(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        tokio::signal::ctrl_c().await.ok();
+    })
+}

@@ -1,0 +1,314 @@
+//! What was the server told, and which of several tellings counts?
+//!
+//! Command line over environment over TOML file over default, key by key. The file's form is strict: a key that isn't
+//! known is an error, since a misspelt limit that is ignored protects nobody.
+//!
+//! Invariants:
+//! 1. Secrets come from the environment or from files, never from the command line, where other users see them.
+//! 2. Reading the configuration changes nothing on disk.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Everything that a server is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds everything.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The operator's API key.
+    pub root_key: Option<RootKeyText>,
+    /// Where the root encryption key comes from.
+    pub master_key: MasterKeySource,
+    pub(crate) limits: Limits,
+}
+
+/// The operator's API key; its debug output hides it.
+#[derive(Clone)]
+pub struct RootKeyText(pub(crate) String);
+
+impl std::fmt::Debug for RootKeyText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RootKeyText(…)")
+    }
+}
+
+/// Where the root encryption key comes from.
+#[derive(Clone)]
+pub enum MasterKeySource {
+    /// The environment brought it.
+    Given([u8; 32]),
+    /// A file holds it.
+    File(PathBuf),
+    /// The data folder's `master.key`, made when there is none.
+    DataDir,
+}
+
+impl std::fmt::Debug for MasterKeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Given(_) => f.write_str("Given(…)"),
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::DataDir => f.write_str("DataDir"),
+        }
+    }
+}
+
+/// What a caller may ask at most, and what the server spends at most.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// A JSON body.
+    pub(crate) body_bytes_max: usize,
+    /// A document's raw bytes.
+    pub(crate) document_bytes_max: usize,
+    /// All bodies in flight together.
+    pub(crate) bodies_bytes_max: usize,
+    pub(crate) k_max: usize,
+    pub(crate) list_limit_max: usize,
+    pub(crate) tags_max: usize,
+    pub(crate) tag_bytes_max: usize,
+    pub(crate) metadata_bytes_max: usize,
+    /// Filenames, sources and entity ids.
+    pub(crate) name_bytes_max: usize,
+    pub(crate) query_bytes_max: usize,
+    pub(crate) batch_documents_max: usize,
+    pub(crate) batch_queries_max: usize,
+    pub(crate) chunk_tokens_max: usize,
+    pub(crate) passages_max: usize,
+    pub(crate) connections_max: usize,
+    pub(crate) header_bytes_max: usize,
+    pub(crate) header_fields_max: usize,
+    pub(crate) header_seconds_max: u64,
+    pub(crate) body_silence_seconds_max: u64,
+    pub(crate) body_seconds_max: u64,
+    /// Calls of the engine at once.
+    pub(crate) running_max: usize,
+    /// Calls that wait for one of those.
+    pub(crate) waiting_max: usize,
+    /// Background inserts that wait.
+    pub(crate) jobs_max: usize,
+    /// The engine's memtables are flushed beyond this.
+    pub(crate) flush_bytes: u64,
+    /// Idle partitions are closed beyond this.
+    pub(crate) open_bytes: u64,
+    /// The engine's cache of opened blocks.
+    pub(crate) cache_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            body_bytes_max: 64 << 20,
+            document_bytes_max: 100 << 20,
+            bodies_bytes_max: 1 << 30,
+            k_max: 1000,
+            list_limit_max: 1000,
+            tags_max: 64,
+            tag_bytes_max: 256,
+            metadata_bytes_max: 64 << 10,
+            name_bytes_max: 1024,
+            query_bytes_max: 32 << 10,
+            batch_documents_max: 1000,
+            batch_queries_max: 100,
+            chunk_tokens_max: 8192,
+            passages_max: 100_000,
+            connections_max: 4096,
+            header_bytes_max: 128 << 10,
+            header_fields_max: 100,
+            header_seconds_max: 10,
+            body_silence_seconds_max: 30,
+            body_seconds_max: 900,
+            // Writers wait together for one sync of the log, so more of them than cores pays.
+            running_max: (8 * cores).max(32),
+            waiting_max: 1024,
+            jobs_max: 256,
+            flush_bytes: 64 << 20,
+            open_bytes: 1 << 30,
+            cache_bytes: 256 << 20,
+        }
+    }
+}
+
+/// What one of the three sources said.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) listen: Option<String>,
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<String>,
+    master_key_file: Option<PathBuf>,
+    limits: Limits,
+}
+
+/// Joins what the command line, the environment and the file say. The error is one line that says what to do.
+pub(crate) fn resolve(
+    command_line: Told,
+    environment: impl Fn(&str) -> Option<String>,
+    file: Option<&Path>,
+) -> Result<Config, String> {
+    let file = file.map(read_file).transpose()?.unwrap_or_default();
+    let data_dir = command_line
+        .data_dir
+        .or_else(|| environment("STRONGROOM_DATA_DIR").map(PathBuf::from))
+        .or(file.data_dir)
+        .unwrap_or_else(|| PathBuf::from("./strongroom-data"));
+    let listen = command_line
+        .listen
+        .or_else(|| environment("STRONGROOM_LISTEN"))
+        .or(file.listen)
+        .unwrap_or_else(|| "127.0.0.1:7373".to_owned());
+    let listen = parse_listen(&listen)?;
+    // A key file on the command line stands over a key in the environment, which stands over a key file in the file.
+    let master_key = match (command_line.master_key_file, environment("STRONGROOM_MASTER_KEY")) {
+        (Some(path), _) => MasterKeySource::File(path),
+        (None, Some(text)) => MasterKeySource::Given(parse_master_key(&text).ok_or(
+            "STRONGROOM_MASTER_KEY must be 32 bytes as 64 hexadecimal digits or as base64 (try: openssl rand -hex 32)",
+        )?),
+        (None, None) => file.master_key_file.map_or(MasterKeySource::DataDir, MasterKeySource::File),
+    };
+    let root_key = environment("STRONGROOM_ROOT_KEY").map(RootKeyText);
+    if let Some(RootKeyText(text)) = &root_key
+        && (text.chars().count() < 16 || text.contains(|c: char| !c.is_ascii_graphic()))
+    {
+        return Err(
+            "STRONGROOM_ROOT_KEY must have at least 16 characters, all of them visible ASCII".to_owned()
+        );
+    }
+    Ok(Config { data_dir, listen, root_key, master_key, limits: file.limits })
+}
+
+fn read_file(path: &Path) -> Result<File, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("the configuration file {} can't be read: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let place =
+            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        format!("the configuration file {}, line {place}: {}", path.display(), error.message())
+    })
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    use std::net::ToSocketAddrs;
+    let found = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+    found.ok_or_else(|| {
+        format!("{text:?} is no address to listen on; write HOST:PORT, such as 127.0.0.1:7373")
+    })
+}
+
+/// Reads 32 bytes from hexadecimal or base64, white space around them ignored.
+pub(crate) fn parse_master_key(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    crate::random::parse_hex(text).or_else(|| parse_base64(text))
+}
+
+/// Standard or URL-safe base64 of exactly 32 bytes, with or without its padding.
+fn parse_base64(text: &str) -> Option<[u8; 32]> {
+    let text = text.strip_suffix('=').unwrap_or(text);
+    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(33), 0_u32, 0);
+    for c in text.bytes() {
+        let six = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
+        }
+    }
+    let is_whole = held == 2 && bits & 0b11 == 0;
+    is_whole.then(|| bytes.try_into().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    /// Lost otherwise: an operator's flag would be overruled by a file, and data would land in the wrong folder.
+    #[test]
+    fn command_line_over_environment_over_file_over_default() {
+        let file = file("data_dir = \"/from-file\"\nlisten = \"127.0.0.1:3\"\n[limits]\nk_max = 7\n");
+        let nothing = |_: &str| None;
+        let environment = |name: &str| match name {
+            "STRONGROOM_DATA_DIR" => Some("/from-environment".to_owned()),
+            "STRONGROOM_LISTEN" => Some("127.0.0.1:2".to_owned()),
+            _ => None,
+        };
+        let flags = || Told {
+            data_dir: Some("/from-flag".into()),
+            listen: Some("127.0.0.1:1".into()),
+            ..Told::default()
+        };
+        let seen = |config: Config| (config.data_dir.display().to_string(), config.listen.port());
+
+        let default = resolve(Told::default(), nothing, None).unwrap();
+        assert_eq!((default.limits.k_max, default.limits.body_bytes_max), (1000, 64 << 20));
+        assert!(matches!(default.master_key, MasterKeySource::DataDir));
+        assert_eq!(seen(default), ("./strongroom-data".to_owned(), 7373));
+        let from_file = resolve(Told::default(), nothing, Some(file.path())).unwrap();
+        assert_eq!((from_file.limits.k_max, from_file.limits.list_limit_max), (7, 1000));
+        assert_eq!(seen(from_file), ("/from-file".to_owned(), 3));
+        let from_environment = resolve(Told::default(), environment, Some(file.path())).unwrap();
+        assert_eq!(seen(from_environment), ("/from-environment".to_owned(), 2));
+        let from_flag = resolve(flags(), environment, Some(file.path())).unwrap();
+        assert_eq!(seen(from_flag), ("/from-flag".to_owned(), 1));
+    }
+
+    /// Lost otherwise: a misspelt limit would protect nobody.
+    #[test]
+    fn unknown_keys_are_refused_by_name_and_line() {
+        for text in ["\nlisten_on = \"x\"\n", "[limits]\nk_mx = 5\n"] {
+            let error = resolve(Told::default(), |_| None, Some(file(text).path())).unwrap_err();
+            assert!(
+                error.contains("line 2") && (error.contains("listen_on") || error.contains("k_mx")),
+                "{error}"
+            );
+        }
+    }
+
+    /// Lost otherwise: a short operator's key could be guessed, or an encryption key be read as another one.
+    #[test]
+    fn keys_are_read_strictly() {
+        let with = |name: &'static str, value: &'static str| {
+            resolve(Told::default(), move |asked| (asked == name).then(|| value.to_owned()), None)
+        };
+        assert!(with("STRONGROOM_ROOT_KEY", "fifteen-letters").is_err());
+        assert!(with("STRONGROOM_ROOT_KEY", "sixteen-letters!").is_ok());
+        let bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at * 8 % 251).unwrap());
+        assert_eq!(parse_master_key(&format!(" {}\n", crate::random::hex(&bytes))), Some(bytes));
+        let known = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let counting: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
+        assert_eq!(parse_master_key(known), Some(counting));
+        assert_eq!(parse_master_key(known.trim_end_matches('=')), Some(counting));
+        for bad in ["", "00", &known[1..], &format!("{known}="), &known.replace("8=", "9="), &"0".repeat(63)]
+        {
+            assert_eq!(parse_master_key(bad), None, "{bad}");
+        }
+        assert!(with("STRONGROOM_MASTER_KEY", "short").is_err());
+        assert!(
+            !format!("{:?}", with("STRONGROOM_ROOT_KEY", "sixteen-letters!").unwrap()).contains("sixteen")
+        );
+    }
+}

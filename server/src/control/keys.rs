@@ -1,0 +1,263 @@
+//! How are API keys kept?
+//!
+//! A row for each key, found by its id; of the key itself only a keyed hash. What a key may do is decided in
+//! `api/admin/keys.rs`, which compares with the minting caller; here it is only written down.
+//!
+//! Invariants:
+//! 1. A key's text leaves this file once, in the answer to its making.
+//! 2. A change is durable before any request sees it, and seen before its maker is answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::{Connection, params};
+use strongroom_engine::WorkspaceId;
+
+use super::api_key::ApiKey;
+use super::schema::workspace_id;
+use super::scopes::ScopeSet;
+use super::secret::PartitionHash;
+use super::{Control, ControlError};
+use crate::{clock, random};
+
+/// A key as the database has it.
+#[derive(Debug)]
+pub(crate) struct KeyRow {
+    pub(crate) id: String,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) name: String,
+    pub(crate) hash: [u8; 32],
+    pub(crate) scopes: ScopeSet,
+    pub(crate) collection: Option<String>,
+    /// The partition that it is pinned to.
+    pub(crate) partition: Option<PartitionHash>,
+    pub(crate) multi_tenant: bool,
+    pub(crate) expires_ms: Option<u64>,
+    pub(crate) created_ms: u64,
+    pub(crate) updated_ms: u64,
+    pub(crate) revoked_ms: Option<u64>,
+    /// 0 when it never was. Written to the database now and then, not at each request.
+    last_used_ms: AtomicU64,
+    last_used_saved_ms: AtomicU64,
+}
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct NewKey {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) name: String,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) collection: Option<String>,
+    pub(crate) partition: Option<PartitionHash>,
+    pub(crate) multi_tenant: bool,
+    pub(crate) expires_ms: Option<u64>,
+}
+
+/// What may change of a key; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KeyChanges {
+    pub(crate) name: Option<String>,
+    pub(crate) scopes: Option<ScopeSet>,
+    pub(crate) multi_tenant: Option<bool>,
+    pub(crate) expires_ms: Option<Option<u64>>,
+}
+
+impl KeyRow {
+    /// What listings show of the key itself.
+    pub(crate) fn prefix(&self) -> String {
+        format!("sr_live_{}", self.id)
+    }
+
+    /// Remembers that it was used.
+    pub(crate) fn touch(&self, now_ms: u64) {
+        self.last_used_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_used_ms(&self) -> Option<u64> {
+        Some(self.last_used_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
+    }
+
+    fn last_used_changed(&self) -> bool {
+        self.last_used_ms.load(Ordering::Relaxed) != self.last_used_saved_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn load_all(db: &Connection) -> Result<Vec<Self>, ControlError> {
+        let mut rows = db.prepare(
+            "SELECT id, workspace, name, hash, scopes, collection, partition_hash, multi_tenant, expires_ms,
+                    created_ms, updated_ms, revoked_ms, last_used_ms FROM api_keys",
+        )?;
+        let mut rows = rows.query([])?;
+        let mut keys = Vec::new();
+        while let Some(row) = rows.next()? {
+            let scopes: String = row.get(4)?;
+            let scopes = ScopeSet::parse(scopes.split(' '))
+                .map_err(|name| ControlError::Corrupt(format!("a key has the unknown scope {name:?}")))?;
+            let last_used_ms: u64 = row.get::<_, Option<u64>>(12)?.unwrap_or(0);
+            keys.push(Self {
+                id: row.get(0)?,
+                workspace: workspace_id(row, 1)?,
+                name: row.get(2)?,
+                hash: row.get(3)?,
+                scopes,
+                collection: row.get(5)?,
+                partition: row.get::<_, Option<[u8; 32]>>(6)?.map(PartitionHash),
+                multi_tenant: row.get(7)?,
+                expires_ms: row.get(8)?,
+                created_ms: row.get(9)?,
+                updated_ms: row.get(10)?,
+                revoked_ms: row.get(11)?,
+                last_used_ms: last_used_ms.into(),
+                last_used_saved_ms: last_used_ms.into(),
+            });
+        }
+        Ok(keys)
+    }
+
+    /// The same key with something changed. `self` stays as requests in flight saw it.
+    fn changed(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let used = self.last_used_ms.load(Ordering::Relaxed);
+        let mut key = Self {
+            id: self.id.clone(),
+            workspace: self.workspace,
+            name: self.name.clone(),
+            hash: self.hash,
+            scopes: self.scopes,
+            collection: self.collection.clone(),
+            partition: self.partition,
+            multi_tenant: self.multi_tenant,
+            expires_ms: self.expires_ms,
+            created_ms: self.created_ms,
+            updated_ms: clock::now_ms(),
+            revoked_ms: self.revoked_ms,
+            last_used_ms: used.into(),
+            last_used_saved_ms: self.last_used_saved_ms.load(Ordering::Relaxed).into(),
+        };
+        change(&mut key);
+        key
+    }
+}
+
+impl Control {
+    /// Makes a key. The second is its text, which is nowhere else.
+    pub(crate) fn mint(&self, new: &NewKey) -> Result<(Arc<KeyRow>, ApiKey), ControlError> {
+        let key = ApiKey::mint(&ApiKey::new_id());
+        let now = clock::now_ms();
+        let row = KeyRow {
+            id: key.id().to_owned(),
+            workspace: new.workspace,
+            name: new.name.clone(),
+            hash: self.secret.key_hash(&key),
+            scopes: new.scopes,
+            collection: new.collection.clone(),
+            partition: new.partition,
+            multi_tenant: new.multi_tenant,
+            expires_ms: new.expires_ms,
+            created_ms: now,
+            updated_ms: now,
+            revoked_ms: None,
+            last_used_ms: 0.into(),
+            last_used_saved_ms: 0.into(),
+        };
+        let row = self.write_key(
+            "INSERT INTO api_keys (id, workspace, name, hash, scopes, collection, partition_hash,
+                                   multi_tenant, expires_ms, updated_ms, revoked_ms, created_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10)",
+            row,
+        )?;
+        Ok((row, key))
+    }
+
+    /// Changes what may be changed.
+    pub(crate) fn change_key(&self, key: &KeyRow, changes: &KeyChanges) -> Result<Arc<KeyRow>, ControlError> {
+        self.update_key(key, |row| {
+            if let Some(name) = &changes.name {
+                row.name.clone_from(name);
+            }
+            row.scopes = changes.scopes.unwrap_or(row.scopes);
+            row.multi_tenant = changes.multi_tenant.unwrap_or(row.multi_tenant);
+            row.expires_ms = changes.expires_ms.unwrap_or(row.expires_ms);
+        })
+    }
+
+    /// Revokes a key for good.
+    pub(crate) fn revoke(&self, key: &KeyRow) -> Result<Arc<KeyRow>, ControlError> {
+        self.update_key(key, |row| {
+            row.revoked_ms = row.revoked_ms.or(Some(row.updated_ms));
+        })
+    }
+
+    /// Gives a key a new secret under its old id; the old one is dead at once.
+    pub(crate) fn rotate(&self, old: &KeyRow) -> Result<(Arc<KeyRow>, ApiKey), ControlError> {
+        let key = ApiKey::mint(&old.id);
+        let hash = self.secret.key_hash(&key);
+        let row = self.update_key(old, |row| row.hash = hash)?;
+        Ok((row, key))
+    }
+
+    /// The keys of a workspace, revoked ones left out, oldest first.
+    pub(crate) fn keys_of(&self, workspace: WorkspaceId) -> Vec<Arc<KeyRow>> {
+        let mut keys: Vec<_> = self
+            .read()
+            .keys()
+            .filter(|key| key.workspace == workspace && key.revoked_ms.is_none())
+            .cloned()
+            .collect();
+        keys.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
+        keys
+    }
+
+    /// Writes down when keys were last used. Called now and then; a crash loses minutes of it, nothing else.
+    pub(crate) fn save_last_used(&self) -> Result<(), ControlError> {
+        let used: Vec<_> = self.read().keys().filter(|key| key.last_used_changed()).cloned().collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let mut db = self.lock();
+        let change = db.transaction()?;
+        for key in used {
+            let ms = key.last_used_ms.load(Ordering::Relaxed);
+            change.execute("UPDATE api_keys SET last_used_ms = ?2 WHERE id = ?1", params![key.id, ms])?;
+            key.last_used_saved_ms.store(ms, Ordering::Relaxed);
+        }
+        Ok(change.commit()?)
+    }
+
+    fn update_key(
+        &self,
+        key: &KeyRow,
+        change: impl FnOnce(&mut KeyRow),
+    ) -> Result<Arc<KeyRow>, ControlError> {
+        self.write_key(
+            "UPDATE api_keys SET workspace = ?2, name = ?3, hash = ?4, scopes = ?5, collection = ?6,
+                 partition_hash = ?7, multi_tenant = ?8, expires_ms = ?9, updated_ms = ?10, revoked_ms = ?11
+             WHERE id = ?1",
+            key.changed(change),
+        )
+    }
+
+    fn write_key(&self, sql: &str, row: KeyRow) -> Result<Arc<KeyRow>, ControlError> {
+        let db = self.lock();
+        let written = db.execute(
+            sql,
+            params![
+                row.id,
+                random::hex(&row.workspace.0),
+                row.name,
+                row.hash,
+                row.scopes.names().join(" "),
+                row.collection,
+                row.partition.map(|hash| hash.0),
+                row.multi_tenant,
+                row.expires_ms,
+                row.updated_ms,
+                row.revoked_ms,
+            ],
+        )?;
+        if written == 0 {
+            return Err(ControlError::NoKey);
+        }
+        let id = row.id.clone();
+        self.publish(&db, |directory| directory.put_key(row));
+        self.read().key(&id).ok_or(ControlError::NoKey)
+    }
+}

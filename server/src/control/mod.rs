@@ -1,0 +1,169 @@
+//! Which workspaces, keys and jobs are there?
+//!
+//! The control plane: one SQLite database beside the engine's files, and a directory in memory of what every request
+//! asks for. SQLite is the durable truth; the directory is what requests see. Both change under one lock, the
+//! database first, so a revocation that was answered holds from the next request on.
+//!
+//! Invariants:
+//! 1. No content, filename or partition id of a tenant is ever in the database: a key's pin stands as a keyed hash.
+//!    The ids of pinned partitions are held in memory as far as this process has met them.
+//! 2. An act that spans SQLite and the engine writes its intent first (`creating`, `deleting`) and is finished at the
+//!    next open when it was cut short; what the engine holds is what counts.
+//! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked.
+//!
+//! Concurrency: all methods take `&self`. Those that write block on the disk and are called through the blocking pool;
+//! look-ups touch memory alone.
+
+pub(crate) mod api_key;
+mod directory;
+mod jobs;
+mod keys;
+mod schema;
+pub(crate) mod scopes;
+mod secret;
+mod workspaces;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use rusqlite::Connection;
+use strongroom_engine::{PartitionName, WorkspaceId};
+
+pub(crate) use directory::{Collection, State, Workspace};
+pub(crate) use jobs::{INTERRUPTED, JobState};
+pub(crate) use keys::{KeyChanges, KeyRow, NewKey};
+pub(crate) use secret::{PartitionHash, PartitionHasher};
+
+use crate::message::error::ApiError;
+use api_key::ApiKey;
+use directory::Directory;
+use secret::Secret;
+
+/// Why the control plane refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    /// The name belongs to another workspace.
+    #[error("the name is taken")]
+    Taken,
+    /// No such workspace.
+    #[error("no such workspace")]
+    NoWorkspace,
+    /// No such key in this workspace.
+    #[error("no such key")]
+    NoKey,
+    /// No such job in this workspace.
+    #[error("no such job")]
+    NoJob,
+    /// SQLite's own word.
+    #[error("control.sqlite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row that we can't have written.
+    #[error("control.sqlite: {0}")]
+    Corrupt(String),
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Taken => Self::conflict("name_taken", "a workspace with this name exists"),
+            ControlError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
+            ControlError::NoKey => Self::missing("key_not_found", "there is no such API key"),
+            ControlError::NoJob => Self::missing("job_not_found", "there is no such job"),
+            ControlError::Sqlite(ref sqlite) if is_full(sqlite) => Self::disk_full(),
+            ControlError::Sqlite(_) | ControlError::Corrupt(_) => Self::internal(format!("control: {error}")),
+        }
+    }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::DiskFull)
+}
+
+/// The control plane.
+pub(crate) struct Control {
+    db: Mutex<Connection>,
+    directory: RwLock<Directory>,
+    names: RwLock<HashMap<PartitionHash, PartitionName>>,
+    secret: Secret,
+}
+
+impl Control {
+    /// Opens the database, bringing it to this version's schema. `root_key` is the operator's key, if there is one.
+    pub(crate) fn open(
+        path: &Path,
+        master_key: &[u8; 32],
+        root_key: Option<&str>,
+    ) -> Result<Self, ControlError> {
+        let db = schema::open(path)?;
+        let directory = Directory::load(&db)?;
+        let secret = Secret::derive(master_key, root_key);
+        Ok(Self { db: Mutex::new(db), directory: RwLock::new(directory), names: RwLock::default(), secret })
+    }
+
+    /// Whether this is the operator's key.
+    pub(crate) fn is_root_key(&self, text: &str) -> bool {
+        self.secret.is_root_key(text)
+    }
+
+    /// Whether the presented key is the one that this row stands for.
+    pub(crate) fn is_key(&self, row: &KeyRow, presented: &ApiKey) -> bool {
+        self.secret.is_key(presented, &row.hash)
+    }
+
+    /// A workspace in service.
+    pub(crate) fn workspace(&self, id: WorkspaceId) -> Option<Arc<Workspace>> {
+        self.read().workspace(id).filter(|workspace| workspace.state == State::Live)
+    }
+
+    /// A workspace in service, by its name.
+    pub(crate) fn workspace_named(&self, name: &str) -> Option<Arc<Workspace>> {
+        self.read().named(name).filter(|workspace| workspace.state == State::Live)
+    }
+
+    /// A workspace in service, by its id or, failing that, its name.
+    pub(crate) fn find_workspace(&self, name_or_id: &str) -> Option<Arc<Workspace>> {
+        let by_id = crate::random::parse_hex(name_or_id).and_then(|id| self.workspace(WorkspaceId(id)));
+        by_id.or_else(|| self.workspace_named(name_or_id))
+    }
+
+    /// A collection's settings.
+    pub(crate) fn collection(&self, workspace: WorkspaceId, name: &str) -> Option<Arc<Collection>> {
+        self.read().collection(workspace, name)
+    }
+
+    /// A key's row, revoked ones too.
+    pub(crate) fn key(&self, id: &str) -> Option<Arc<KeyRow>> {
+        self.read().key(id)
+    }
+
+    /// What hashes the names of partitions.
+    pub(crate) fn partition_hasher(&self) -> &PartitionHasher {
+        self.secret.partitions()
+    }
+
+    /// The partition of this hash, if this process has met its name.
+    pub(crate) fn partition_of(&self, hash: PartitionHash) -> Option<PartitionName> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
+    }
+
+    /// Remembers a partition's name for keys that are pinned to it, in memory alone.
+    pub(crate) fn remember_partition(&self, hash: PartitionHash, name: &PartitionName) {
+        self.names.write().unwrap_or_else(PoisonError::into_inner).insert(hash, name.clone());
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever holds this may write: first the database, then [`Control::publish`].
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        // A panic while it was held left SQLite's transaction to be rolled back: the connection is whole.
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows a change that is durable to the requests. The database's lock is still held.
+    fn publish(&self, _held: &MutexGuard<'_, Connection>, change: impl FnOnce(&mut Directory)) {
+        change(&mut self.directory.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,130 @@
+//! How is the database laid out, and how does an older one come up to date?
+//!
+//! Numbered migrations; `user_version` says how many have run. A migration that was released is never edited.
+//!
+//! Invariants:
+//! 1. A database of a later version than this program's is refused, not guessed at.
+//! 2. A commit is on the disk before it is answered: WAL with `synchronous = FULL`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, Row};
+use strongroom_engine::WorkspaceId;
+
+use super::ControlError;
+use crate::random;
+
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE workspaces (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL CHECK (state IN ('creating', 'live', 'deleting')),
+        created_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE collections (
+        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        dimension INTEGER NOT NULL,
+        embedder TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        PRIMARY KEY (workspace, name)
+    ) STRICT;
+    CREATE TABLE api_keys (
+        id TEXT PRIMARY KEY,
+        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        scopes TEXT NOT NULL,
+        collection TEXT,
+        partition_hash BLOB,
+        multi_tenant INTEGER NOT NULL,
+        expires_ms INTEGER,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        revoked_ms INTEGER,
+        last_used_ms INTEGER
+    ) STRICT;
+    CREATE INDEX api_keys_of_workspace ON api_keys (workspace, created_ms, id);
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+        key_id TEXT,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'processing', 'completed', 'failed')),
+        doc_id TEXT,
+        error_code TEXT,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_by_state ON jobs (state, updated_ms);
+"];
+
+/// Opens the database and brings it up to date.
+pub(super) fn open(path: &Path) -> Result<Connection, ControlError> {
+    // SQLite gives its companion files the rights of this one.
+    private_file(path).map_err(|error| ControlError::Corrupt(format!("can't be made or opened: {error}")))?;
+    let mut db = Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "secure_delete", true)?;
+    let version: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > MIGRATIONS.len() {
+        return Err(ControlError::Corrupt(format!(
+            "written by a later version (schema {version}, this program knows {}); start that version",
+            MIGRATIONS.len()
+        )));
+    }
+    for (done, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let change = db.transaction()?;
+        change.execute_batch(migration)?;
+        change.pragma_update(None, "user_version", done + 1)?;
+        change.commit()?;
+    }
+    Ok(db)
+}
+
+/// Reads a workspace's id from a column of hexadecimal.
+pub(super) fn workspace_id(row: &Row<'_>, column: usize) -> Result<WorkspaceId, ControlError> {
+    let text: String = row.get(column)?;
+    random::parse_hex(&text)
+        .map(WorkspaceId)
+        .ok_or_else(|| ControlError::Corrupt("a workspace's id is not 32 hexadecimal digits".to_owned()))
+}
+
+/// Makes the file, if it isn't there, for its owner alone.
+fn private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lost otherwise: a deleted key's row would linger in free pages, or a commit in a cache that power loss empties.
+    #[test]
+    fn the_pragmas_hold_and_migrations_run_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sqlite");
+        for _ in 0..2 {
+            let db = open(&path).unwrap();
+            let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!((number("secure_delete"), number("foreign_keys"), number("synchronous")), (1, 1, 2));
+            assert_eq!(number("user_version"), 1);
+        }
+    }
+
+    /// Lost otherwise: an older program would write rows that the newer one then misreads.
+    #[test]
+    fn a_later_schema_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sqlite");
+        open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(open(&path).unwrap_err().to_string().contains("later version"));
+    }
+}

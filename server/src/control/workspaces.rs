@@ -1,0 +1,113 @@
+//! How does a workspace begin and end?
+//!
+//! Both acts span SQLite and the engine. [`Control::begin_workspace`] writes the intent, the caller has the engine do
+//! its part, and [`Control::finish_workspace`] closes it; ends likewise. `server/src/tenancy.rs` runs the three steps
+//! and, at open, those that a crash left undone.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+use strongroom_engine::WorkspaceId;
+
+use super::directory::{Collection, State, Workspace};
+use super::{Control, ControlError};
+use crate::{clock, random};
+
+impl Control {
+    /// Writes the intent to make a workspace with its collection `default`. Not in service yet.
+    pub(crate) fn begin_workspace(
+        &self,
+        name: &str,
+        collection: Collection,
+    ) -> Result<Workspace, ControlError> {
+        let workspace = Workspace {
+            id: WorkspaceId(random::bytes()),
+            name: name.to_owned(),
+            state: State::Creating,
+            created_ms: clock::now_ms(),
+        };
+        let mut db = self.lock();
+        let change = db.transaction()?;
+        let id = random::hex(&workspace.id.0);
+        let made = change.execute(
+            "INSERT INTO workspaces (id, name, state, created_ms) VALUES (?1, ?2, 'creating', ?3)",
+            params![id, name, workspace.created_ms],
+        );
+        if made.as_ref().err().and_then(rusqlite::Error::sqlite_error_code)
+            == Some(rusqlite::ErrorCode::ConstraintViolation)
+        {
+            return Err(ControlError::Taken);
+        }
+        made?;
+        change.execute(
+            "INSERT INTO collections (workspace, name, dimension, embedder, created_ms)
+             VALUES (?1, 'default', ?2, ?3, ?4)",
+            params![id, collection.dimension, collection.embedder, workspace.created_ms],
+        )?;
+        change.commit()?;
+        self.publish(&db, |directory| {
+            directory.put_workspace(workspace.clone());
+            directory.put_collection(workspace.id, "default".to_owned(), collection);
+        });
+        Ok(workspace)
+    }
+
+    /// Puts a workspace that the engine holds into service.
+    pub(crate) fn finish_workspace(&self, id: WorkspaceId) -> Result<Arc<Workspace>, ControlError> {
+        self.set_state(id, State::Live)
+    }
+
+    /// Takes a workspace out of service: from now on its keys are dead.
+    pub(crate) fn begin_deletion(&self, id: WorkspaceId) -> Result<Arc<Workspace>, ControlError> {
+        self.set_state(id, State::Deleting)
+    }
+
+    /// Removes the rows of a workspace that the engine has shredded.
+    pub(crate) fn finish_deletion(&self, id: WorkspaceId) -> Result<(), ControlError> {
+        let db = self.lock();
+        db.execute("DELETE FROM workspaces WHERE id = ?1", params![random::hex(&id.0)])?;
+        self.publish(&db, |directory| directory.remove_workspace(id));
+        Ok(())
+    }
+
+    /// A workspace in any state, for deleting what a failure left behind.
+    pub(crate) fn workspace_in_any_state(&self, id: WorkspaceId) -> Option<Arc<Workspace>> {
+        self.read().workspace(id)
+    }
+
+    /// Whether no workspace was ever made, or all are gone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read().workspaces().next().is_none()
+    }
+
+    /// Every workspace in service, by name.
+    pub(crate) fn live_workspaces(&self) -> Vec<Arc<Workspace>> {
+        self.workspaces_in(&[State::Live])
+    }
+
+    /// Every workspace whose making or deletion was begun and not finished.
+    pub(crate) fn unfinished_workspaces(&self) -> Vec<Arc<Workspace>> {
+        self.workspaces_in(&[State::Creating, State::Deleting])
+    }
+
+    fn workspaces_in(&self, states: &[State]) -> Vec<Arc<Workspace>> {
+        let mut found: Vec<_> =
+            self.read().workspaces().filter(|workspace| states.contains(&workspace.state)).cloned().collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    fn set_state(&self, id: WorkspaceId, state: State) -> Result<Arc<Workspace>, ControlError> {
+        let db = self.lock();
+        let old = self.read().workspace(id).ok_or(ControlError::NoWorkspace)?;
+        let changed = db.execute(
+            "UPDATE workspaces SET state = ?2 WHERE id = ?1",
+            params![random::hex(&id.0), state.word()],
+        )?;
+        if changed == 0 {
+            return Err(ControlError::NoWorkspace);
+        }
+        self.publish(&db, |directory| directory.put_workspace(Workspace { state, ..(*old).clone() }));
+        self.read().workspace(id).ok_or(ControlError::NoWorkspace)
+    }
+}

@@ -1,0 +1,185 @@
+//! What has to hold before a handler runs?
+//!
+//! The router is made from the table of routes; every route enters here. The checks run in one order for all of them:
+//! authentication (401), scope (403), partition (400, 403), the rest of the request's line (400, 501), and only then
+//! the handler, which may read the body.
+//!
+//! Invariants:
+//! 1. A handler of a data route whose partition is in the query gets it decided, as a `Place`.
+//! 2. What the contract names and this server doesn't offer yet is answered 501, never left out in silence.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+
+use super::edge::Template;
+use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use crate::app::App;
+use crate::auth::{Caller, Named, authenticate};
+use crate::call::{Call, Parts, place};
+use crate::message::error::ApiError;
+use crate::message::query::{Query, path_values};
+
+/// Parameters that would change what is returned or who may read it, and that come with later versions.
+const NOT_OFFERED: [&str; 11] = [
+    "filter",
+    "recency_weight",
+    "half_life_days",
+    "freshness_weight",
+    "freshness_half_life_days",
+    "thread_id",
+    "acl_readers",
+    "acting_principal",
+    "acting_groups",
+    "summarize",
+    "extract_facts",
+];
+
+/// The router over the whole table.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
+    for route in ROUTES {
+        let handler = {
+            let app = app.clone();
+            move |request: Request| enter(app.clone(), route, request)
+        };
+        let at = paths.iter().position(|(path, _)| *path == route.path).unwrap_or_else(|| {
+            paths.push((route.path, MethodRouter::new()));
+            paths.len() - 1
+        });
+        let methods = std::mem::take(&mut paths[at].1);
+        paths[at].1 = match filter(route.method) {
+            Some(filter) => methods.merge(on(filter, handler)),
+            None => methods.merge(any(handler)),
+        };
+    }
+    let mut router = Router::new();
+    for (path, methods) in paths {
+        router = router.route(path, methods);
+    }
+    router.method_not_allowed_fallback(wrong_method).fallback(unknown_path)
+}
+
+/// `None` stands for every method.
+fn filter(method: &str) -> Option<MethodFilter> {
+    match method {
+        "GET" => Some(MethodFilter::GET),
+        "POST" => Some(MethodFilter::POST),
+        "PUT" => Some(MethodFilter::PUT),
+        "PATCH" => Some(MethodFilter::PATCH),
+        "DELETE" => Some(MethodFilter::DELETE),
+        _ => None,
+    }
+}
+
+async fn unknown_path() -> Response {
+    ApiError::missing("route_not_found", "there is no such route; /openapi.json lists those there are")
+        .unrendered()
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let path = request.uri().path();
+    let allowed: Vec<_> =
+        ROUTES.iter().filter(|route| route.matches(path)).map(|route| route.method).collect();
+    let allowed = allowed.join(", ");
+    let text = format!("this route takes {allowed}, not {}", request.method());
+    let mut response = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text).unrendered();
+    if let Ok(value) = HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}
+
+async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
+    let outcome = match check(app, route, request).await {
+        Ok(call) => (route.handler)(call).await,
+        Err(error) => Err(error),
+    };
+    let mut response = outcome.unwrap_or_else(ApiError::unrendered);
+    response.extensions_mut().insert(Template(route.path));
+    response
+}
+
+/// Everything that comes before the handler, in order.
+async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result<Call, ApiError> {
+    let (head, body) = request.into_parts();
+    let mut caller = match route.access {
+        Access::Open => None,
+        Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => None,
+        Access::OpenOrKey | Access::AnyKey | Access::Key(_) => {
+            Some(authenticate(&app.control, &head.headers)?)
+        }
+    };
+    if let (Some(caller), Access::Key(scope)) = (&caller, route.access) {
+        caller.require(scope)?;
+    }
+    let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    let mut decided = None;
+    if let Some(caller) = &mut caller {
+        if query.get("partition").is_none() {
+            find_pin(&app, caller).await?;
+        }
+        if route.partition == Partition::InQuery {
+            let named = Named { collection: None, partition: query.get("partition") };
+            decided = Some(place(&app, caller, named)?);
+        }
+    }
+    let values = path_values(route.path, head.uri.path())?;
+    if !route.is_not_offered() {
+        refuse_not_offered(&query)?;
+        let known: Vec<_> = route.params.iter().chain(route.ignored()).copied().collect();
+        query.only(&known)?;
+    }
+    let body_bytes_max = match route.body {
+        BodyKind::Document => app.limits.document_bytes_max,
+        BodyKind::Json | BodyKind::None => app.limits.body_bytes_max,
+    };
+    let parts = Parts {
+        query,
+        route: route.summary,
+        caller,
+        place: decided,
+        values,
+        headers: head.headers,
+        body,
+        body_bytes_max,
+    };
+    Ok(Call::new(app, parts))
+}
+
+/// Finds the name of the partition that a caller is pinned to, which only the engine keeps, when this process hasn't met
+/// it yet. The database has no more than its hash, to be compared with the partitions there are.
+async fn find_pin(app: &Arc<App>, caller: &mut Caller) -> Result<(), ApiError> {
+    let Some((pin, scope, collection)) = caller.search_for_pin() else { return Ok(()) };
+    let searching = app.clone();
+    let found = app.pool.run(move || {
+        let hasher = searching.control.partition_hasher();
+        let mut names =
+            searching.store.partitions(&scope, &collection)?.into_iter().filter_map(|info| info.name);
+        let found = names.find(|name| hasher.hash(scope.workspace(), &collection, name) == pin.hash);
+        if let Some(name) = &found {
+            searching.control.remember_partition(pin.hash, name);
+        }
+        Ok(found)
+    });
+    if let Some(name) = found.await? {
+        caller.name_pin(name);
+    }
+    Ok(())
+}
+
+fn refuse_not_offered(query: &Query) -> Result<(), ApiError> {
+    for name in NOT_OFFERED {
+        match (name, query.get(name)) {
+            (_, None) => {}
+            // To opt out of what isn't done anyway changes nothing.
+            ("summarize" | "extract_facts", Some("false")) => {}
+            _ => return Err(ApiError::not_offered(&format!("the parameter `{name}`"))),
+        }
+    }
+    Ok(())
+}

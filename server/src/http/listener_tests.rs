@@ -1,0 +1,185 @@
+//! Real sockets against the listener, with routes of the tests' own.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::message::body::{Budget, Patience};
+use crate::message::error::ApiError;
+
+const BODY_LIMIT: usize = 1 << 20;
+
+struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+async fn run(patience: Duration) -> Running {
+    let budget = Budget::new(
+        8 << 20,
+        Patience { silence: Duration::from_millis(300), whole: Duration::from_secs(60) },
+    );
+    let read = move |request: Request| {
+        let budget = budget.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            match budget.read(&head.headers, body, BODY_LIMIT).await {
+                Ok(received) => axum::response::Response::new(Body::from(received.bytes.len().to_string())),
+                Err(error) => error.unrendered(),
+            }
+        }
+    };
+    let refuse = || async { ApiError::forbidden("no", "no").unrendered() };
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        "done"
+    };
+    let router = Router::new()
+        .route("/read", post(read))
+        .route("/refuse", post(refuse))
+        .route("/slow", get(slow))
+        .fallback(|| async { ApiError::missing("route_not_found", "no").unrendered() });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections_max: 64,
+        header_time_max: Duration::from_millis(300),
+        header_bytes_max: 16 << 10,
+        header_fields_max: 20,
+        streams_max: 8,
+    };
+    let (stop, mut stopping) = watch::channel(false);
+    let serving = tokio::spawn(async move {
+        let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
+        serve(listener, router, Arc::new(Metrics::new()), limits, stopped, patience).await;
+    });
+    Running { address, stop, serving }
+}
+
+/// Sends bytes, then reads until the server closes.
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn code(answer: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    body["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Lost otherwise: one upload could fill the server's memory, or its sender be told nothing but "connection reset".
+#[tokio::test]
+async fn a_body_above_the_limit_is_refused_in_words() {
+    let running = run(Duration::from_secs(1)).await;
+    let announced =
+        format!("POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", 3 << 20);
+    let whole = [announced.as_bytes(), &vec![b'x'; 3 << 20]].concat();
+    let mut chunked =
+        b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..48 {
+        chunked.extend_from_slice(b"10000\r\n");
+        chunked.extend(vec![b'x'; 0x10000]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    for request in [whole, chunked] {
+        let answer = exchange(running.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("1048576") && answer.contains("x-request-id: "), "{answer}");
+        assert_eq!(code(&answer), "too_large");
+    }
+    let fits = format!(
+        "POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {BODY_LIMIT}\r\n\r\n"
+    );
+    let answer = exchange(running.address, &[fits.as_bytes(), &vec![b'x'; BODY_LIMIT]].concat()).await;
+    assert!(answer.ends_with("\r\n\r\n1048576"), "{answer}");
+}
+
+/// Lost otherwise: a client that uploads with a wrong key would see a broken connection instead of "403".
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let running = run(Duration::from_secs(1)).await;
+    let head = format!(
+        "POST /refuse HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        8 << 20
+    );
+    let answer = exchange(running.address, &[head.as_bytes(), &vec![b'x'; 8 << 20]].concat()).await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+}
+
+/// Lost otherwise: a few thousand idle sockets would keep everyone else out.
+#[tokio::test]
+async fn a_header_that_does_not_come_is_cut_off() {
+    let running = run(Duration::from_secs(1)).await;
+    for beginning in ["", "GET /slow HTTP/1.1\r\nhost: x\r\nx-a: "] {
+        let begun = Instant::now();
+        exchange(running.address, beginning.as_bytes()).await;
+        assert!(begun.elapsed() < Duration::from_secs(3), "{beginning:?} was left open");
+    }
+}
+
+/// Lost otherwise: an upload that stalls would hold its memory for ever.
+#[tokio::test]
+async fn a_body_that_stops_coming_is_answered_408() {
+    let running = run(Duration::from_secs(1)).await;
+    let head = b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\nabc";
+    let answer = exchange(running.address, head).await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(code(&answer), "body_timeout");
+}
+
+/// Lost otherwise: what is no HTTP would be answered without the id that finds it in the log.
+#[tokio::test]
+async fn what_hyper_refuses_is_answered_in_our_shape() {
+    let running = run(Duration::from_secs(1)).await;
+    let many = format!("GET /slow HTTP/1.1\r\nhost: x\r\n{}\r\n", "x-a: b\r\n".repeat(50));
+    let long = format!("GET /slow HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n", "b".repeat(40 << 10));
+    for (request, status) in [
+        ("hello\r\n\r\n", "400"),
+        ("GET /a b c HTTP/1.1\r\nhost: x\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nbad header\r\n\r\n", "400"),
+        ("POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n", "400"),
+        (many.as_str(), "431"),
+        (long.as_str(), "431"),
+        // After a good request on the same connection too.
+        ("GET /none HTTP/1.1\r\nhost: x\r\n\r\nhello\r\n\r\n", "400"),
+    ] {
+        let answer = exchange(running.address, request.as_bytes()).await;
+        let last = &answer[answer.rfind("HTTP/1.1 ").unwrap_or(0)..];
+        assert!(last.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.40?}: {answer}");
+        assert!(last.contains("x-request-id: ") && !code(last).is_empty(), "{request:.40?}: {answer}");
+    }
+    let unknown =
+        exchange(running.address, b"GET /none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(unknown.starts_with("HTTP/1.1 404 ") && unknown.contains("x-request-id: "), "{unknown}");
+}
+
+/// Lost otherwise: a deploy would cut answers off, or hang on a connection that idles.
+#[tokio::test]
+async fn a_stop_finishes_what_runs_and_begins_nothing() {
+    let running = run(Duration::from_secs(5)).await;
+    let idle = TcpStream::connect(running.address).await.unwrap();
+    let address = running.address;
+    let in_flight =
+        tokio::spawn(async move { exchange(address, b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    running.stop.send(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(TcpStream::connect(running.address).await.is_err(), "a stopping server took a connection");
+    let answer = in_flight.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
+    running.serving.await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "the idle connection held it up");
+    drop(idle);
+}

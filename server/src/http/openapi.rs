@@ -1,0 +1,157 @@
+//! How does a program learn what this server offers?
+//!
+//! `/openapi.json`, made from the table of routes at the first request.
+
+use serde_json::{Map, Value, json};
+
+use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use crate::message::error::Dialect;
+
+/// The document.
+pub(crate) fn document() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        // OpenAPI has no path that matches several parts.
+        let path = route.path.replace("{*rest}", "{rest}");
+        let methods = paths.entry(path).or_insert_with(|| json!({}));
+        let names = if route.method == "*" { &["get", "post"][..] } else { &[route.method][..] };
+        for name in names {
+            methods[name.to_lowercase()] = operation(route);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Strongroom",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A store for the documents and vectors of many tenants. Each partition is sealed under a \
+                            key of its own; a request reaches the one partition that it names.",
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Error": {
+                    "type": "object",
+                    "required": ["error", "code", "detail", "request_id"],
+                    "properties": {
+                        "error": {"type": "string"},
+                        "code": {"type": "string"},
+                        "detail": {"type": "string"},
+                        "request_id": {"type": "string"},
+                    },
+                },
+                "AdminError": {
+                    "type": "object",
+                    "required": ["detail", "error", "request_id"],
+                    "properties": {
+                        "detail": {"type": "string"},
+                        "error": {
+                            "type": "object",
+                            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+                        },
+                        "request_id": {"type": "string"},
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut parameters: Vec<Value> = route
+        .path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| {
+            json!({"name": name.trim_start_matches('*'), "in": "path", "required": true,
+                           "schema": {"type": "string"}})
+        })
+        .collect();
+    parameters.extend(
+        route.params.iter().map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}})),
+    );
+    let schema = if Dialect::of(route.path) == Dialect::BigRag { "AdminError" } else { "Error" };
+    let error = json!({"$ref": format!("#/components/schemas/{schema}")});
+    let mut responses = Map::new();
+    if !route.is_not_offered() {
+        responses.insert(route.status.to_string(), json!({"description": "Done"}));
+    }
+    for status in statuses(route) {
+        let (code, text) = status;
+        responses.insert(
+            code.to_string(),
+            json!({"description": text, "content": {"application/json": {"schema": error}}}),
+        );
+    }
+    let mut operation = json!({"summary": route.summary, "parameters": parameters, "responses": responses});
+    match route.access {
+        Access::Open => operation["security"] = json!([]),
+        Access::OpenOrKey => operation["security"] = json!([{}, {"key": []}]),
+        Access::AnyKey => operation["security"] = json!([{"key": []}]),
+        Access::Key(scope) => {
+            operation["security"] = json!([{"key": []}]);
+            operation["description"] = json!(format!("Needs a key with the scope `{scope}`."));
+        }
+    }
+    match route.body {
+        BodyKind::None => {}
+        BodyKind::Json => {
+            operation["requestBody"] =
+                json!({"content": {"application/json": {"schema": {"type": "object"}}}});
+        }
+        BodyKind::Document => {
+            operation["requestBody"] = json!({"required": true, "content": {"application/octet-stream": {"schema": {"type": "string"}}}});
+        }
+    }
+    operation
+}
+
+/// The failures that a route may answer, by what it is.
+fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
+    let mut statuses =
+        vec![(500, "The server failed"), (503, "Overloaded; retry-after says when to come back")];
+    if route.is_not_offered() {
+        statuses.push((501, "Named, not offered yet"));
+    }
+    if route.access != Access::Open {
+        statuses.push((401, "No key, or a dead one"));
+        statuses.push((400, "Malformed"));
+    }
+    if matches!(route.access, Access::Key(_)) {
+        statuses.push((403, "The key may not"));
+    }
+    if route.path.contains('{') {
+        statuses.push((404, "Not there, or not yours"));
+    }
+    if route.partition != Partition::None || route.body != BodyKind::None {
+        statuses.push((501, "A parameter that is not offered yet"));
+    }
+    if route.body != BodyKind::None {
+        statuses.push((408, "The body came too slowly"));
+        statuses.push((413, "Larger than a limit"));
+        statuses.push((422, "Readable, but not acceptable"));
+        statuses.push((507, "The disk is full"));
+    }
+    statuses.sort_unstable();
+    statuses.dedup();
+    statuses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lost otherwise: a generated client would lack a route, or send no key to one that asks for it.
+    #[test]
+    fn every_route_is_described() {
+        let document = document();
+        for route in ROUTES {
+            let method = if route.method == "*" { "get".to_owned() } else { route.method.to_lowercase() };
+            let operation = &document["paths"][route.path.replace("{*rest}", "{rest}")][method];
+            assert_eq!(operation["summary"], route.summary, "{}", route.path);
+            let open = operation["security"].as_array().is_some_and(Vec::is_empty);
+            assert_eq!(open, route.access == Access::Open, "{}", route.path);
+        }
+    }
+}

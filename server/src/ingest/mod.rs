@@ -1,0 +1,194 @@
+//! How does a document become rows?
+//!
+//! Bytes → text → passages → vectors → [`NewDocument`] → one durable write. Everything here blocks and runs on the
+//! pool; the same path serves single, batched and background inserts and updates.
+//!
+//! Invariants:
+//! 1. A document is checked and embedded whole before anything is written.
+//! 2. A write that meets a partition which is being deleted takes a new handle: the document then belongs to the
+//!    partition's next incarnation.
+
+pub(crate) mod media;
+
+use bytes::Bytes;
+use strongroom_embed::{ChunkOptions, Embedder, chunk};
+use strongroom_engine::{
+    CollectionSpec, NewDocument, NewPassage, Partition, Passage, ReadError, Store, WriteError,
+};
+
+use crate::auth::Place;
+use crate::message::error::ApiError;
+
+/// How many handles a call takes before it gives up on a partition that is dropped again and again.
+const HANDLES_MAX: usize = 4;
+
+/// Passages that are embedded in one call, so that a large document doesn't hold all its texts at once in the model.
+const EMBED_BATCH: usize = 64;
+
+/// A document as it came, its fields checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake {
+    pub(crate) filename: String,
+    pub(crate) content_type: String,
+    pub(crate) content: Bytes,
+    pub(crate) tags: Vec<String>,
+    pub(crate) metadata: String,
+    pub(crate) entity: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) chunking: ChunkOptions,
+}
+
+impl Intake {
+    /// Reads, cuts and embeds the text.
+    pub(crate) fn embed(self, embedder: &dyn Embedder, passages_max: usize) -> Result<NewDocument, ApiError> {
+        let text = media::text(&self.content_type, &self.content)?;
+        let chunks = chunk(text, &self.chunking, &|piece| embedder.count_tokens(piece));
+        if chunks.is_empty() {
+            return Err(ApiError::unacceptable(
+                "no_text",
+                "the document holds no text that could be searched",
+            ));
+        }
+        if chunks.len() > passages_max {
+            return Err(ApiError::unacceptable(
+                "too_many_passages",
+                format!(
+                    "the document makes {} passages, at most {passages_max}: raise chunk_size",
+                    chunks.len()
+                ),
+            ));
+        }
+        let mut passages = Vec::with_capacity(chunks.len());
+        for batch in chunks.chunks(EMBED_BATCH) {
+            let texts: Vec<&str> = batch.iter().map(|chunk| &text[chunk.start..chunk.end]).collect();
+            let vectors = embedder.embed(&texts)?;
+            for (chunk, vector) in batch.iter().zip(vectors) {
+                passages.push(NewPassage { text: range(chunk.start, chunk.end)?, vector });
+            }
+        }
+        Ok(self.with_passages(passages))
+    }
+
+    /// The document with passages that are there already.
+    pub(crate) fn with_passages(self, passages: Vec<NewPassage>) -> NewDocument {
+        NewDocument {
+            id: None,
+            filename: self.filename,
+            content_type: self.content_type,
+            content: self.content.into(),
+            tags: self.tags,
+            metadata: self.metadata,
+            entity: self.entity,
+            source: self.source,
+            passages,
+        }
+    }
+}
+
+/// A byte range of a document's content.
+pub(crate) fn range(start: usize, end: usize) -> Result<Passage, ApiError> {
+    let byte =
+        |at: usize| u32::try_from(at).map_err(|_| ApiError::too_large("a document has less than 4 GiB"));
+    Ok(Passage::Range { start: byte(start)?, end: byte(end)? })
+}
+
+/// Writes into a partition, which the first write makes.
+pub(crate) fn write<T>(
+    store: &Store,
+    place: &Place,
+    spec: CollectionSpec,
+    mut act: impl FnMut(&Partition) -> Result<T, WriteError>,
+) -> Result<T, ApiError> {
+    let mut last = WriteError::Dropped;
+    for _ in 0..HANDLES_MAX {
+        match act(&store.partition_for_write(&place.scope, &place.at, spec)?) {
+            Err(WriteError::Dropped) => last = WriteError::Dropped,
+            outcome => return Ok(outcome?),
+        }
+    }
+    Err(last.into())
+}
+
+/// Changes what is in a partition; `None` when there is no such partition.
+pub(crate) fn change<T>(
+    store: &Store,
+    place: &Place,
+    mut act: impl FnMut(&Partition) -> Result<T, WriteError>,
+) -> Result<Option<T>, ApiError> {
+    for _ in 0..HANDLES_MAX {
+        let Some(partition) = store.partition(&place.scope, &place.at)? else { return Ok(None) };
+        match act(&partition) {
+            Err(WriteError::Dropped) => {}
+            outcome => return Ok(Some(outcome?)),
+        }
+    }
+    Ok(None)
+}
+
+/// Reads from a partition; `None` when there is no such partition.
+pub(crate) fn read<T>(
+    store: &Store,
+    place: &Place,
+    mut act: impl FnMut(&Partition) -> Result<T, ReadError>,
+) -> Result<Option<T>, ApiError> {
+    for _ in 0..HANDLES_MAX {
+        let Some(partition) = store.partition(&place.scope, &place.at)? else { return Ok(None) };
+        match act(&partition) {
+            Err(ReadError::Dropped) => {}
+            outcome => return Ok(Some(outcome?)),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use strongroom_embed::StaticEmbedder;
+
+    use super::*;
+
+    fn intake(content_type: &str, content: &str) -> Intake {
+        Intake {
+            filename: "a.txt".to_owned(),
+            content_type: content_type.to_owned(),
+            content: Bytes::copy_from_slice(content.as_bytes()),
+            tags: vec!["t".to_owned()],
+            metadata: String::new(),
+            entity: None,
+            source: None,
+            chunking: ChunkOptions::new(4, 0).unwrap(),
+        }
+    }
+
+    /// Lost otherwise: a passage shown for a hit would be another one than was scored.
+    #[test]
+    fn passages_are_ranges_of_the_text_in_order() {
+        let text = "one two three four five. Six seven eight nine ten, é eleven.".repeat(40);
+        let document = intake("text/plain", &text).embed(StaticEmbedder::built_in(), 1000).unwrap();
+        assert!(document.passages.len() > 64, "more than one batch: {}", document.passages.len());
+        let mut last = 0;
+        for passage in &document.passages {
+            let Passage::Range { start, end } = passage.text else { panic!("own text") };
+            let piece = &text[start as usize..end as usize];
+            assert!(start >= last && !piece.trim().is_empty());
+            let again = StaticEmbedder::built_in().embed(&[piece]).unwrap();
+            assert_eq!(passage.vector, again[0]);
+            last = start;
+        }
+        assert_eq!(document.content, text.as_bytes());
+    }
+
+    /// Lost otherwise: a blank document would be stored that no search can ever find.
+    #[test]
+    fn a_document_without_text_is_refused() {
+        let code = |text: &str, most| {
+            intake("text/plain", text)
+                .embed(StaticEmbedder::built_in(), most)
+                .map(|_| ())
+                .map_err(|error| error.code)
+        };
+        assert_eq!(code(" \n\t ", 10), Err("no_text"));
+        assert_eq!(code("", 10), Err("empty_document"));
+        assert_eq!(code(&"word ".repeat(100), 3), Err("too_many_passages"));
+    }
+}

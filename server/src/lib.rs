@@ -1,0 +1,34 @@
+//! Strongroom's server: HTTP, keys and the control plane over the storage engine.
+//!
+//! A request's way: `http` (connection, edge, table of routes) → `auth` (who calls, which partition) → `api` (the
+//! handler) → `pool` (a thread that may block) → the engine. `serve` puts the parts together, `cli` starts them.
+//!
+//! The library is there for the binary and for tests that walk [`ROUTES`] or run a server in their own process.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should stop where it fails"))]
+
+mod api;
+mod app;
+mod auth;
+mod background;
+mod call;
+pub mod cli;
+mod clock;
+mod config;
+mod control;
+mod demo;
+mod http;
+mod ingest;
+mod jobs;
+mod log;
+mod master_key;
+mod message;
+mod metrics;
+mod pool;
+mod random;
+pub mod serve;
+mod tenancy;
+
+pub use config::{Config, MasterKeySource, RootKeyText};
+pub use control::scopes::Scope;
+pub use http::routes::{Access, BodyKind, Kind, Partition, ROUTES, Route};

@@ -1,0 +1,178 @@
+//! How is a request's body read, and how much of it?
+//!
+//! A body is read once, up to the route's limit, with a limit on silence and on the whole, and against a budget that
+//! all requests share, so that slow or large uploads can't exhaust the server.
+//!
+//! Invariants:
+//! 1. More than `limit_bytes` is never held: a `content-length` above it is refused unread, a chunked body as soon as
+//!    it passes it.
+//! 2. The budget is taken before the bytes are kept and given back when the [`Received`] goes.
+//! 3. A body that is refused is still drained for a while, so that the client reads our answer instead of a reset.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Frame, Incoming, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error::ApiError;
+
+const BUDGET_UNIT_BYTES: usize = 1024;
+const DRAIN_BYTES_MAX: u64 = 256 << 20;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a body may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Without a single byte.
+    pub(crate) silence: Duration,
+    /// From the first to the last.
+    pub(crate) whole: Duration,
+}
+
+/// Memory that all bodies in flight share.
+#[derive(Clone)]
+pub(crate) struct Budget {
+    units: Arc<Semaphore>,
+    patience: Patience,
+}
+
+/// A body that was read whole.
+pub(crate) struct Received {
+    pub(crate) bytes: Bytes,
+    /// Gives the budget back when the bytes are done with.
+    held: Vec<OwnedSemaphorePermit>,
+}
+
+impl Received {
+    /// The bytes, and what has to be kept as long as they are.
+    pub(crate) fn into_parts(self) -> (Bytes, Vec<OwnedSemaphorePermit>) {
+        (self.bytes, self.held)
+    }
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize, patience: Patience) -> Self {
+        let units = (bytes / BUDGET_UNIT_BYTES).min(Semaphore::MAX_PERMITS);
+        Self { units: Arc::new(Semaphore::new(units)), patience }
+    }
+
+    /// Reads a body of at most `limit_bytes`.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+        limit_bytes: usize,
+    ) -> Result<Received, ApiError> {
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
+            return Err(beyond(limit_bytes));
+        }
+        let end = Instant::now() + self.patience.whole;
+        let (mut bytes, mut held, mut held_bytes) = (BytesMut::new(), Vec::new(), 0);
+        loop {
+            let silence = timeout(self.patience.silence, body.frame());
+            let Ok(Ok(frame)) = timeout_at(end, silence).await else { return Err(too_slow()) };
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|_| {
+                ApiError::malformed("incomplete_body", "the connection broke before the whole body had come")
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            if bytes.len() + data.len() > limit_bytes {
+                return Err(beyond(limit_bytes));
+            }
+            if bytes.len() + data.len() > held_bytes {
+                let units = data.len().div_ceil(BUDGET_UNIT_BYTES);
+                let permit = u32::try_from(units)
+                    .ok()
+                    .and_then(|units| self.units.clone().try_acquire_many_owned(units).ok());
+                held.push(permit.ok_or_else(|| {
+                    ApiError::busy("overloaded", "too many large uploads at once; try again soon", 2)
+                })?);
+                held_bytes += units * BUDGET_UNIT_BYTES;
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Received { bytes: bytes.freeze(), held })
+    }
+}
+
+fn beyond(limit_bytes: usize) -> ApiError {
+    ApiError::too_large(format!(
+        "the body is larger than this route's limit of {limit_bytes} bytes; send less"
+    ))
+}
+
+fn too_slow() -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "body_timeout",
+        "the body came too slowly or stopped coming; send it again",
+    )
+}
+
+/// A connection's body that outlives a handler which doesn't read it: what is left is drained in the background.
+pub(crate) struct Lingering {
+    body: Option<Incoming>,
+    /// With `expect: 100-continue` nothing comes before we ask for it, so there is nothing to drain.
+    drains: bool,
+}
+
+impl Lingering {
+    pub(crate) fn new(body: Incoming, headers: &HeaderMap) -> Self {
+        Self { body: Some(body), drains: !headers.contains_key(header::EXPECT) }
+    }
+}
+
+impl hyper::body::Body for Lingering {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, hyper::body::Body::size_hint)
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take() else { return };
+        if !self.drains || hyper::body::Body::is_end_stream(&body) {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain(body)).await });
+        }
+    }
+}
+
+async fn drain(mut body: Incoming) {
+    let mut drained_bytes = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if drained_bytes > DRAIN_BYTES_MAX {
+            return;
+        }
+    }
+}

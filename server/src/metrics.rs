@@ -1,0 +1,103 @@
+//! How busy is the server?
+//!
+//! Counters in Prometheus' text format, by route template and status. Templates are ours: no path, partition or name
+//! of a tenant can become a label.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+
+/// The counters.
+pub(crate) struct Metrics {
+    started: Instant,
+    in_flight: Arc<AtomicU64>,
+    answers: Mutex<BTreeMap<(&'static str, u16), Answers>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Answers {
+    count: u64,
+    seconds: f64,
+}
+
+/// Counts one request as in flight until it goes.
+pub(crate) struct InFlight(Arc<AtomicU64>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now(), in_flight: Arc::default(), answers: Mutex::default() }
+    }
+
+    pub(crate) fn begin(&self) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self.in_flight.clone())
+    }
+
+    pub(crate) fn count(&self, template: &'static str, status: StatusCode, took: Duration) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = answers.entry((template, status.as_u16())).or_default();
+        answers.count += 1;
+        answers.seconds += took.as_secs_f64();
+    }
+
+    /// The text that a scraper reads.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        let head = |name: &str, kind: &str, help: &str| {
+            format!("# HELP strongroom_{name} {help}\n# TYPE strongroom_{name} {kind}\n")
+        };
+        text += &head("requests_total", "counter", "Requests answered, by route and status.");
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for ((route, status), answers) in &answers {
+            let labels = format!("{{route=\"{route}\",status=\"{status}\"}}");
+            writeln!(text, "strongroom_requests_total{labels} {}", answers.count).ok();
+        }
+        text += &head("request_seconds_total", "counter", "Time spent on answering, by route and status.");
+        for ((route, status), answers) in &answers {
+            let labels = format!("{{route=\"{route}\",status=\"{status}\"}}");
+            writeln!(text, "strongroom_request_seconds_total{labels} {:.6}", answers.seconds).ok();
+        }
+        text += &head("requests_in_flight", "gauge", "Requests being answered now.");
+        writeln!(text, "strongroom_requests_in_flight {}", self.in_flight.load(Ordering::Relaxed)).ok();
+        text += &head("uptime_seconds", "gauge", "Time since the server started.");
+        writeln!(text, "strongroom_uptime_seconds {}", self.started.elapsed().as_secs()).ok();
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lost otherwise: a dashboard would show an idle server while it drowns, or one that never gets idle again.
+    #[test]
+    fn requests_are_counted_once_and_let_go() {
+        let metrics = Metrics::new();
+        let one = metrics.begin();
+        let two = metrics.begin();
+        drop(one);
+        metrics.count("/v1/search", StatusCode::OK, Duration::from_millis(250));
+        metrics.count("/v1/search", StatusCode::OK, Duration::from_millis(250));
+        let text = metrics.render();
+        assert!(
+            text.contains("strongroom_requests_total{route=\"/v1/search\",status=\"200\"} 2\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("strongroom_request_seconds_total{route=\"/v1/search\",status=\"200\"} 0.500000\n")
+        );
+        assert!(text.contains("strongroom_requests_in_flight 1\n"));
+        drop(two);
+        assert!(metrics.render().contains("strongroom_requests_in_flight 0\n"));
+    }
+}

@@ -1,0 +1,285 @@
+//! How does a server start, run and stop?
+//!
+//! Port → folder → master key → engine (which takes the folder for this process and recovers) → control plane → acts
+//! that a crash cut short → first start's workspace and key → connections. A stop runs the other way round.
+//!
+//! Invariants:
+//! 1. Nothing is written before the port is ours, and nothing is served before recovery is done.
+//! 2. A stop ends within [`STOP_MAX`], whatever a client or the disk does; what was acknowledged is durable anyway.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use strongroom_embed::StaticEmbedder;
+use strongroom_engine::io::disk;
+use strongroom_engine::{OpenError, RootKey, Store, StoreOptions};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::app::{App, control_path};
+use crate::auth::{DEFAULT_WORKSPACE, server_itself};
+use crate::background;
+use crate::config::{Config, Limits};
+use crate::control::scopes::ScopeSet;
+use crate::control::{Control, NewKey, Workspace};
+use crate::http::{dispatch, listener, openapi};
+use crate::jobs::Queue;
+use crate::message::body::{Budget, Patience};
+use crate::message::error::ApiError;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::{log, master_key, tenancy};
+
+/// A stop takes no longer than this; supervisors commonly kill after ten seconds.
+const STOP_MAX: Duration = Duration::from_secs(9);
+/// Of that, what requests in flight are given.
+const DRAIN_MAX: Duration = Duration::from_secs(6);
+
+/// A server that runs.
+pub struct Server {
+    address: SocketAddr,
+    owner_key: Option<String>,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    listening: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server. The error is one line that says what to do.
+    pub async fn start(config: Config) -> Result<Self, String> {
+        let listener = listen(config.listen).await?;
+        let address =
+            listener.local_addr().map_err(|error| format!("the listening socket has no address: {error}"))?;
+        let (queue, waiting) = Queue::new(config.limits.jobs_max);
+        let opened = tokio::task::spawn_blocking(move || open(&config, queue)).await;
+        let (app, owner_key) =
+            opened.map_err(|_| "opening the store failed; the line before says where".to_owned())??;
+        let app = Arc::new(app);
+
+        let (stop, stopping) = watch::channel(false);
+        let background = vec![
+            tokio::spawn(background::work(app.clone(), waiting, stopping.clone())),
+            tokio::spawn(background::maintain(app.clone(), stopping.clone())),
+        ];
+        let (router, metrics, limits) =
+            (dispatch::router(&app), app.metrics.clone(), connections(&app.limits));
+        let mut stopping = stopping;
+        let listening = tokio::spawn(async move {
+            let stopped = async {
+                // The sender going away means the same.
+                stopping.wait_for(|stop| *stop).await.ok();
+            };
+            listener::serve(listener, router, metrics, limits, stopped, DRAIN_MAX).await;
+        });
+        app.is_ready.store(true, Ordering::Relaxed);
+        log::info(&format!("strongroom {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
+        Ok(Self { address, owner_key, app, stop, listening, background })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The owner key of the workspace `default`, when this was the first start. It is nowhere else.
+    pub fn owner_key(&self) -> Option<&str> {
+        self.owner_key.as_deref()
+    }
+
+    /// Makes a workspace with one key; for the demo.
+    pub(crate) async fn create_workspace_with_key(
+        &self,
+        name: &'static str,
+        multi_tenant: bool,
+    ) -> Result<String, ApiError> {
+        let app = self.app.clone();
+        let pool = app.pool.clone();
+        pool.run(move || {
+            let (scope, collection) = (server_itself(), app.default_collection());
+            let workspace = tenancy::create_workspace(&app.control, &app.store, &scope, name, collection)?;
+            mint_owner_key(&app, &workspace, multi_tenant)
+        })
+        .await
+    }
+
+    /// Stops: no new request begins, those in flight finish, the store is flushed and closed.
+    pub async fn stop(self) -> Result<(), String> {
+        let end = Instant::now() + STOP_MAX;
+        self.app.is_ready.store(false, Ordering::Relaxed);
+        self.stop.send(true).ok();
+        // The listener first, so that nothing new comes in while the rest ends.
+        for task in std::iter::once(self.listening).chain(self.background) {
+            if timeout_at(end, task).await.is_err() {
+                log::warn("background work did not finish in time; it is safe to start again");
+            }
+        }
+        let app = self.app;
+        let closing = tokio::task::spawn_blocking(move || -> Result<(), ApiError> {
+            app.control.save_last_used()?;
+            app.store.flush()?;
+            Ok(())
+        });
+        match timeout_at(end, closing).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(format!(
+                "the store did not close cleanly, which the next start mends: {}",
+                error.cause.unwrap_or_else(|| error.text.into_owned())
+            )),
+            Ok(Err(_)) => Err("closing the store panicked, which the next start mends".to_owned()),
+            Err(_) => Err("closing the store took too long and was left to the next start".to_owned()),
+        }
+    }
+}
+
+fn patience(limits: &Limits) -> Patience {
+    Patience {
+        silence: Duration::from_secs(limits.body_silence_seconds_max),
+        whole: Duration::from_secs(limits.body_seconds_max),
+    }
+}
+
+fn connections(limits: &Limits) -> listener::Limits {
+    listener::Limits {
+        connections_max: limits.connections_max,
+        header_time_max: Duration::from_secs(limits.header_seconds_max),
+        header_bytes_max: limits.header_bytes_max,
+        header_fields_max: limits.header_fields_max,
+        streams_max: 128,
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("{address} is taken by another program; choose another with --listen HOST:PORT")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("this user may not listen on {address}; choose a port above 1023 with --listen HOST:PORT")
+        }
+        _ => format!("can't listen on {address}: {error}; choose another address with --listen HOST:PORT"),
+    })
+}
+
+/// Opens everything on disk and finishes what a crash cut short. Blocks.
+fn open(config: &Config, queue: Queue) -> Result<(App, Option<String>), String> {
+    let (data_dir, limits) = (&config.data_dir, config.limits.clone());
+    make_data_dir(data_dir)?;
+    let master_key = master_key::find(&config.master_key, data_dir)?;
+    let medium = disk::medium(data_dir).map_err(|error| open_error(data_dir, &error.into()))?;
+    let options = StoreOptions {
+        flush_bytes: limits.flush_bytes,
+        open_bytes: limits.open_bytes,
+        cache_bytes: limits.cache_bytes,
+    };
+    let store =
+        Store::open(medium, RootKey(master_key), options).map_err(|error| open_error(data_dir, &error))?;
+    let root_key = config.root_key.as_ref().map(|key| key.0.as_str());
+    let path = control_path(data_dir);
+    let control = Control::open(&path, &master_key, root_key)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let app = App {
+        store: Arc::new(store),
+        control,
+        embedder: StaticEmbedder::built_in(),
+        pool: Pool::new(limits.running_max, limits.waiting_max),
+        bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
+        metrics: Arc::new(Metrics::new()),
+        jobs: queue,
+        openapi: openapi::document().to_string(),
+        is_ready: AtomicBool::new(false),
+        limits,
+    };
+    let owner_key = recover(&app).map_err(|error| {
+        format!(
+            "{} could not be brought up to date: {}",
+            data_dir.display(),
+            error.cause.unwrap_or_else(|| error.text.into_owned())
+        )
+    })?;
+    Ok((app, owner_key))
+}
+
+fn recover(app: &App) -> Result<Option<String>, ApiError> {
+    let finished = tenancy::finish_interrupted(&app.control, &app.store, &server_itself())?;
+    if finished > 0 {
+        log::info(&format!("finished {finished} makings or deletions of workspaces that the last run began"));
+    }
+    let failed = app.control.fail_interrupted_jobs()?;
+    if failed > 0 {
+        log::warn(&format!("{failed} background inserts were cut short by the last stop; their jobs say so"));
+    }
+    if !app.control.is_empty() {
+        return Ok(None);
+    }
+    let scope = server_itself();
+    let collection = app.default_collection();
+    let workspace =
+        tenancy::create_workspace(&app.control, &app.store, &scope, DEFAULT_WORKSPACE, collection)?;
+    mint_owner_key(app, &workspace, false).map(Some)
+}
+
+fn mint_owner_key(app: &App, workspace: &Workspace, multi_tenant: bool) -> Result<String, ApiError> {
+    let (_, key) = app.control.mint(&NewKey {
+        workspace: workspace.id,
+        name: "owner".to_owned(),
+        scopes: ScopeSet::all(),
+        collection: None,
+        partition: None,
+        multi_tenant,
+        expires_ms: None,
+    })?;
+    Ok(key.text().to_owned())
+}
+
+fn make_data_dir(data_dir: &Path) -> Result<(), String> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.create(data_dir).and_then(|()| {
+        // Writable? Asked now, so that the answer is this line and not the engine's.
+        let probe = data_dir.join(".writable.tmp");
+        std::fs::write(&probe, b"")?;
+        std::fs::remove_file(&probe)
+    });
+    made.map_err(|error| {
+        format!(
+            "the data folder {} can't be written: {error}; choose another with --data-dir, or give this user the \
+             right to write there",
+            data_dir.display()
+        )
+    })
+}
+
+fn open_error(data_dir: &Path, error: &OpenError) -> String {
+    use strongroom_engine::io::StorageErrorKind::Full;
+    let folder = data_dir.display();
+    match error {
+        OpenError::Locked => in_use(data_dir),
+        OpenError::WrongKey => format!(
+            "the master key does not open the store in {folder}: start with the key that it was made with \
+             (--master-key-file or STRONGROOM_MASTER_KEY)"
+        ),
+        OpenError::Storage(storage) if storage.kind == Full => {
+            format!("the disk of {folder} is full: free some space, then start again")
+        }
+        other => format!("the store in {folder} can't be opened: {other}; look at it with strongroom verify"),
+    }
+}
+
+fn in_use(data_dir: &Path) -> String {
+    format!(
+        "the data folder {} is in use by another strongroom process: stop that one, or choose another with --data-dir",
+        data_dir.display()
+    )
+}
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;
