@@ -157,7 +157,12 @@ pub fn decode_start(bytes: &[u8]) -> Result<Start, Damage> {
     zero("LogStart.reserved_end", &start.reserved_end)?;
     zero("LogStart padding", &bytes[FileHeader::BYTES + LogStart::BYTES..ALIGN])?;
     let previous = match start.chained.get() {
-        0 => None,
+        0 => {
+            zero("LogStart.previous_run", start.previous_run.as_bytes())?;
+            zero("LogStart.previous_number", start.previous_number.as_bytes())?;
+            zero("LogStart.previous_end", start.previous_end.as_bytes())?;
+            None
+        }
         1 => Some(Previous {
             run: start.previous_run.get(),
             number: start.previous_number.get(),
@@ -273,10 +278,13 @@ pub fn decode_batch(bytes: &[u8], place: BatchPlace) -> Result<FoundBatch<'_>, D
     let count = header.records.get() as usize;
     let body_bytes = header.body_bytes.get();
     let directory_bytes = count * DirectoryEntry::BYTES;
-    let whole = (BatchHeader::BYTES + 2 * directory_bytes) as u64 + body_bytes;
-    if count > BATCH_RECORDS_MAX || whole.next_multiple_of(ALIGN as u64) > bytes.len() as u64 {
-        return Err(Damage::new("BatchHeader.body_bytes", "a batch that fits", whole));
-    }
+    let whole = body_bytes.checked_add((BatchHeader::BYTES + 2 * directory_bytes) as u64);
+    let fits = |whole: &u64| {
+        *whole <= bytes.len() as u64 && whole.next_multiple_of(ALIGN as u64) <= bytes.len() as u64
+    };
+    let Some(whole) = whole.filter(fits).filter(|_| count <= BATCH_RECORDS_MAX) else {
+        return Err(Damage::new("BatchHeader.body_bytes", "a batch that fits", body_bytes));
+    };
     let (directory, rest) = rest.split_at(directory_bytes);
     let (body, rest) = rest.split_at(body_bytes as usize);
     let (copy, padding) = rest.split_at(directory_bytes);
