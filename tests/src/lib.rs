@@ -5,7 +5,11 @@
 
 pub mod chance;
 pub mod client;
+pub mod documents;
 pub mod house;
+pub mod keys;
 pub mod model;
+pub mod residue;
+pub mod routes;
 pub mod server;
 pub mod spec;

@@ -261,7 +261,7 @@ impl Drop for Server {
     }
 }
 
-/// The address in the line `listening on http://127.0.0.1:PORT`.
+/// The address in the line `… on http://127.0.0.1:PORT`.
 fn announced(said: &str) -> Option<SocketAddr> {
     let line = said.lines().find_map(|l| l.split(" on http://").nth(1))?;
     line.split_whitespace().next()?.trim_end_matches('/').parse().ok()
@@ -275,6 +275,6 @@ mod tests {
     fn the_address_is_found_among_other_lines() {
         let said = "a warning\nstrongroom: listening on http://127.0.0.1:4711\nmore";
         assert_eq!(announced(said).map(|a| a.port()), Some(4711));
-        assert_eq!(announced("listening soon"), None);
+        assert_eq!(announced("http://127.0.0.1:4711 is taken"), None);
     }
 }

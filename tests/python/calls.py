@@ -1,0 +1,63 @@
+"""One way to call both clients, and a record of which calls were made.
+
+The published client comes in two forms, sync and async, with the same calls. A `Caller` hides the difference: every
+test runs with both. What was called is remembered by name, so that the last test can tell what was forgotten.
+"""
+
+import asyncio
+import inspect
+
+from aether import AetherClient, AsyncAetherClient
+
+#: Every call that the contract promises, by the client's own names.
+PROMISED = {
+    "insert", "insert_text", "insert_stream", "insert_async", "wait_for_job", "insert_with_embeddings",
+    "batch_insert", "update", "get", "list", "get_text", "download", "download_text", "delete", "restore",
+    "search", "retrieve", "search_by_vector", "batch_search", "search_trace", "verify_isolation",
+    "list_partitions", "delete_partition", "status", "ingest_files", "ingest_directory",
+}
+
+#: What was called, as (form, name).
+CALLED: set[tuple[str, str]] = set()
+
+FORMS = {"sync": AetherClient, "async": AsyncAetherClient}
+
+
+class Caller:
+    """A client whose calls are plain calls, whichever form it has."""
+
+    def __init__(self, form: str, client, loop):
+        self._form, self._client, self._loop = form, client, loop
+
+    @classmethod
+    def open(cls, form: str, url: str, key: str) -> "Caller":
+        loop = asyncio.new_event_loop() if form == "async" else None
+        return cls(form, FORMS[form](base_url=url, api_key=key, max_retries=0), loop)
+
+    @property
+    def form(self) -> str:
+        return self._form
+
+    def partition(self, name: str) -> "Caller":
+        return Caller(self._form, self._client.partition(name), self._loop)
+
+    def close(self) -> None:
+        closing = self._client.close()
+        if self._loop:
+            self._loop.run_until_complete(closing)
+            self._loop.close()
+
+    def __getattr__(self, name: str):
+        method = getattr(self._client, name)
+
+        def call(*args, **kwargs):
+            CALLED.add((self._form, name))
+            outcome = method(*args, **kwargs)
+            return self._loop.run_until_complete(outcome) if inspect.isawaitable(outcome) else outcome
+
+        return call
+
+
+def offered(form: str) -> set[str]:
+    """The promised calls that a form of the client has."""
+    return {name for name in PROMISED if hasattr(FORMS[form], name)}

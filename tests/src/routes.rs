@@ -1,0 +1,190 @@
+//! How is each route on data called, with a partition and without one?
+//!
+//! One [`Case`] for each route of the kind `Data` in the server's own table. A suite that walks all of them first
+//! asks [`uncovered`]: a route on data that nobody walks would be a way around the partition rule.
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client, encoded, with_query};
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The partition to name, if any.
+    pub partition: Option<&'a str>,
+    /// The document, for routes that name one.
+    pub id: &'a str,
+    /// How long the collection's vectors are.
+    pub dimension: usize,
+}
+
+/// A route on data and how to call it.
+pub struct Case {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path as the server's table has it.
+    pub path: &'static str,
+    /// Whether it names a document.
+    pub by_id: bool,
+    /// Calls it with something acceptable.
+    pub call: fn(&Client, &Target<'_>) -> Answer,
+}
+
+fn query(path: &str, target: &Target<'_>, more: &[(&str, &str)]) -> String {
+    let mut pairs = more.to_vec();
+    pairs.extend(target.partition.map(|p| ("partition", p)));
+    with_query(path, &pairs)
+}
+
+fn document(target: &Target<'_>, rest: &str, more: &[(&str, &str)]) -> String {
+    query(&format!("/v1/documents/{}{rest}", encoded(target.id)), target, more)
+}
+
+/// A JSON object that names the partition.
+fn scoped(target: &Target<'_>, mut body: Value) -> Value {
+    if let Some(partition) = target.partition {
+        body["partition"] = partition.into();
+    }
+    body
+}
+
+/// A vector that the collection takes.
+pub fn vector(dimension: usize, seed: usize) -> Vec<f32> {
+    (0..dimension).map(|i| if i % 7 == seed % 7 { 0.5 } else { 0.125 }).collect()
+}
+
+const TEXT_FILE: &[(&str, &str)] = &[("filename", "walk.txt"), ("content_type", "text/plain")];
+const BODY: &[u8] = b"A walk along every route.";
+
+/// Every route on data.
+pub const CASES: &[Case] = &[
+    Case {
+        method: "POST",
+        path: "/v1/documents",
+        by_id: false,
+        call: |client, t| client.post_bytes(&query("/v1/documents", t, TEXT_FILE), BODY),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/documents",
+        by_id: false,
+        call: |client, t| client.get(&query("/v1/documents", t, &[("limit", "10")])),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/documents/async",
+        by_id: false,
+        call: |client, t| client.post_bytes(&query("/v1/documents/async", t, TEXT_FILE), BODY),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/documents/embed",
+        by_id: false,
+        call: |client, t| {
+            let body = json!({"content": "own vectors", "filename": "v.txt", "content_type": "text/plain",
+                "embedding": vector(t.dimension, 1)});
+            client.post("/v1/documents/embed", &scoped(t, body))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/documents/batch",
+        by_id: false,
+        call: |client, t| {
+            let one = scoped(t, json!({"filename": "b.txt", "content": "one of a batch"}));
+            client.post("/v1/documents/batch", &json!({"documents": [one]}))
+        },
+    },
+    Case {
+        method: "GET",
+        path: "/v1/documents/{id}",
+        by_id: true,
+        call: |client, t| client.get(&document(t, "", &[])),
+    },
+    Case {
+        method: "PUT",
+        path: "/v1/documents/{id}",
+        by_id: true,
+        call: |client, t| client.put_bytes(&document(t, "", TEXT_FILE), BODY),
+    },
+    Case {
+        method: "DELETE",
+        path: "/v1/documents/{id}",
+        by_id: true,
+        call: |client, t| client.delete(&document(t, "", &[])),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/documents/{id}/restore",
+        by_id: true,
+        call: |client, t| client.post_bytes(&document(t, "/restore", &[]), b""),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/documents/{id}/download",
+        by_id: true,
+        call: |client, t| client.get(&document(t, "/download", &[])),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/documents/{id}/text",
+        by_id: true,
+        call: |client, t| client.get(&document(t, "/text", &[])),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/search",
+        by_id: false,
+        call: |client, t| client.get(&query("/v1/search", t, &[("q", "walk"), ("k", "5")])),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/search/embed",
+        by_id: false,
+        call: |client, t| {
+            let body = json!({"embedding": vector(t.dimension, 1), "k": 5, "include_content": true});
+            client.post("/v1/search/embed", &scoped(t, body))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/search/batch",
+        by_id: false,
+        call: |client, t| {
+            let one = scoped(t, json!({"q": "walk", "k": 5}));
+            client.post("/v1/search/batch", &json!({"queries": [one]}))
+        },
+    },
+];
+
+/// Routes of this table (method and path) that no case calls, and cases for routes that aren't in it.
+pub fn uncovered<'a>(table: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let table: Vec<(&str, &str)> = table.collect();
+    let without_case = table.iter().filter(|(m, p)| !CASES.iter().any(|c| c.method == *m && c.path == *p));
+    let without_route = CASES.iter().filter(|c| !table.contains(&(c.method, c.path)));
+    let mut uncovered: Vec<String> = without_case.map(|(m, p)| format!("{m} {p} has no case")).collect();
+    uncovered.extend(without_route.map(|c| format!("{} {} is no route on data", c.method, c.path)));
+    uncovered
+}
+
+/// How long the vectors of the collection `default` are: the server says so when they are not.
+pub fn dimension(client: &Client) -> usize {
+    let body =
+        json!({"content": "x", "filename": "x.txt", "embedding": [1.0], "partition": "dimension probe"});
+    let text = client.post("/v1/documents/embed", &body).expect(422).json()["error"].to_string();
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+    numbers.filter(|n| *n > 1).max().unwrap_or_else(|| panic!("no dimension in {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CASES, uncovered};
+
+    #[test]
+    fn a_route_that_nobody_walks_is_named() {
+        let table = || CASES.iter().map(|c| (c.method, c.path));
+        assert_eq!(uncovered(table()), [""; 0]);
+        assert_eq!(uncovered(table().chain([("GET", "/v1/export")])), ["GET /v1/export has no case"]);
+        assert_eq!(uncovered(table().skip(1)), ["POST /v1/documents is no route on data"]);
+    }
+}
