@@ -1,3 +1,5 @@
+//! What would a user lose if the built-in model answered wrongly?
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

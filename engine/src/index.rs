@@ -9,10 +9,9 @@
 //!    [`strongroom_kernel::dot_rows`], which is the same on every machine, and ties break by document id.
 //! 2. At most `k` documents are kept, and exactly `min(k, documents offered)`.
 
-use crate::filter::Mask;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use strongroom_kernel::dot_rows;
+use strongroom_kernel::{Mask, dot_rows};
 
 /// Rows that are scored by one call of the kernel.
 const ROWS_TOGETHER: usize = 512;

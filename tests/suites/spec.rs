@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use strongroom_format::layout::LAYOUTS;
+use strongroom_format::catalogue::LAYOUTS;
 use strongroom_tests::spec::{differences, tables_of_code, tables_of_document};
 
 #[test]

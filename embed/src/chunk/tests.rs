@@ -1,3 +1,5 @@
+//! What would a user lose if texts were cut wrongly?
+
 #![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;

@@ -1,7 +1,8 @@
-#![allow(clippy::unwrap_used)]
 //! The tokens against those of the `tokenizers` crate, on every kind of text that we could think of.
 //!
 //! What a user loses if these fail: vectors that do not mean what the text says, without any error.
+
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

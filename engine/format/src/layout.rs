@@ -29,21 +29,6 @@ pub struct Layout {
     pub fields: &'static [Field],
 }
 
-/// Every fixed structure of the format.
-pub const LAYOUTS: &[&Layout] = &[
-    crate::header::FileHeader::LAYOUT,
-    crate::keyring::KeySlot::LAYOUT,
-    crate::log::LogStart::LAYOUT,
-    crate::log::BatchHeader::LAYOUT,
-    crate::log::DirectoryEntry::LAYOUT,
-    crate::segment::SegmentHeader::LAYOUT,
-    crate::segment::BlockHeader::LAYOUT,
-    crate::segment::SectionEntry::LAYOUT,
-    crate::manifest::ManifestHeader::LAYOUT,
-    crate::manifest::PartitionEntry::LAYOUT,
-    crate::manifest::SegmentRef::LAYOUT,
-];
-
 /// The name that `format-spec.md` gives a field's type.
 pub trait Kind {
     /// `u8`, `u16`, `u32`, `u64` or `bytes`.

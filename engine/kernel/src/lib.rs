@@ -19,11 +19,13 @@
 //! Concurrency: pure functions.
 
 mod arch;
+mod mask;
 mod norm;
 #[cfg(test)]
 mod tests;
 mod variant;
 
+pub use mask::Mask;
 pub use norm::{is_finite, norm, normalize};
 pub use variant::Variant;
 

@@ -198,7 +198,7 @@ impl Log {
         let mut state = lock(&self.state);
         match result {
             Ok(end) => {
-                debug_assert_eq!(end, place.offset + bytes.len() as u64);
+                assert_eq!(end, place.offset + bytes.len() as u64);
                 state.end = place.offset + bytes.len() as u64;
                 state.batch += 1;
                 state.previous_crc32 = crc32;

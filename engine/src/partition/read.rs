@@ -4,11 +4,11 @@ use super::view::{Location, Rows, Source, View};
 use super::{
     Core, DocumentInfo, Hit, Page, Partition, Passage, ReadError, SearchRequest, SearchResponse, Trace,
 };
-use crate::filter::{Filter, Mask};
+use crate::filter::Filter;
 use crate::index::{self, Candidate, Nearest};
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
-use strongroom_kernel::{is_finite, normalize};
+use strongroom_kernel::{Mask, is_finite, normalize};
 
 impl View {
     /// A document without content and vectors, and how long its content is.

@@ -10,7 +10,6 @@
 //! 2. A document or change of a higher record number wins over a lower one, in whatever order they come.
 
 use super::environment::Environment;
-use crate::filter::Mask;
 use crate::io::Fault;
 use crate::memtable::Memtable;
 use crate::seal::Key;
@@ -20,6 +19,7 @@ use std::sync::Arc;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::PartitionState;
 use strongroom_format::segment::ChangeRow;
+use strongroom_kernel::Mask;
 
 /// Where an id's document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

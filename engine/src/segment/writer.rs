@@ -103,7 +103,7 @@ impl SegmentFileWriter {
                 self.block(&cipher, incarnation, block, plain);
             }
         }
-        debug_assert_eq!(self.bytes.len() as u64, start + bytes);
+        assert_eq!(self.bytes.len() as u64, start + bytes);
         labels.zeroize();
         SegmentPlace {
             epoch: self.epoch,
