@@ -19,13 +19,23 @@ pub(crate) fn now_ms() -> u64 {
         .unwrap_or(0)
 }
 
-/// The time as RFC 3339 in UTC, to the millisecond.
+/// The time as RFC 3339 in UTC, always to the millisecond, so that times sort as texts.
 pub(crate) fn rfc3339(ms: u64) -> String {
-    i64::try_from(ms)
-        .ok()
-        .and_then(|ms| OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok())
-        .and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_else(|| "9999-12-31T23:59:59Z".to_owned())
+    let nanos = i128::from(ms) * 1_000_000;
+    let Some(time) = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().filter(|time| time.year() <= 9999)
+    else {
+        return "9999-12-31T23:59:59.999Z".to_owned();
+    };
+    let (date, month) = (time.date(), u8::from(time.month()));
+    format!(
+        "{:04}-{month:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        date.year(),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.millisecond()
+    )
 }
 
 /// Reads an RFC 3339 time. A time before 1970 counts as 1970: nothing here is older.
@@ -44,6 +54,8 @@ mod tests {
         for ms in [0, 1, 999, 1_700_000_000_123, 253_402_300_799_999] {
             assert_eq!(parse_rfc3339(&rfc3339(ms)), Some(ms));
         }
+        assert_eq!(rfc3339(1_700_000_000_100), "2023-11-14T22:13:20.100Z");
+        assert_eq!(rfc3339(u64::MAX), "9999-12-31T23:59:59.999Z");
         assert_eq!(parse_rfc3339("2026-06-01T02:00:00+02:00"), parse_rfc3339("2026-06-01T00:00:00Z"));
         assert_eq!(parse_rfc3339("1960-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse_rfc3339("yesterday"), None);

@@ -21,7 +21,7 @@ use crate::serve::Server;
 /// Where the demo lives unless it is told.
 pub(crate) const FOLDER: &str = "./strongroom-demo-data";
 
-const QUESTION: &str = "how long do customers have to send something back and get their money";
+const QUESTION: &str = "when do customers get a refund";
 
 macro_rules! documents {
     ($($partition:literal: $($name:literal)*;)*) => {
@@ -105,7 +105,7 @@ async fn show_search(client: &Client, partition: &str) -> Result<(), String> {
     let found = client.expect(200, "GET", &path, "").await?;
     for hit in found["results"].as_array().into_iter().flatten() {
         print(&format!(
-            "score {:>3}  {} (partition {})\n{}\n",
+            "score {:>3}  {} (partition {})\n{}\n\n",
             hit["score"],
             hit["title"].as_str().unwrap_or(""),
             hit["partition"].as_str().unwrap_or(""),
@@ -155,21 +155,24 @@ fn heading(text: &str) -> String {
     format!("\n{text}\n{}\n", "-".repeat(text.chars().count().min(79)))
 }
 
-/// A text in lines of at most 79 columns, indented.
+/// A text in lines of at most 79 columns, indented, each of its paragraphs on lines of its own.
 fn wrapped(text: &Value, indent: usize) -> String {
     let margin = " ".repeat(indent);
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for word in text.as_str().unwrap_or("").split_whitespace() {
-        if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > 79 {
-            lines.push(format!("{margin}{line}"));
-            line.clear();
+    let mut lines = Vec::new();
+    for paragraph in text.as_str().unwrap_or("").split("\n\n") {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            if !line.is_empty() && indent + line.chars().count() + 1 + word.chars().count() > 79 {
+                lines.push(format!("{margin}{line}"));
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
         }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
+        lines.push(format!("{margin}{line}"));
     }
-    lines.push(format!("{margin}{line}"));
     lines.join("\n")
 }
 

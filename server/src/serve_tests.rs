@@ -200,6 +200,8 @@ async fn no_key_makes_or_keeps_a_wider_one() {
         ("POST", format!("/v1/admin/api-keys/{of_owner}/rotate")),
     ] {
         assert_eq!(call(address, &narrow, method, &path, "").await.status, 404, "{method}");
+        let clerk = minted(address, &owner, json!({"name": "clerk", "scopes": ["key:*"]})).await;
+        assert_eq!(call(address, &clerk, method, &path, "").await.status, 404, "{method}");
     }
     let wider = json!({"scopes": ["*"]}).to_string();
     let path = format!("/v1/admin/api-keys/{}", child.body["id"].as_str().unwrap());

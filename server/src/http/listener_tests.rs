@@ -133,7 +133,9 @@ async fn a_header_that_does_not_come_is_cut_off() {
 async fn a_body_that_stops_coming_is_answered_408() {
     let running = run(Duration::from_secs(1)).await;
     let head = b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\nabc";
+    let begun = Instant::now();
     let answer = exchange(running.address, head).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "silence was waited out");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert_eq!(code(&answer), "body_timeout");
 }

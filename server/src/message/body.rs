@@ -27,6 +27,8 @@ use super::error::ApiError;
 const BUDGET_UNIT_BYTES: usize = 1024;
 const DRAIN_BYTES_MAX: u64 = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// Who has stopped sending needs no draining: it reads.
+const DRAIN_SILENCE_MAX: Duration = Duration::from_millis(500);
 
 /// How long a body may take.
 #[derive(Debug, Clone, Copy)]
@@ -169,7 +171,7 @@ impl Drop for Lingering {
 
 async fn drain(mut body: Incoming) {
     let mut drained_bytes = 0;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Ok(Some(Ok(frame))) = timeout(DRAIN_SILENCE_MAX, body.frame()).await {
         drained_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         if drained_bytes > DRAIN_BYTES_MAX {
             return;
