@@ -55,6 +55,27 @@ pub enum Passage {
 }
 
 impl Document {
+    /// A copy without content and vectors.
+    #[must_use]
+    pub fn info(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            version: self.version,
+            filename: self.filename.clone(),
+            content_type: self.content_type.clone(),
+            content: Vec::new(),
+            content_digest: self.content_digest,
+            tags: self.tags.clone(),
+            metadata: self.metadata.clone(),
+            entity: self.entity.clone(),
+            source: self.source.clone(),
+            created_ms: self.created_ms,
+            updated_ms: self.updated_ms,
+            passages: self.passages.clone(),
+            vectors: Vec::new(),
+        }
+    }
+
     /// Writes everything but content and vectors: what a listing or a hit needs.
     pub fn write_info(&self, out: &mut Writer) {
         out.bytes(self.id.as_bytes()).u32(self.version);

@@ -20,8 +20,7 @@ impl View {
             }
             Some(Rows::Memtable(memtable)) => {
                 let document = &memtable.entries()[location.ordinal as usize].document;
-                let document_bytes = document.content.len() as u64;
-                Ok((Document { content: Vec::new(), ..document.clone() }, document_bytes))
+                Ok((document.info(), document.content.len() as u64))
             }
             None => Err(Damage::new("directory", "a source that is there", location.source).into()),
         }
@@ -108,10 +107,10 @@ impl View {
         let (document, content_bytes) = self.info(location)?;
         let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
         Ok(Hit {
-            similarity: candidate.score.clamp(0.0, 1.0),
             passage: self.passage(location, passage)?,
+            similarity: candidate.score.clamp(0.0, 1.0),
             content: if with_content { Some(self.content(location, None)?) } else { None },
-            document: DocumentInfo::of(&document, content_bytes),
+            document: DocumentInfo::of(document, content_bytes),
         })
     }
 }
@@ -126,7 +125,7 @@ impl Partition {
     pub fn get(&self, id: &str) -> Result<Option<DocumentInfo>, ReadError> {
         self.read(id, |view, location| {
             let (document, content_bytes) = view.info(location)?;
-            Ok(DocumentInfo::of(&document, content_bytes))
+            Ok(DocumentInfo::of(document, content_bytes))
         })
     }
 
@@ -134,7 +133,7 @@ impl Partition {
     pub fn content(&self, id: &str) -> Result<Option<(DocumentInfo, Vec<u8>)>, ReadError> {
         self.read(id, |view, location| {
             let (document, content_bytes) = view.info(location)?;
-            Ok((DocumentInfo::of(&document, content_bytes), view.content(location, None)?))
+            Ok((DocumentInfo::of(document, content_bytes), view.content(location, None)?))
         })
     }
 
@@ -178,7 +177,7 @@ impl Partition {
                 .take(limit)
                 .filter_map(|(_, id)| view.live(id))
                 .map(|location| {
-                    view.info(location).map(|(document, bytes)| DocumentInfo::of(&document, bytes))
+                    view.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes))
                 })
                 .collect::<Result<_, _>>()?;
             Ok(Page { documents, total: matches.len() as u64 })

@@ -69,21 +69,21 @@ pub struct DocumentInfo {
 
 impl DocumentInfo {
     /// What a stored document says of itself; its content may have been left out.
-    pub(super) fn of(document: &Document, content_bytes: u64) -> Self {
+    pub(super) fn of(document: Document, content_bytes: u64) -> Self {
         Self {
-            id: document.id.clone(),
+            passages: document.passages.len() as u32,
+            id: document.id,
             version: document.version,
-            filename: document.filename.clone(),
-            content_type: document.content_type.clone(),
+            filename: document.filename,
+            content_type: document.content_type,
             content_bytes,
             content_digest: document.content_digest,
-            tags: document.tags.clone(),
-            metadata: document.metadata.clone(),
-            entity: document.entity.clone(),
-            source: document.source.clone(),
+            tags: document.tags,
+            metadata: document.metadata,
+            entity: document.entity,
+            source: document.source,
             created_ms: document.created_ms,
             updated_ms: document.updated_ms,
-            passages: document.passages.len() as u32,
         }
     }
 }

@@ -118,7 +118,7 @@ impl Partition {
                 if twice || !matches!(overlay.standing(&document.id), Standing::Absent) {
                     return Err(WriteError::Exists);
                 }
-                infos.push(DocumentInfo::of(document, document.content.len() as u64));
+                infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
             }
             Ok((documents.into_iter().map(|document| Act::Put(Box::new(document))).collect(), infos))
         })
@@ -141,7 +141,7 @@ impl Partition {
             };
             document.version = version.saturating_add(1);
             document.created_ms = created_ms;
-            let info = DocumentInfo::of(&document, document.content.len() as u64);
+            let info = DocumentInfo::of(document.info(), document.content.len() as u64);
             Ok((vec![Act::Put(Box::new(document))], info))
         })
     }
