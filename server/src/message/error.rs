@@ -96,7 +96,7 @@ impl ApiError {
         Self::new(
             StatusCode::INSUFFICIENT_STORAGE,
             "disk_full",
-            "the server's disk is full: reads, deletes and erasures still work, writes need free space",
+            "the server's disk is full: reads and searches go on, everything that writes needs free space first",
         )
     }
 
