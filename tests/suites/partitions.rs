@@ -440,6 +440,7 @@ fn a_plain_key_without_a_partition_reaches_the_default_one() {
     insert(&plain, None, "of none");
     assert_eq!(contents(&search(&plain, None, "of acme", 10)), ["of none"]);
     assert_eq!(contents(&search(&plain, Some("acme"), "of acme", 10)), ["of acme"]);
+    assert_eq!(partitions(&operator), [("acme".to_owned(), 1)], "the default partition has no name to list");
 }
 
 // A new client that gets a name which was used before would meet the old one's documents.
