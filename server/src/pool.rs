@@ -71,18 +71,28 @@ mod tests {
     async fn what_is_beyond_the_bounds_is_refused() {
         let pool = Pool::new(1, 2);
         let (release, held) = mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
         let first = tokio::spawn({
             let pool = pool.clone();
-            async move { pool.run(move || held.recv().map_err(|_| ApiError::internal("gone"))).await }
+            let work = move || {
+                begin.send(()).ok();
+                held.recv().map_err(|_| ApiError::internal("gone"))
+            };
+            async move { pool.run(work).await }
         });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        begun.await.unwrap();
         let others: Vec<_> = (0..3)
             .map(|_| {
                 let pool = pool.clone();
                 tokio::spawn(async move { pool.run(|| Ok(())).await })
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let one_is_refused = async {
+            while !others.iter().any(tokio::task::JoinHandle::is_finished) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), one_is_refused).await.unwrap();
         release.send(()).unwrap();
         let mut refused = 0;
         for other in others {

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -106,11 +107,13 @@ impl Plan {
     /// Starts a server that is expected to refuse: how it ended, and all it said.
     pub fn start_refused(&self, within: Duration) -> (ExitStatus, String) {
         let mut child = self.command().spawn().expect("the program can be started");
-        let said = listen(&mut child);
+        let (said, readers) = listen(&mut child);
         let begun = Instant::now();
         loop {
             if let Some(status) = child.try_wait().expect("a child can be waited for") {
-                std::thread::sleep(Duration::from_millis(50));
+                for reader in readers {
+                    reader.join().expect("reading ends with the child");
+                }
                 return (status, text_of(&said));
             }
             if begun.elapsed() > within {
@@ -125,21 +128,22 @@ impl Plan {
 type Said = Arc<Mutex<Vec<String>>>;
 
 /// Collects what a child says on both its outputs.
-fn listen(child: &mut Child) -> Said {
+fn listen(child: &mut Child) -> (Said, Vec<JoinHandle<()>>) {
     let said = Said::default();
     let outputs: [Option<Box<dyn Read + Send>>; 2] = [
         child.stdout.take().map(|o| Box::new(o) as Box<dyn Read + Send>),
         child.stderr.take().map(|o| Box::new(o) as Box<dyn Read + Send>),
     ];
-    for output in outputs.into_iter().flatten() {
+    let read = |output| {
         let said = said.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
-        });
-    }
-    said
+        })
+    };
+    let readers = outputs.into_iter().flatten().map(read).collect();
+    (said, readers)
 }
 
 fn text_of(said: &Said) -> String {
@@ -169,7 +173,7 @@ impl Server {
 
     fn start_with(plan: Plan) -> Server {
         let mut child = plan.command().spawn().expect("the program can be started");
-        let said = listen(&mut child);
+        let (said, _) = listen(&mut child);
         let begun = Instant::now();
         let give_up = |child: &mut Child, why: &str| {
             end(child);

@@ -299,9 +299,9 @@ fn dead_keys_and_narrow_keys() {
     let client = operator.with_key(&doomed.key);
     get(&client, Some("acme"), &id).expect(200);
     operator.delete(&format!("/v1/admin/api-keys/{}", doomed.id)).expect(200);
-    let expires = format_time(1);
+    let expires = format_time(2);
     let expiring = mint(&operator, &json!({"expires_at": expires}));
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(2_100));
     let damaged = format!("{}x", doomed.key);
     let expired = operator.with_key(&expiring.key);
     let clients = [

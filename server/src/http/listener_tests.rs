@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -18,6 +18,10 @@ struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    /// A call of `/slow` began.
+    started: Arc<Notify>,
+    /// Lets it end.
+    finish: Arc<Notify>,
 }
 
 async fn run(patience: Duration) -> Running {
@@ -36,9 +40,15 @@ async fn run(patience: Duration) -> Running {
         }
     };
     let refuse = || async { ApiError::forbidden("no", "no").unrendered() };
-    let slow = || async {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        "done"
+    let (started, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let signals = (started.clone(), finish.clone());
+    let slow = move || {
+        let (started, finish) = signals.clone();
+        async move {
+            started.notify_one();
+            finish.notified().await;
+            "done"
+        }
     };
     let router = Router::new()
         .route("/read", post(read))
@@ -59,7 +69,7 @@ async fn run(patience: Duration) -> Running {
         let stopped = async { drop(stopping.wait_for(|stop| *stop).await) };
         serve(listener, router, Arc::new(Metrics::new()), limits, stopped, patience).await;
     });
-    Running { address, stop, serving }
+    Running { address, stop, serving, started, finish }
 }
 
 /// Sends bytes, then reads until the server closes.
@@ -174,11 +184,14 @@ async fn a_stop_finishes_what_runs_and_begins_nothing() {
     let address = running.address;
     let in_flight =
         tokio::spawn(async move { exchange(address, b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    running.started.notified().await;
     let begun = Instant::now();
     running.stop.send(true).unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(TcpStream::connect(running.address).await.is_err(), "a stopping server took a connection");
+    while TcpStream::connect(running.address).await.is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(4), "a stopping server took connections");
+    }
+    assert!(!in_flight.is_finished());
+    running.finish.notify_one();
     let answer = in_flight.await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
     running.serving.await.unwrap();

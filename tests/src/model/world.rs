@@ -337,6 +337,16 @@ impl World {
         self.write(spot, "restore", id, Doc { live: true, ..doc }, may, |p| p.restore(id))
     }
 
+    /// Acts on a partition that may not be there.
+    fn act(
+        &self,
+        spot: &Spot,
+        act: impl FnOnce(&strongroom_engine::Partition) -> Result<(), WriteError>,
+    ) -> Result<(), StoreError> {
+        let partition = self.store().partition(&spot.scope(), &spot.at())?;
+        Ok(act(&partition.ok_or(WriteError::NotFound)?)?)
+    }
+
     /// A write on a document that isn't there must say so.
     fn nothing_to(
         &mut self,
@@ -344,11 +354,7 @@ impl World {
         id: &str,
         act: impl FnOnce(&strongroom_engine::Partition) -> Result<(), WriteError>,
     ) -> Came {
-        let outcome = match self.store().partition(&spot.scope(), &spot.at()) {
-            Ok(Some(partition)) => act(&partition).map_err(StoreError::from),
-            Ok(None) => Err(WriteError::NotFound.into()),
-            Err(error) => Err(error),
-        };
+        let outcome = self.act(spot, act);
         assert!(outcome.is_err(), "{id} is not there, and was written");
         let after = self.state.clone();
         self.settle(&format!("write to {id}, which is not in {spot:?}"), outcome, after)
@@ -364,11 +370,7 @@ impl World {
         may: bool,
         act: impl FnOnce(&strongroom_engine::Partition) -> Result<(), WriteError>,
     ) -> Came {
-        let outcome = match self.store().partition(&spot.scope(), &spot.at()) {
-            Ok(Some(partition)) => act(&partition).map_err(StoreError::from),
-            Ok(None) => Err(WriteError::NotFound.into()),
-            Err(error) => Err(error),
-        };
+        let outcome = self.act(spot, act);
         match &outcome {
             Ok(()) => assert!(may, "{what} of {id} in {spot:?} had to be refused"),
             Err(error) if is_refusal(error) && !matches!(error, StoreError::Write(WriteError::Full)) => {
