@@ -7,6 +7,7 @@ use crate::keyring::KeySlot;
 use crate::layout::Layout;
 use crate::log::{BatchHeader, DirectoryEntry, LogStart};
 use crate::manifest::{ManifestHeader, PartitionEntry, SegmentRef};
+use crate::receipt::Receipt;
 use crate::segment::{BlockHeader, SectionEntry, SegmentHeader};
 
 /// Every fixed structure of the format.
@@ -22,4 +23,5 @@ pub const LAYOUTS: &[&Layout] = &[
     ManifestHeader::LAYOUT,
     PartitionEntry::LAYOUT,
     SegmentRef::LAYOUT,
+    Receipt::LAYOUT,
 ];

@@ -18,10 +18,12 @@ pub enum FileKind {
     Segments = 2,
     /// One version of a shard's manifest.
     Manifest = 3,
+    /// What is signed about one erasure.
+    Receipt = 4,
 }
 
 layout! {
-    /// Begins every log, segment and manifest file. (The keyring's files are slots alone.)
+    /// Begins every log, segment, manifest and receipt file. (The keyring's files are slots alone.)
     FileHeader: 64 {
         /// [`MAGIC`].
         magic: [u8; 8],
@@ -33,7 +35,7 @@ layout! {
         file_id: [u8; 16],
         /// Which life of the process wrote it.
         run: U64,
-        /// A log file's number in its run, from 0; a manifest's version, from 1; 0 for segment files.
+        /// A log file's number in its run, from 0; a manifest's version, from 1; 0 elsewhere.
         number: U64,
         /// Zero.
         reserved: [u8; 12],

@@ -11,6 +11,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// A slot's length.
 pub const SLOT_BYTES: usize = 128;
+/// Begins each slot that was ever used.
+pub const SLOT_MAGIC: u32 = u32::from_le_bytes(*b"SRKS");
 
 /// What a slot stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum KeyKind {
 layout! {
     /// One key, sealed by the one above it.
     KeySlot: 128 {
+        /// [`SLOT_MAGIC`]; zero when free.
+        magic: U32,
         /// A [`SlotState`].
         state: u8,
         /// A [`KeyKind`]; zero when free.
@@ -57,8 +61,11 @@ layout! {
         nonce: [u8; 12],
         /// The key (32 bytes) and its tag. Zero once shredded.
         sealed_key: [u8; 48],
+        /// Once shredded: every record sealed with the key has a smaller number. When the log begins later than
+        /// that, the slot may serve another key.
+        retired_record: U64,
         /// Zero.
-        reserved: [u8; 16],
+        reserved: [u8; 4],
         /// Over the 124 bytes before.
         crc32: U32,
     }
@@ -68,6 +75,7 @@ impl KeySlot {
     /// Puts the checksum in place.
     #[must_use]
     pub fn finished(mut self) -> Self {
+        self.magic = U32::new(SLOT_MAGIC);
         self.version = U16::new(FORMAT_VERSION as u16);
         self.crc32 = crc_of(self.as_bytes());
         self
@@ -81,6 +89,9 @@ impl KeySlot {
             return Ok(None);
         }
         check_crc("KeySlot.crc32", bytes)?;
+        if found.magic.get() != SLOT_MAGIC {
+            return Err(Damage::new("KeySlot.magic", "SRKS", format_args!("{:#010x}", found.magic)));
+        }
         if u32::from(found.version.get()) != FORMAT_VERSION {
             return Err(Damage::new("KeySlot.version", FORMAT_VERSION, found.version));
         }

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod limits;
 pub mod log;
 pub mod manifest;
+pub mod receipt;
 pub mod record;
 pub mod segment;
 #[cfg(test)]

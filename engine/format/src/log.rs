@@ -1,9 +1,10 @@
 //! How do batches of sealed records lie in a log file?
 //!
-//! A file is a [`FileHeader`](crate::header::FileHeader) and a [`LogStart`], padded to [`ALIGN`], then
-//! batches, each padded to [`ALIGN`] so that no sector holds bytes of two commits. A batch is a
-//! [`BatchHeader`], a directory, the sealed records one after the other, and the directory once more: damage
-//! to a record can be laid at the right partition's door while one of the two stands.
+//! A file is a [`FileHeader`](crate::header::FileHeader) and a [`LogStart`], both once more at [`START_COPY`],
+//! padded to [`ALIGN`], then batches, each padded to [`ALIGN`] so that no sector holds bytes of two commits. A
+//! batch is a [`BatchHeader`], a directory, the sealed records one after the other, padding, the directory
+//! once more and, as its very last bytes, the header once more. So one damaged byte never hides what the
+//! others say: a record that is damaged can be laid at the right partition's door.
 
 use crate::header::{FileHeader, FileKind};
 use crate::layout::{check_crc, crc_of, zero};
@@ -15,6 +16,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// Batches begin at multiples of this: no medium writes a larger sector.
 pub const ALIGN: usize = 4096;
+/// Where the start of a file stands a second time.
+pub const START_COPY: usize = ALIGN / 2;
 /// Begins each batch.
 pub const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"SRBT");
 
@@ -67,9 +70,12 @@ layout! {
 
 layout! {
     /// One record of a batch.
-    DirectoryEntry: 48 {
+    DirectoryEntry: 64 {
         /// Whose: the partition's incarnation (the workspace's id for [`RecordKind::DropWorkspace`]).
         incarnation: [u8; 16],
+        /// The partition's name, as a keyed hash under its workspace's key: it says whom damage hit. Zero
+        /// for [`RecordKind::DropWorkspace`].
+        name_tag: [u8; 16],
         /// Its number: rises over the life of the store, and is the nonce.
         record: U64,
         /// Where its sealed bytes begin, from the start of the batch's body.
@@ -82,7 +88,7 @@ layout! {
         reserved: [u8; 3],
         /// Over the sealed bytes.
         body_crc32: U32,
-        /// Over the 44 bytes before.
+        /// Over the 60 bytes before.
         crc32: U32,
     }
 }
@@ -92,6 +98,8 @@ layout! {
 pub struct SealedRecord {
     /// Whose.
     pub incarnation: [u8; 16],
+    /// The keyed hash of the partition's name.
+    pub name_tag: [u8; 16],
     /// Its number.
     pub record: u64,
     /// What it is.
@@ -124,15 +132,17 @@ pub fn encode_start(header: &FileHeader, previous: Option<Previous>, first_recor
         crc32: U32::ZERO,
     };
     start.crc32 = crc_of(start.as_bytes());
-    let mut bytes = Vec::with_capacity(ALIGN);
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.extend_from_slice(start.as_bytes());
-    bytes.resize(ALIGN, 0);
+    let mut bytes = vec![0; ALIGN];
+    for at in [0, START_COPY] {
+        bytes[at..at + FileHeader::BYTES].copy_from_slice(header.as_bytes());
+        bytes[at + FileHeader::BYTES..at + FileHeader::BYTES + LogStart::BYTES]
+            .copy_from_slice(start.as_bytes());
+    }
     (bytes, start.crc32.get())
 }
 
 /// What the start of a log file says.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Start {
     /// The file header.
     pub header: FileHeader,
@@ -142,20 +152,39 @@ pub struct Start {
     pub first_record: u64,
     /// What the first batch must name.
     pub crc32: u32,
+    /// What is wrong with one of its two copies, or with the padding: the other says it all.
+    pub mended: Option<Damage>,
 }
 
-/// Reads the start of a log file.
+/// Reads the start of a log file, from whichever of its copies checks.
 pub fn decode_start(bytes: &[u8]) -> Result<Start, Damage> {
-    if bytes.len() < ALIGN {
+    let Some(bytes) = bytes.get(..ALIGN) else {
         return Err(Damage::new("LogStart", "4096 bytes", format_args!("{} bytes", bytes.len())));
+    };
+    match (decode_start_copy(bytes), decode_start_copy(&bytes[START_COPY..])) {
+        (Ok(start), Ok(copy)) if start.crc32 != copy.crc32 || start.header != copy.header => {
+            Err(Damage::new("LogStart", "two equal copies", "two that differ"))
+        }
+        (Ok(start), Ok(_)) => Ok(Start { mended: start_padding(bytes).err(), ..start }),
+        (Ok(start), Err(damage)) => Ok(Start { mended: Some(damage.at("", START_COPY as u64)), ..start }),
+        (Err(damage), Ok(start)) => Ok(Start { mended: Some(damage), ..start }),
+        (Err(damage), Err(_)) => Err(damage),
     }
+}
+
+fn start_padding(bytes: &[u8]) -> Result<(), Damage> {
+    const WRITTEN: usize = FileHeader::BYTES + LogStart::BYTES;
+    zero("LogStart padding", &bytes[WRITTEN..START_COPY])?;
+    zero("LogStart padding", &bytes[START_COPY + WRITTEN..])
+}
+
+fn decode_start_copy(bytes: &[u8]) -> Result<Start, Damage> {
     let header = FileHeader::read(bytes, FileKind::Log)?;
     let (start, _) = LogStart::read_from_prefix(&bytes[FileHeader::BYTES..])
         .map_err(|_| Damage::new("LogStart", "64 bytes", "fewer"))?;
     check_crc("LogStart.crc32", start.as_bytes())?;
     zero("LogStart.reserved", start.reserved.as_bytes())?;
     zero("LogStart.reserved_end", &start.reserved_end)?;
-    zero("LogStart padding", &bytes[FileHeader::BYTES + LogStart::BYTES..ALIGN])?;
     let previous = match start.chained.get() {
         0 => {
             zero("LogStart.previous_run", start.previous_run.as_bytes())?;
@@ -170,7 +199,8 @@ pub fn decode_start(bytes: &[u8]) -> Result<Start, Damage> {
         }),
         other => return Err(Damage::new("LogStart.chained", "0 or 1", other)),
     };
-    Ok(Start { header, previous, first_record: start.first_record.get(), crc32: start.crc32.get() })
+    let (first_record, crc32) = (start.first_record.get(), start.crc32.get());
+    Ok(Start { header, previous, first_record, crc32, mended: None })
 }
 
 /// Where a batch stands, as its header says.
@@ -206,6 +236,7 @@ pub fn encode_batch(place: BatchPlace, records: &[SealedRecord]) -> (Vec<u8>, u3
     for record in records {
         let mut entry = DirectoryEntry {
             incarnation: record.incarnation,
+            name_tag: record.name_tag,
             record: U64::new(record.record),
             offset: U64::new(offset),
             bytes: U32::new(record.sealed.len() as u32),
@@ -218,16 +249,24 @@ pub fn encode_batch(place: BatchPlace, records: &[SealedRecord]) -> (Vec<u8>, u3
         directory.extend_from_slice(entry.as_bytes());
         offset += record.sealed.len() as u64;
     }
-    let mut bytes =
-        Vec::with_capacity((BatchHeader::BYTES + directory.len() * 2 + body_bytes).next_multiple_of(ALIGN));
+    let whole = batch_bytes(records.len(), body_bytes as u64).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(whole);
     bytes.extend_from_slice(header.as_bytes());
     bytes.extend_from_slice(&directory);
     for record in records {
         bytes.extend_from_slice(&record.sealed);
     }
+    bytes.resize(whole - BatchHeader::BYTES - directory.len(), 0);
     bytes.extend_from_slice(&directory);
-    bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
+    bytes.extend_from_slice(header.as_bytes());
     (bytes, header.crc32.get())
+}
+
+/// How long a batch is, padding included.
+fn batch_bytes(records: usize, body_bytes: u64) -> Option<usize> {
+    let fixed = 2 * (BatchHeader::BYTES + records.checked_mul(DirectoryEntry::BYTES)?);
+    let whole = body_bytes.checked_add(fixed as u64)?.checked_next_multiple_of(ALIGN as u64)?;
+    usize::try_from(whole).ok()
 }
 
 /// A record where it lies.
@@ -235,15 +274,17 @@ pub fn encode_batch(place: BatchPlace, records: &[SealedRecord]) -> (Vec<u8>, u3
 pub struct FoundRecord<'a> {
     /// Whose.
     pub incarnation: [u8; 16],
+    /// The keyed hash of the partition's name.
+    pub name_tag: [u8; 16],
     /// Its number.
     pub record: u64,
     /// What it is.
     pub kind: RecordKind,
-    /// Ciphertext and tag, their checksum checked.
-    pub sealed: &'a [u8],
+    /// Ciphertext and tag; the damage, when their checksum doesn't check.
+    pub sealed: Result<&'a [u8], Damage>,
 }
 
-/// A batch that checks from end to end.
+/// A batch whose header and directory stand, in one copy at least.
 #[derive(Debug, Clone)]
 pub struct FoundBatch<'a> {
     /// Its records.
@@ -252,11 +293,68 @@ pub struct FoundBatch<'a> {
     pub bytes: usize,
     /// What the next batch must name.
     pub crc32: u32,
+    /// What is wrong with a copy, or with the padding, and hurts nobody.
+    pub mended: Option<Damage>,
 }
 
-/// Reads the batch at the start of `bytes`, which must stand at this place.
-pub fn decode_batch(bytes: &[u8], place: BatchPlace) -> Result<FoundBatch<'_>, Damage> {
-    let (header, rest) = BatchHeader::read_from_prefix(bytes)
+impl FoundBatch<'_> {
+    /// Whether every record checks.
+    pub fn is_whole(&self) -> bool {
+        self.records.iter().all(|record| record.sealed.is_ok())
+    }
+}
+
+/// Reads the batch at the start of `bytes`, which must stand at this place. Without a header there, `end` (where
+/// it is known that the batch ends, from the start of `bytes`) leads to its copy.
+pub fn decode_batch(bytes: &[u8], place: BatchPlace, end: Option<usize>) -> Result<FoundBatch<'_>, Damage> {
+    let (header, mut mended) = match read_header(bytes, place) {
+        Ok(header) => (header, None),
+        Err(damage) => {
+            let copy = end.and_then(|end| bytes.get(end.checked_sub(BatchHeader::BYTES)?..end));
+            match copy.map(|copy| read_header(copy, place)) {
+                Some(Ok(header)) => (header, Some(damage)),
+                _ => return Err(damage),
+            }
+        }
+    };
+    let count = header.records.get() as usize;
+    let body_bytes = header.body_bytes.get();
+    let whole = batch_bytes(count.min(BATCH_RECORDS_MAX + 1), body_bytes)
+        .filter(|whole| *whole <= bytes.len() && count <= BATCH_RECORDS_MAX);
+    let Some(whole) = whole.filter(|whole| mended.is_none() || Some(*whole) == end) else {
+        return Err(Damage::new("BatchHeader.body_bytes", "a batch that fits", body_bytes));
+    };
+    let (directory, rest) = bytes[BatchHeader::BYTES..whole].split_at(count * DirectoryEntry::BYTES);
+    let (body, rest) = rest.split_at(body_bytes as usize);
+    let (rest, header_copy) = rest.split_at(rest.len() - BatchHeader::BYTES);
+    let (padding, copy) = rest.split_at(rest.len() - count * DirectoryEntry::BYTES);
+    if mended.is_none() {
+        let last = (whole - BatchHeader::BYTES) as u64;
+        let copies = read_header(header_copy, place).map_err(|damage| damage.at("", last));
+        mended = copies.err().or_else(|| zero("batch padding", padding).err());
+    }
+    let mut records = Vec::with_capacity(count);
+    for (entry, copy) in
+        directory.chunks_exact(DirectoryEntry::BYTES).zip(copy.chunks_exact(DirectoryEntry::BYTES))
+    {
+        let entry = match (read_entry(entry), read_entry(copy)) {
+            (Ok(entry), Ok(copy)) if entry != copy => {
+                return Err(Damage::new("batch directory", "two equal copies", "two that differ"));
+            }
+            (Ok(entry), Ok(_)) => entry,
+            (Ok(entry), Err(damage)) | (Err(damage), Ok(entry)) => {
+                mended = mended.or(Some(damage));
+                entry
+            }
+            (Err(damage), Err(_)) => return Err(damage),
+        };
+        records.push(found_record(&entry, body)?);
+    }
+    Ok(FoundBatch { records, bytes: whole, crc32: header.crc32.get(), mended })
+}
+
+fn read_header(bytes: &[u8], place: BatchPlace) -> Result<BatchHeader, Damage> {
+    let (header, _) = BatchHeader::read_from_prefix(bytes)
         .map_err(|_| Damage::new("BatchHeader", "64 bytes", format_args!("{} bytes", bytes.len())))?;
     if header.magic.get() != BATCH_MAGIC {
         return Err(Damage::new("BatchHeader.magic", "SRBT", format_args!("{:#010x}", header.magic)));
@@ -275,36 +373,19 @@ pub fn decode_batch(bytes: &[u8], place: BatchPlace) -> Result<FoundBatch<'_>, D
     if header.durable_through.get() != place.offset {
         return Err(Damage::new("BatchHeader.durable_through", place.offset, header.durable_through));
     }
-    let count = header.records.get() as usize;
-    let body_bytes = header.body_bytes.get();
-    let directory_bytes = count * DirectoryEntry::BYTES;
-    let whole = body_bytes.checked_add((BatchHeader::BYTES + 2 * directory_bytes) as u64);
-    let fits = |whole: &u64| {
-        *whole <= bytes.len() as u64 && whole.next_multiple_of(ALIGN as u64) <= bytes.len() as u64
-    };
-    let Some(whole) = whole.filter(fits).filter(|_| count <= BATCH_RECORDS_MAX) else {
-        return Err(Damage::new("BatchHeader.body_bytes", "a batch that fits", body_bytes));
-    };
-    let (directory, rest) = rest.split_at(directory_bytes);
-    let (body, rest) = rest.split_at(body_bytes as usize);
-    let (copy, padding) = rest.split_at(directory_bytes);
-    if directory != copy {
-        return Err(Damage::new("batch directory", "two equal copies", "two that differ"));
-    }
-    let bytes_whole = (whole as usize).next_multiple_of(ALIGN);
-    zero("batch padding", &padding[..bytes_whole - whole as usize])?;
-    let records = directory
-        .chunks_exact(DirectoryEntry::BYTES)
-        .map(|entry| decode_record(entry, body))
-        .collect::<Result<_, _>>()?;
-    Ok(FoundBatch { records, bytes: bytes_whole, crc32: header.crc32.get() })
+    Ok(header)
 }
 
-fn decode_record<'a>(entry: &[u8], body: &'a [u8]) -> Result<FoundRecord<'a>, Damage> {
-    let (entry, _) = DirectoryEntry::read_from_prefix(entry)
-        .map_err(|_| Damage::new("DirectoryEntry", "48 bytes", "fewer"))?;
+fn read_entry(bytes: &[u8]) -> Result<DirectoryEntry, Damage> {
+    let (entry, _) = DirectoryEntry::read_from_prefix(bytes)
+        .map_err(|_| Damage::new("DirectoryEntry", "64 bytes", "fewer"))?;
     check_crc("DirectoryEntry.crc32", entry.as_bytes())?;
     zero("DirectoryEntry.reserved", &entry.reserved)?;
+    RecordKind::read(entry.kind)?;
+    Ok(entry)
+}
+
+fn found_record<'a>(entry: &DirectoryEntry, body: &'a [u8]) -> Result<FoundRecord<'a>, Damage> {
     let (offset, bytes) = (entry.offset.get(), entry.bytes.get() as usize);
     let sealed = usize::try_from(offset)
         .ok()
@@ -312,26 +393,29 @@ fn decode_record<'a>(entry: &[u8], body: &'a [u8]) -> Result<FoundRecord<'a>, Da
         .and_then(|offset| body.get(offset..offset.checked_add(bytes)?))
         .ok_or_else(|| Damage::new("DirectoryEntry.offset", "inside the body", offset))?;
     let crc32 = crc32fast::hash(sealed);
-    if crc32 != entry.body_crc32.get() {
-        return Err(Damage::new("DirectoryEntry.body_crc32", crc32, entry.body_crc32));
-    }
+    let sealed = if crc32 == entry.body_crc32.get() {
+        Ok(sealed)
+    } else {
+        Err(Damage::new("DirectoryEntry.body_crc32", crc32, entry.body_crc32))
+    };
     Ok(FoundRecord {
         incarnation: entry.incarnation,
+        name_tag: entry.name_tag,
         record: entry.record.get(),
         kind: RecordKind::read(entry.kind)?,
         sealed,
     })
 }
 
-/// Whether a batch of this file, later than `batch`, begins anywhere after the start of `bytes`: then what
-/// stands at the start is damage, not a torn tail.
-pub fn later_batch_follows(bytes: &[u8], file_tag: [u8; 8], batch: u64) -> bool {
-    bytes.chunks(ALIGN).skip(1).any(|sector| {
-        BatchHeader::read_from_prefix(sector).is_ok_and(|(header, _)| {
-            header.magic.get() == BATCH_MAGIC
-                && header.file_tag == file_tag
-                && header.batch.get() > batch
-                && check_crc("BatchHeader.crc32", header.as_bytes()).is_ok()
-        })
+/// Where a batch of this file, later than `batch`, begins after the start of `bytes`, and whether it is the very
+/// next one: then what stands at the start is damage, not a torn tail.
+pub fn later_batch(bytes: &[u8], file_tag: [u8; 8], batch: u64) -> Option<(usize, bool)> {
+    bytes.chunks(ALIGN).enumerate().skip(1).find_map(|(sector, bytes)| {
+        let (header, _) = BatchHeader::read_from_prefix(bytes).ok()?;
+        let is_later = header.magic.get() == BATCH_MAGIC
+            && header.file_tag == file_tag
+            && header.batch.get() > batch
+            && check_crc("BatchHeader.crc32", header.as_bytes()).is_ok();
+        is_later.then(|| (sector * ALIGN, header.batch.get() == batch + 1))
     })
 }

@@ -19,12 +19,15 @@ pub enum RecordKind {
     Genesis = 1,
     /// A document is inserted, or replaced under its id.
     Put = 2,
-    /// A document is soft-deleted or restored.
+    /// A document is soft-deleted, restored or purged.
     Change = 3,
     /// A partition is dropped. Sealed under the workspace's key.
     DropPartition = 4,
     /// A workspace is dropped. Sealed under the root key.
     DropWorkspace = 5,
+    /// A partition's rows were written anew under another key, and this one is to be destroyed: it holds once
+    /// the manifest has the partition under the other. Sealed under the workspace's key.
+    Replace = 6,
 }
 
 impl RecordKind {
@@ -36,7 +39,8 @@ impl RecordKind {
             3 => Self::Change,
             4 => Self::DropPartition,
             5 => Self::DropWorkspace,
-            other => return Err(Damage::new("DirectoryEntry.kind", "1 to 5", other)),
+            6 => Self::Replace,
+            other => return Err(Damage::new("DirectoryEntry.kind", "1 to 6", other)),
         })
     }
 }
@@ -79,30 +83,121 @@ impl Identity {
     }
 }
 
-/// A soft delete or its undoing.
+/// What becomes of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ChangeKind {
+    /// A soft delete is lifted.
+    Restored = 0,
+    /// It is soft-deleted.
+    Deleted = 1,
+    /// It is gone for good: nothing restores it, and its id is free.
+    Purged = 2,
+}
+
+impl ChangeKind {
+    /// Reads the byte that stands for it.
+    pub fn read(byte: u8) -> Result<Self, Damage> {
+        Ok(match byte {
+            0 => Self::Restored,
+            1 => Self::Deleted,
+            2 => Self::Purged,
+            other => return Err(Damage::new("Change.kind", "0 to 2", other)),
+        })
+    }
+}
+
+/// A soft delete, its undoing, or a purge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// What becomes of the document.
+    pub kind: ChangeKind,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
     /// Which document.
     pub id: String,
-    /// Whether it is deleted from now on.
-    pub deleted: bool,
 }
 
 impl Change {
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
-        out.u8(u8::from(self.deleted)).bytes(self.id.as_bytes());
+        self.write(&mut out);
         out.0
     }
 
     /// From bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let mut input = Reader::new("Change", bytes);
-        let deleted = flag("Change.deleted", input.u8()?)?;
-        let id = input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned();
+        let change = Self::read(&mut input)?;
         input.finish()?;
-        Ok(Self { id, deleted })
+        Ok(change)
+    }
+
+    /// Appends it.
+    pub fn write(&self, out: &mut Writer) {
+        out.u8(self.kind as u8).u64(self.at_ms).bytes(self.id.as_bytes());
+    }
+
+    /// Takes the next one.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(Self {
+            kind: ChangeKind::read(input.u8()?)?,
+            at_ms: input.u64()?,
+            id: input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned(),
+        })
+    }
+}
+
+/// What a drop's record keeps of what goes: enough for the receipt, and nothing that tells a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DropNote {
+    /// Random.
+    pub name_salt: [u8; 16],
+    /// SHA-256 over the salt and the name.
+    pub name_hash: [u8; 32],
+    /// A keyed hash under the key that goes.
+    pub key_fingerprint: [u8; 16],
+    /// How many partitions go.
+    pub partitions: u64,
+    /// Their live documents (for purges: the purged ones).
+    pub documents: u64,
+    /// Their soft-deleted documents.
+    pub deleted: u64,
+    /// Passages of the live ones.
+    pub passages: u64,
+    /// When the drop was asked for, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// For [`RecordKind::Replace`]: the incarnation that takes over. Zero for drops.
+    pub successor: [u8; 16],
+}
+
+impl DropNote {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.raw(&self.name_salt).raw(&self.name_hash).raw(&self.key_fingerprint);
+        out.u64(self.partitions).u64(self.documents).u64(self.deleted).u64(self.passages);
+        out.u64(self.at_ms).raw(&self.successor);
+        out.0
+    }
+
+    /// From bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut input = Reader::new("DropNote", bytes);
+        let note = Self {
+            name_salt: input.array()?,
+            name_hash: input.array()?,
+            key_fingerprint: input.array()?,
+            partitions: input.u64()?,
+            documents: input.u64()?,
+            deleted: input.u64()?,
+            passages: input.u64()?,
+            at_ms: input.u64()?,
+            successor: input.array()?,
+        };
+        input.finish()?;
+        Ok(note)
     }
 }
 
@@ -139,13 +234,4 @@ pub(crate) fn dimension(found: u32) -> Result<u32, Damage> {
         return Err(Damage::new("dimension", format_args!("1 to {DIMENSION_MAX}"), found));
     }
     Ok(found)
-}
-
-/// Reads a byte that is 0 or 1.
-pub(crate) fn flag(field: &'static str, byte: u8) -> Result<bool, Damage> {
-    match byte {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(Damage::new(field, "0 or 1", other)),
-    }
 }

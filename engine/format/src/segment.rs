@@ -11,11 +11,11 @@
 //! | infos | each document's info, as [`Document::write_info`](crate::document::Document::write_info) writes it |
 //! | contents | the documents' bytes, one after the other |
 //! | labels | for each tag, entity, source and media type the documents that have it, as a roaring bitmap |
-//! | changes | soft deletes and restores of documents in older segments, in their order |
+//! | changes | soft deletes, restores and purges of documents in older segments, in their order |
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{BLOCK_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, PASSAGES_MAX};
-use crate::record::{dimension, flag};
+use crate::record::{Change, dimension};
 use crate::wire::{Reader, Writer};
 use crate::{Damage, layout};
 use zerocopy::little_endian::{U32, U64};
@@ -42,7 +42,7 @@ pub enum SectionKind {
     Contents = 4,
     /// Label → documents.
     Labels = 5,
-    /// Soft deletes and restores of older documents.
+    /// Soft deletes, restores and purges of older documents.
     Changes = 6,
 }
 
@@ -279,8 +279,8 @@ pub struct DocumentRow {
     pub id: String,
     /// The record that put it there: of two with one id the higher holds.
     pub record: u64,
-    /// Whether it was soft-deleted when the segment was written.
-    pub deleted: bool,
+    /// Since when it is soft-deleted, as of when the segment was written: milliseconds since 1970.
+    pub deleted_ms: Option<u64>,
     /// Its first row.
     pub first_row: u32,
     /// How many rows it has.
@@ -300,7 +300,7 @@ pub struct DocumentRow {
 impl DocumentRow {
     /// Appends it to the directory.
     pub fn write(&self, out: &mut Writer) {
-        out.bytes(self.id.as_bytes()).u64(self.record).u8(u8::from(self.deleted));
+        out.bytes(self.id.as_bytes()).u64(self.record).u64(self.deleted_ms.unwrap_or(0));
         out.u32(self.first_row).u32(self.rows).u64(self.created_ms);
         out.u64(self.info_offset).u32(self.info_bytes).u64(self.content_offset).u64(self.content_bytes);
     }
@@ -310,7 +310,7 @@ impl DocumentRow {
         Ok(Self {
             id: input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned(),
             record: input.u64()?,
-            deleted: flag("DocumentRow.deleted", input.u8()?)?,
+            deleted_ms: Some(input.u64()?).filter(|&time| time != 0),
             first_row: input.u32()?,
             rows: input.u32()?,
             created_ms: input.u64()?,
@@ -386,29 +386,24 @@ impl<'a> LabelRow<'a> {
     }
 }
 
-/// A soft delete or restore of a document in an older segment.
+/// A soft delete, restore or purge of a document in an older segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeRow {
     /// The record that said so.
     pub record: u64,
-    /// Whether it is deleted from then on.
-    pub deleted: bool,
-    /// Which document.
-    pub id: String,
+    /// What it said.
+    pub change: Change,
 }
 
 impl ChangeRow {
     /// Appends it to the section.
     pub fn write(&self, out: &mut Writer) {
-        out.u64(self.record).u8(u8::from(self.deleted)).bytes(self.id.as_bytes());
+        out.u64(self.record);
+        self.change.write(out);
     }
 
     /// Reads the next one of the section.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Damage> {
-        Ok(Self {
-            record: input.u64()?,
-            deleted: flag("ChangeRow.deleted", input.u8()?)?,
-            id: input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned(),
-        })
+        Ok(Self { record: input.u64()?, change: Change::read(input)? })
     }
 }
