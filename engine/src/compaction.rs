@@ -5,9 +5,28 @@
 //! logarithmic number of times.
 
 use crate::partition::{Core, Merged, ReadError};
+use crate::segment::SegmentFiles;
 
 /// Up to this many segments a partition is left alone.
 const SEGMENTS_MAX: usize = 4;
+
+/// Which soft-deleted documents can't be restored any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expiry {
+    /// Those that were deleted at this time or before are left out of whatever is merged.
+    pub(crate) deleted_ms: u64,
+    /// A partition is merged for their sake alone once its longest deleted was deleted at this time or before:
+    /// a while earlier, so that one rewriting serves many.
+    pub(crate) due_ms: u64,
+}
+
+impl Expiry {
+    /// At this time, when deleted documents are kept for so long.
+    pub(crate) fn at(now_ms: u64, retention_ms: u64) -> Self {
+        let deleted_ms = now_ms.saturating_sub(retention_ms);
+        Self { deleted_ms, due_ms: deleted_ms.saturating_sub(retention_ms / 16) }
+    }
+}
 
 /// From which segment on (oldest first) the newest ones are to be merged into one, if at all.
 pub fn choose(segment_bytes: &[u64]) -> Option<usize> {
@@ -23,14 +42,30 @@ pub fn choose(segment_bytes: &[u64]) -> Option<usize> {
     Some(from)
 }
 
-/// Merges what [`choose`] named, writes the file, and serves from it; `None` when there was nothing to do.
-/// The merged ones may go once a manifest without them is durable.
-pub(crate) fn run(partition: &Core) -> Result<Option<Merged>, ReadError> {
+/// Merges what [`choose`] named, or all when deleted documents are to go for good, writes the file, and serves from it; `None` when there was nothing to do. The merged ones may go
+/// once a manifest without them is durable.
+pub(crate) fn run(
+    partition: &Core,
+    expiry: Expiry,
+    files: &SegmentFiles,
+) -> Result<Option<Merged>, ReadError> {
     let bytes: Vec<u64> = partition.segment_places().iter().map(|place| place.bytes).collect();
-    let Some(from) = choose(&bytes) else { return Ok(None) };
-    let merged = partition.merge(from)?;
-    partition.install_merged(&merged)?;
-    Ok(Some(merged))
+    let deleted_since_ms = partition.deleted_since_ms();
+    let from = if deleted_since_ms != 0 && deleted_since_ms <= expiry.due_ms && !bytes.is_empty() { Some(0) } else { choose(&bytes) };
+    let Some(from) = from else { return Ok(None) };
+    let merged = partition.merge(from, expiry.deleted_ms)?;
+    files.hold(&merged.place());
+    match partition.install_merged(&merged) {
+        Ok(true) => Ok(Some(merged)),
+        Ok(false) => {
+            files.release(&merged.place())?;
+            Ok(None)
+        }
+        Err(error) => {
+            files.release(&merged.place())?;
+            Err(error)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! One memtable for each partition that was written to: documents in the order of their records, their
 //! vectors as rows one after the other so that a scan runs over them as over a segment's, and the soft
-//! deletes and restores since the last flush. Which of its documents count is the partition's to know.
+//! deletes, restores and purges since the last flush. Which of its documents count is the partition's to know.
 //!
 //! Invariants:
 //! 1. Documents are only appended; a document's position (its ordinal) and rows never change.
@@ -55,7 +55,7 @@ impl Memtable {
 
     /// Notes a soft delete or restore.
     pub fn change(&mut self, change: ChangeRow) {
-        self.bytes += 64 + change.id.len() as u64;
+        self.bytes += 64 + change.change.id.len() as u64;
         self.changes.push(change);
     }
 

@@ -52,15 +52,18 @@ pub enum WriteError {
     /// The partition was dropped meanwhile: take a new handle.
     #[error("the partition was dropped")]
     Dropped,
-    /// Free some space; reads go on meanwhile.
-    #[error("no space is left; reads go on, writes are refused until there is some")]
+    /// Damage took something of the partition: restore it from a backup, or drop it.
+    #[error("the partition is quarantined: part of it is damaged; restore it from a backup, or drop it")]
+    Quarantined(Damage),
+    /// Free some space; reads and erasures go on meanwhile.
+    #[error("no space is left; reads and erasures go on, writes are refused until there is some")]
     Full,
     /// The medium failed: reopen the store.
     #[error("the medium failed; reopen the store to go on writing")]
     Poisoned,
     /// What the write had to read first couldn't be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
 }
 
 /// Why a read failed. Nothing doubtful is ever answered instead.
@@ -81,12 +84,46 @@ pub enum ReadError {
     /// The partition was dropped meanwhile.
     #[error("the partition was dropped")]
     Dropped,
-    /// Bytes that don't check: restore a backup.
+    /// Bytes that don't check.
     #[error(transparent)]
     Damaged(#[from] Damage),
+    /// Damage took something of the partition: restore it from a backup, or drop it.
+    #[error("the partition is quarantined: part of it is damaged; restore it from a backup, or drop it")]
+    Quarantined(Damage),
     /// The medium failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl WriteError {
+    /// Whether bytes didn't check.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Quarantined(_) | Self::Read(ReadError::Damaged(_) | ReadError::Quarantined(_)))
+    }
+
+    /// For a job that reads, and had to wait for writes first.
+    pub(crate) fn into_read(self) -> ReadError {
+        match self {
+            Self::Read(error) => error,
+            Self::Dropped => ReadError::Dropped,
+            Self::Quarantined(damage) => ReadError::Quarantined(damage),
+            other => ReadError::Storage(StorageError {
+                what: "settle",
+                name: "log".to_owned(),
+                kind: StorageErrorKind::Other(other.to_string()),
+            }),
+        }
+    }
+}
+
+impl From<ReadError> for WriteError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Dropped => Self::Dropped,
+            ReadError::Quarantined(damage) => Self::Quarantined(damage),
+            other => Self::Read(other),
+        }
+    }
 }
 
 impl From<Fault> for ReadError {

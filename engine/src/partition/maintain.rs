@@ -2,17 +2,21 @@
 //!
 //! The store calls these for all partitions of a flush; they never run two at a time for one partition.
 
-use super::view::View;
-use super::{Core, Counts, ReadError, WriteError, Writer};
+use super::view::{Rows, View};
+use super::{Core, Counts, Dormant, LoadedShelf, ReadError, WriteError, Writer};
 use crate::io::lock;
 use crate::memtable::Memtable;
 use crate::seal::Key;
 use crate::segment::{Segment, SegmentFileWriter, SegmentWriter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
+use strongroom_format::record::{Change, ChangeKind};
 use strongroom_format::segment::ChangeRow;
+
+/// What an open partition costs beside its view, roughly, in bytes.
+const CORE_BYTES: u64 = 2048;
 
 /// A memtable that takes no more records and waits for its segment.
 pub(crate) struct Frozen {
@@ -25,7 +29,7 @@ pub(crate) struct Frozen {
 
 impl Core {
     /// Waits until all that is queued is settled.
-    fn quiesce(&self, writer: &mut Writer) -> Result<(), WriteError> {
+    pub(super) fn quiesce(&self, writer: &mut Writer) -> Result<(), WriteError> {
         if let Some(last) = writer.pending.back() {
             // Whether it failed is for its writer to hear.
             self.env.log.wait(last.ticket()).ok();
@@ -40,7 +44,7 @@ impl Core {
             return Ok(None);
         }
         self.quiesce(&mut writer)?;
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shelf = self.shelf_mut();
         let Some(view) = shelf.view.as_mut().filter(|view| !view.is_clean()) else { return Ok(None) };
         let left_over = view.frozen().is_some();
         if !left_over {
@@ -56,12 +60,12 @@ impl Core {
 
     /// Whether documents or changes wait in memory.
     pub(crate) fn is_clean(&self) -> bool {
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+        let shelf = self.shelf();
         shelf.view.as_ref().is_none_or(View::is_clean)
     }
 
     fn key(&self) -> Result<Key, ReadError> {
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+        let shelf = self.shelf();
         shelf.key.clone().ok_or(ReadError::Dropped)
     }
 
@@ -74,134 +78,201 @@ impl Core {
         let dimension = self.identity.dimension;
         let mut segment = SegmentWriter::default();
         self.with_view(|view| {
-            for (ordinal, entry) in (0..).zip(frozen.memtable.entries()) {
-                let Some(deleted) = view.current(frozen.source, ordinal, &entry.document.id) else {
-                    continue;
-                };
-                let row_components = dimension as usize;
-                let from = entry.first_row as usize * row_components;
-                let to = from + entry.rows as usize * row_components;
-                segment.push(entry.record, deleted, &entry.document, &frozen.memtable.vectors()[from..to]);
-            }
+            write_memtable(view, frozen.source, &frozen.memtable, dimension, &mut segment);
         })?;
         for change in frozen.memtable.changes() {
             segment.change(change);
         }
-        Ok(file.add(&self.key()?, self.incarnation, dimension, segment))
+        Ok(file.add(&self.key()?, self.incarnation().0, dimension, segment))
     }
 
     /// Serves a frozen memtable's documents from their segment from now on.
     pub(crate) fn install_frozen(&self, frozen: &Frozen, place: SegmentPlace) -> Result<(), ReadError> {
-        let segment = self.open_segment(place)?;
+        let segment = self.open_segment(place).or_else(|_| self.open_segment(place))?;
         let mut shelf = self.loaded()?;
         shelf.view().install(&segment, &[frozen.source]);
-        let counts = shelf.view().counts();
         let state = &mut shelf.0.state;
-        state.segments.push(place);
+        state.segments = state.segments.iter().copied().chain([place]).collect();
         state.flushed_through = state.flushed_through.max(frozen.flushed_through);
-        set_counts(state, counts);
+        shelf.refresh();
         Ok(())
     }
 
     fn open_segment(&self, place: SegmentPlace) -> Result<Arc<Segment>, ReadError> {
         let (blobs, cache) = (&self.env.medium.blobs, &self.env.cache);
         let segment =
-            Segment::open(blobs, cache, &self.key()?, self.incarnation, self.identity.dimension, place)?;
+            Segment::open(blobs, cache, &self.key()?, self.incarnation().0, self.identity.dimension, place)?;
         Ok(Arc::new(segment))
     }
 
-    /// Its entry of the next manifest, once it has a segment.
+    /// Its entry of the next manifest, once there is something to say.
     pub(crate) fn manifest_entry(&self) -> Option<PartitionState> {
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        (shelf.key.is_some() && shelf.state.flushed_through > 0).then(|| shelf.state.clone())
+        let shelf = self.shelf();
+        let key = shelf.key.as_ref()?;
+        let state = &shelf.state;
+        if state.flushed_through == 0 && !state.is_damaged {
+            return None;
+        }
+        Some(state.entry(self.workspace, self.name_tag, &self.identity, key, self.env.random()))
     }
 
     /// Its segments, oldest first.
     pub(crate) fn segment_places(&self) -> Vec<SegmentPlace> {
-        self.shelf.read().unwrap_or_else(PoisonError::into_inner).state.segments.clone()
+        self.shelf().state.segments.to_vec()
     }
 
-    /// Merges its segments from number `from` on into one, in a file of its own.
-    pub(crate) fn merge(&self, from: usize) -> Result<Merged, ReadError> {
+    /// When the longest deleted of its documents was deleted, as of the last flush; 0 when none is.
+    pub(crate) fn deleted_since_ms(&self) -> u64 {
+        self.shelf().state.deleted_since_ms
+    }
+
+    /// Merges its segments from number `from` on into one, in a file of its own. What was deleted at
+    /// `expired_ms` or before is left out.
+    pub(crate) fn merge(&self, from: usize, expired_ms: u64) -> Result<Merged, ReadError> {
+        self.attempt(|| self.merge_once(from, expired_ms))
+    }
+
+    fn merge_once(&self, from: usize, expired_ms: u64) -> Result<Merged, ReadError> {
         let env = &self.env;
         let segments = self.with_view(|view| view.segments())?;
         let merged = segments.get(from..).unwrap_or_default();
         let mut writer = SegmentWriter::default();
+        let mut expired = Vec::new();
         for (source, segment) in merged {
             let vectors = segment.vectors()?;
             let components = self.identity.dimension as usize;
             for (ordinal, row) in (0..).zip(segment.directory()) {
-                let Some(deleted) = self.with_view(|view| view.current(*source, ordinal, &row.id))? else {
+                let Some(location) = self.with_view(|view| view.current(*source, ordinal, &row.id))? else {
                     continue;
                 };
+                if location.deleted_ms.is_some_and(|at_ms| at_ms <= expired_ms) {
+                    expired.push((row.id.clone(), row.record));
+                    continue;
+                }
                 let mut document = segment.info(row)?;
                 document.content = segment.content(row, 0..row.content_bytes)?;
                 let from = row.first_row as usize * components;
-                writer.push(
-                    row.record,
-                    deleted,
-                    &document,
-                    &vectors[from..from + row.rows as usize * components],
-                );
+                let to = from + row.rows as usize * components;
+                writer.push(row.record, location.deleted_ms, &document, &vectors[from..to]);
             }
         }
-        // Of the changes only what concerns documents in older segments is still news.
-        let changed: BTreeMap<&str, u64> = merged
-            .iter()
-            .flat_map(|(_, segment)| segment.changes())
-            .map(|change| (&*change.id, change.record))
-            .collect();
+        self.write_changes(&segments, from, &expired, &mut writer)?;
+        let mut file = SegmentFileWriter::begin(&*env.medium.entropy, env.log.run());
+        let place = file.add(&self.key()?, self.incarnation().0, self.identity.dimension, writer);
+        file.finish(&*env.medium.blobs)?;
+        let replaced = merged.iter().map(|(source, segment)| (*source, segment.place())).collect();
+        Ok(Merged { place, replaced, expired })
+    }
+
+    /// Of the changes only what concerns documents in older segments is still news.
+    fn write_changes(
+        &self,
+        segments: &[(u32, Arc<Segment>)],
+        from: usize,
+        expired: &[(String, u64)],
+        writer: &mut SegmentWriter,
+    ) -> Result<(), ReadError> {
+        let (older, merged) = segments.split_at(from);
+        let held: HashSet<&str> =
+            older.iter().flat_map(|(_, segment)| segment.directory()).map(|row| &*row.id).collect();
+        // Of each id the last purge, and the last change of any kind.
+        let mut gone: BTreeMap<&str, u64> =
+            expired.iter().map(|(id, record)| (&**id, *record)).filter(|(id, _)| held.contains(id)).collect();
+        let mut changed: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in merged.iter().flat_map(|(_, segment)| segment.changes()) {
+            let id = &*row.change.id;
+            if held.contains(id) {
+                changed.insert(id, row.record);
+                if row.change.kind == ChangeKind::Purged {
+                    gone.insert(id, row.record);
+                }
+            }
+        }
+        for (id, record) in gone {
+            let change = Change { kind: ChangeKind::Purged, at_ms: 1, id: id.to_owned() };
+            writer.change(&ChangeRow { record, change });
+        }
         self.with_view(|view| {
             for (id, record) in changed {
                 if let Some(location) = view.find(id)
-                    && segments[..from].iter().any(|(number, _)| *number == location.source)
+                    && older.iter().any(|(number, _)| *number == location.source)
                 {
-                    writer.change(&ChangeRow { record, deleted: location.deleted, id: id.to_owned() });
+                    let kind = match location.deleted_ms {
+                        Some(_) => ChangeKind::Deleted,
+                        None => ChangeKind::Restored,
+                    };
+                    let at_ms = location.deleted_ms.unwrap_or(1);
+                    let change = Change { kind, at_ms, id: id.to_owned() };
+                    writer.change(&ChangeRow { record, change });
                 }
             }
-        })?;
-        let mut file = SegmentFileWriter::begin(&*env.medium.entropy, env.log.run());
-        let place = file.add(&self.key()?, self.incarnation, self.identity.dimension, writer);
-        file.finish(&*env.medium.blobs)?;
-        let replaced = merged.iter().map(|(source, segment)| (*source, segment.place())).collect();
-        Ok(Merged { place, replaced })
+        })
     }
 
-    /// Serves from the merged segment from now on.
-    pub(crate) fn install_merged(&self, merged: &Merged) -> Result<(), ReadError> {
-        let segment = self.open_segment(merged.place)?;
+    /// Serves from the merged segment from now on; `false` when something that was left out has been restored
+    /// meanwhile.
+    pub(crate) fn install_merged(&self, merged: &Merged) -> Result<bool, ReadError> {
+        let segment = self.open_segment(merged.place).or_else(|_| self.open_segment(merged.place))?;
+        // A restore that waits for its sync is one as well.
+        let mut writer = lock(&self.writer);
+        self.quiesce(&mut writer).map_err(WriteError::into_read)?;
         let mut shelf = self.loaded()?;
+        if !shelf.view().still_hold(&merged.expired) {
+            return Ok(false);
+        }
         let sources: Vec<u32> = merged.replaced.iter().map(|(source, _)| *source).collect();
+        shelf.view().expire(&merged.expired);
         shelf.view().install(&segment, &sources);
-        let segments = &mut shelf.0.state.segments;
+        let mut segments = shelf.0.state.segments.to_vec();
         let at = segments.iter().position(|place| *place == merged.replaced[0].1).unwrap_or(segments.len());
         segments.retain(|place| merged.replaced.iter().all(|(_, old)| old != place));
         segments.insert(at, merged.place);
-        Ok(())
+        shelf.0.state.segments = segments.into_boxed_slice();
+        shelf.refresh();
+        Ok(true)
     }
 
-    /// Takes the view out of memory when nothing is in it that isn't in a segment.
-    pub(crate) fn unload(&self) -> bool {
+    /// What is to be kept of it when nobody uses it and nothing is in it that isn't in a segment.
+    pub(crate) fn rest(&self) -> Option<Dormant> {
         let writer = lock(&self.writer);
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        let idle = writer.pending.is_empty() && shelf.view.as_ref().is_some_and(View::is_clean);
-        if idle && let Some(view) = shelf.view.take() {
-            set_counts(&mut shelf.state, view.counts());
+        let mut shelf = self.shelf_mut();
+        let state = &shelf.state;
+        let rests = writer.pending.is_empty()
+            && !writer.fenced
+            && shelf.key.is_some()
+            && state.flushed_through > 0
+            && writer.applied_through <= state.flushed_through
+            && state.purge_since_ms == 0
+            && shelf.view.as_ref().is_none_or(View::is_clean)
+            && self.damage().is_none();
+        if !rests {
+            return None;
         }
-        idle
+        if let Some(view) = shelf.view.take() {
+            shelf.state.counts = view.counts();
+        }
+        Some(shelf.state.clone())
     }
 
-    /// What its view takes in memory, in bytes, and when it was last used.
-    pub(crate) fn residence(&self) -> Option<(u64, u64)> {
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        shelf.view.as_ref().map(|view| (self.last_use.load(Ordering::Relaxed), view.resident_bytes()))
+    /// When it was last used, and what it takes in memory, in bytes.
+    pub(crate) fn residence(&self) -> (u64, u64) {
+        let shelf = self.shelf();
+        let bytes = shelf.view.as_ref().map_or(0, View::resident_bytes);
+        (self.last_use.load(Ordering::Relaxed), bytes + CORE_BYTES)
     }
 
     /// Refuses writes from now on, waits for those that are queued, and counts what there is.
     pub(crate) fn fence(&self) -> Result<Counts, WriteError> {
         let mut writer = lock(&self.writer);
         writer.fenced = true;
-        self.quiesce(&mut writer)?;
+        // What can't be applied to damaged segments goes as well.
+        match self.quiesce(&mut writer) {
+            Err(error) if self.damage().is_none() && !error.is_damage() => {
+                writer.fenced = false;
+                return Err(error);
+            }
+            _ => {}
+        }
         Ok(self.counts())
     }
 
@@ -210,25 +281,98 @@ impl Core {
         lock(&self.writer).fenced = false;
     }
 
-    /// Forgets key and documents, and answers where the segments are.
-    pub(crate) fn forget(&self) -> Vec<SegmentPlace> {
+    /// The key's fingerprint.
+    pub(crate) fn fingerprint(&self) -> [u8; 16] {
+        self.shelf().key.as_ref().map_or([0; 16], Key::fingerprint)
+    }
+
+    /// Forgets key and documents, and answers what is left to erase.
+    pub(crate) fn forget(&self) -> Forgotten {
         let mut writer = lock(&self.writer);
         writer.fenced = true;
         writer.cipher = None;
         writer.pending.clear();
-        let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shelf = self.shelf_mut();
         shelf.key = None;
-        shelf.view = None;
-        set_counts(&mut shelf.state, Counts::default());
-        self.env.cache.forget(&self.incarnation);
-        std::mem::take(&mut shelf.state.segments)
+        let freed = shelf.view.take().map_or(0, |view| view.memtable_bytes());
+        let unflushed = &self.env.unflushed_bytes;
+        unflushed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(freed))).ok();
+        if std::mem::take(&mut shelf.state.purge_since_ms) != 0 {
+            self.env.purges.fetch_sub(1, Ordering::Relaxed);
+        }
+        shelf.state.counts = Counts::default();
+        let incarnation = shelf.state.incarnation;
+        self.env.cache.forget(&incarnation);
+        Forgotten {
+            incarnation,
+            key_slot: shelf.state.key_slot,
+            segments: std::mem::take(&mut shelf.state.segments).into_vec(),
+        }
     }
+}
+
+impl LoadedShelf<'_> {
+    /// Brings what rests of the partition up to date with its view.
+    fn refresh(&mut self) {
+        let view = self.view();
+        let (counts, deleted_since_ms) = (view.counts(), view.deleted_since_ms());
+        self.0.state.counts = counts;
+        self.0.state.deleted_since_ms = deleted_since_ms;
+    }
+}
+
+impl View {
+    /// Writes every document that counts, live or deleted, and answers how many there are.
+    pub(super) fn write_all(&self, dimension: u32, writer: &mut SegmentWriter) -> Result<u32, ReadError> {
+        let components = dimension as usize;
+        for source in self.sources() {
+            match &source.rows {
+                Rows::Memtable(memtable) => write_memtable(self, source.number, memtable, dimension, writer),
+                Rows::Segment(segment) => {
+                    let vectors = segment.vectors()?;
+                    for (ordinal, row) in (0..).zip(segment.directory()) {
+                        let Some(location) = self.current(source.number, ordinal, &row.id) else { continue };
+                        let mut document = segment.info(row)?;
+                        document.content = segment.content(row, 0..row.content_bytes)?;
+                        let from = row.first_row as usize * components;
+                        let to = from + row.rows as usize * components;
+                        writer.push(row.record, location.deleted_ms, &document, &vectors[from..to]);
+                    }
+                }
+            }
+        }
+        Ok(writer.documents())
+    }
+}
+
+/// Writes a memtable's documents as far as they still count.
+fn write_memtable(view: &View, source: u32, memtable: &Memtable, dimension: u32, writer: &mut SegmentWriter) {
+    let components = dimension as usize;
+    for (ordinal, entry) in (0..).zip(memtable.entries()) {
+        if let Some(location) = view.current(source, ordinal, &entry.document.id) {
+            let from = entry.first_row as usize * components;
+            let to = from + entry.rows as usize * components;
+            writer.push(entry.record, location.deleted_ms, &entry.document, &memtable.vectors()[from..to]);
+        }
+    }
+}
+
+/// What is left of a partition that was forgotten.
+pub(crate) struct Forgotten {
+    /// Which incarnation.
+    pub(crate) incarnation: [u8; 16],
+    /// Its key's slot.
+    pub(crate) key_slot: u32,
+    /// Where its segments lie.
+    pub(crate) segments: Vec<SegmentPlace>,
 }
 
 /// A merged segment, and the ones whose place it takes.
 pub(crate) struct Merged {
     place: SegmentPlace,
     replaced: Vec<(u32, SegmentPlace)>,
+    /// Documents that were left out for good: id and record.
+    expired: Vec<(String, u64)>,
 }
 
 impl Merged {
@@ -241,10 +385,4 @@ impl Merged {
     pub(crate) fn replaced(&self) -> Vec<SegmentPlace> {
         self.replaced.iter().map(|(_, place)| *place).collect()
     }
-}
-
-fn set_counts(state: &mut PartitionState, counts: Counts) {
-    state.documents = counts.documents;
-    state.deleted = counts.deleted;
-    state.passages = counts.passages;
 }

@@ -52,7 +52,7 @@ impl View {
     }
 
     fn live(&self, id: &str) -> Option<Location> {
-        self.find(id).filter(|location| !location.deleted)
+        self.find(id).filter(|location| location.deleted_ms.is_none())
     }
 
     fn mask(&self, source: &Source, filter: &Filter) -> Mask {
@@ -99,6 +99,34 @@ impl View {
             }
         }
         Ok(nearest.into_sorted())
+    }
+
+    fn page(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
+        let mut matches: Vec<(u64, &str)> = Vec::new();
+        for source in self.sources() {
+            let mask = self.mask(source, filter);
+            matches.extend(mask.iter().map(|ordinal| match &source.rows {
+                Rows::Segment(segment) => {
+                    let row = &segment.directory()[ordinal as usize];
+                    (row.created_ms, &*row.id)
+                }
+                Rows::Memtable(memtable) => {
+                    let document = &memtable.entries()[ordinal as usize].document;
+                    (document.created_ms, &*document.id)
+                }
+            }));
+        }
+        matches.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        let documents = matches
+            .iter()
+            .skip(offset)
+            .take(limit)
+            .filter_map(|(_, id)| self.live(id))
+            .map(|location| {
+                self.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Page { documents, total: matches.len() as u64 })
     }
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool) -> Result<Hit, ReadError> {
@@ -148,40 +176,16 @@ impl Partition {
     fn read<R>(
         &self,
         id: &str,
-        read: impl FnOnce(&View, Location) -> Result<R, ReadError>,
+        read: impl Fn(&View, Location) -> Result<R, ReadError>,
     ) -> Result<Option<R>, ReadError> {
-        self.core.with_view(|view| view.live(id).map(|location| read(view, location)).transpose())?
+        self.core.attempt(|| {
+            self.core.with_view(|view| view.live(id).map(|location| read(view, location)).transpose())?
+        })
     }
 
     /// A page of the live documents that match, newest first; ties by id.
     pub fn list(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
-        self.core.with_view(|view| {
-            let mut matches: Vec<(u64, &str)> = Vec::new();
-            for source in view.sources() {
-                let mask = view.mask(source, filter);
-                matches.extend(mask.iter().map(|ordinal| match &source.rows {
-                    Rows::Segment(segment) => {
-                        let row = &segment.directory()[ordinal as usize];
-                        (row.created_ms, &*row.id)
-                    }
-                    Rows::Memtable(memtable) => {
-                        let document = &memtable.entries()[ordinal as usize].document;
-                        (document.created_ms, &*document.id)
-                    }
-                }));
-            }
-            matches.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-            let documents = matches
-                .iter()
-                .skip(offset)
-                .take(limit)
-                .filter_map(|(_, id)| view.live(id))
-                .map(|location| {
-                    view.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes))
-                })
-                .collect::<Result<_, _>>()?;
-            Ok(Page { documents, total: matches.len() as u64 })
-        })?
+        self.core.attempt(|| self.core.with_view(|view| view.page(filter, offset, limit))?)
     }
 
     /// The live documents nearest to a vector, with evidence of what was opened.
@@ -195,11 +199,13 @@ impl Partition {
         }
         let mut query = request.vector.to_vec();
         normalize(&mut query);
-        self.core.with_view(|view| {
-            let candidates = view.nearest(&query, request)?;
-            let hits = candidates.iter().map(|candidate| view.hit(candidate, request.with_content));
-            Ok(SearchResponse { hits: hits.collect::<Result<_, _>>()?, trace: self.core.trace(view) })
-        })?
+        self.core.attempt(|| {
+            self.core.with_view(|view| {
+                let candidates = view.nearest(&query, request)?;
+                let hits = candidates.iter().map(|candidate| view.hit(candidate, request.with_content));
+                Ok(SearchResponse { hits: hits.collect::<Result<_, _>>()?, trace: self.core.trace(view) })
+            })?
+        })
     }
 }
 

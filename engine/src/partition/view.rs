@@ -17,7 +17,8 @@ use crate::segment::Segment;
 use std::collections::HashMap;
 use std::sync::Arc;
 use strongroom_format::document::Document;
-use strongroom_format::manifest::PartitionState;
+use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::record::{Change, ChangeKind};
 use strongroom_format::segment::ChangeRow;
 use strongroom_kernel::Mask;
 
@@ -30,8 +31,8 @@ pub(crate) struct Location {
     pub(crate) ordinal: u32,
     /// The record that put it there.
     pub(crate) record: u64,
-    /// Whether it is soft-deleted.
-    pub(crate) deleted: bool,
+    /// Since when it is soft-deleted.
+    pub(crate) deleted_ms: Option<u64>,
     /// How many passages it has.
     pub(crate) passages: u32,
 }
@@ -65,6 +66,18 @@ pub struct Counts {
     pub passages: u64,
 }
 
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            documents: self.documents + other.documents,
+            deleted: self.deleted + other.deleted,
+            passages: self.passages + other.passages,
+        }
+    }
+}
+
 /// An open partition's documents.
 pub(crate) struct View {
     sources: Vec<Source>,
@@ -76,7 +89,13 @@ pub(crate) struct View {
 
 impl View {
     /// Opens the segments that the manifest names.
-    pub(crate) fn open(env: &Environment, key: &Key, state: &PartitionState) -> Result<Self, Fault> {
+    pub(crate) fn open(
+        env: &Environment,
+        key: &Key,
+        incarnation: [u8; 16],
+        dimension: u32,
+        segments: &[SegmentPlace],
+    ) -> Result<Self, Fault> {
         let mut view = Self {
             sources: Vec::new(),
             directory: HashMap::new(),
@@ -84,14 +103,14 @@ impl View {
             next_source: 0,
             active: 0,
         };
-        for &place in &state.segments {
+        for &place in segments {
             let (blobs, cache) = (&env.medium.blobs, &env.cache);
-            let segment = Segment::open(blobs, cache, key, state.incarnation, state.dimension, place)?;
+            let segment = Segment::open(blobs, cache, key, incarnation, dimension, place)?;
             let segment = Arc::new(segment);
             let number = view.begin_source(Rows::Segment(Arc::clone(&segment)));
             for (ordinal, row) in (0..).zip(segment.directory()) {
-                let (record, deleted, passages) = (row.record, row.deleted, row.rows);
-                view.place(&row.id, Location { source: number, ordinal, record, deleted, passages });
+                let (record, deleted_ms, passages) = (row.record, row.deleted_ms, row.rows);
+                view.place(&row.id, Location { source: number, ordinal, record, deleted_ms, passages });
             }
             for change in segment.changes() {
                 view.mark(change);
@@ -134,14 +153,14 @@ impl View {
         let passages = document.passages.len() as u32;
         let number = self.active;
         let ordinal = self.active().push(record, document);
-        self.place(&id, Location { source: number, ordinal, record, deleted: false, passages });
+        self.place(&id, Location { source: number, ordinal, record, deleted_ms: None, passages });
     }
 
-    /// Takes over a soft delete or restore that is durable.
-    pub(crate) fn change(&mut self, record: u64, id: &str, deleted: bool) {
-        let change = ChangeRow { record, deleted, id: id.to_owned() };
-        self.mark(&change);
-        self.active().change(change);
+    /// Takes over a soft delete, restore or purge that is durable.
+    pub(crate) fn change(&mut self, record: u64, change: Change) {
+        let row = ChangeRow { record, change };
+        self.mark(&row);
+        self.active().change(row);
     }
 
     /// The active memtable.
@@ -164,7 +183,7 @@ impl View {
             self.set_live(old, false);
         }
         self.count(location, 1);
-        self.set_live(location, !location.deleted);
+        self.set_live(location, location.deleted_ms.is_none());
         match self.directory.get_mut(id) {
             Some(place) => *place = location,
             None => {
@@ -173,22 +192,36 @@ impl View {
         }
     }
 
-    fn mark(&mut self, change: &ChangeRow) {
-        let Some(location) = self.directory.get_mut(&*change.id) else { return };
-        if location.record > change.record || location.deleted == change.deleted {
+    fn mark(&mut self, row: &ChangeRow) {
+        let Some(old) = self.directory.get(&*row.change.id).copied() else { return };
+        if old.record > row.record {
             return;
         }
-        let old = *location;
-        location.deleted = change.deleted;
-        let new = *location;
+        let deleted_ms = match row.change.kind {
+            ChangeKind::Purged => return self.remove(&row.change.id),
+            ChangeKind::Deleted => Some(row.change.at_ms),
+            ChangeKind::Restored => None,
+        };
+        let new = Location { deleted_ms, ..old };
         self.count(old, -1);
         self.count(new, 1);
-        self.set_live(new, !new.deleted);
+        self.set_live(new, deleted_ms.is_none());
+        if let Some(location) = self.directory.get_mut(&*row.change.id) {
+            *location = new;
+        }
+    }
+
+    /// Forgets a document: its id is free.
+    fn remove(&mut self, id: &str) {
+        if let Some(old) = self.directory.remove(id) {
+            self.count(old, -1);
+            self.set_live(old, false);
+        }
     }
 
     fn count(&mut self, location: Location, by: i64) {
         let add = |counter: &mut u64, by: i64| *counter = counter.wrapping_add_signed(by);
-        if location.deleted {
+        if location.deleted_ms.is_some() {
             add(&mut self.counts.deleted, by);
         } else {
             add(&mut self.counts.documents, by);
@@ -230,11 +263,33 @@ impl View {
         self.active = self.begin_source(Rows::Memtable(Arc::default()));
     }
 
-    /// Whether this document of this source is the one that counts for its id (live or deleted), and if so
-    /// whether it is deleted.
-    pub(crate) fn current(&self, source: u32, ordinal: u32, id: &str) -> Option<bool> {
-        let location = self.directory.get(id)?;
-        (location.source == source && location.ordinal == ordinal).then_some(location.deleted)
+    /// Where the document is that counts for its id (live or deleted), if it is this one of this source.
+    pub(crate) fn current(&self, source: u32, ordinal: u32, id: &str) -> Option<Location> {
+        let location = self.find(id)?;
+        (location.source == source && location.ordinal == ordinal).then_some(location)
+    }
+
+    /// When the document that was deleted first, of those that are still there, was deleted.
+    pub(crate) fn deleted_since_ms(&self) -> u64 {
+        let deleted = self.directory.values().filter_map(|location| location.deleted_ms);
+        if self.counts.deleted == 0 { 0 } else { deleted.min().unwrap_or(0) }
+    }
+
+    /// Whether all of these are still as they were when they were left out of a segment.
+    pub(crate) fn still_hold(&self, expired: &[(String, u64)]) -> bool {
+        expired.iter().all(|(id, record)| {
+            let location = self.directory.get(&**id);
+            location.is_none_or(|found| found.record != *record || found.deleted_ms.is_some())
+        })
+    }
+
+    /// Forgets documents that were left out of a segment.
+    pub(crate) fn expire(&mut self, expired: &[(String, u64)]) {
+        for (id, record) in expired {
+            if self.directory.get(&**id).is_some_and(|location| location.record == *record) {
+                self.remove(id);
+            }
+        }
     }
 
     /// Puts a segment in the place of the sources that it was made from.
@@ -249,7 +304,7 @@ impl View {
             {
                 location.source = number;
                 location.ordinal = ordinal;
-                live.set(ordinal, !location.deleted);
+                live.set(ordinal, location.deleted_ms.is_none());
             }
         }
         let at = self.sources.iter().position(|source| replaced.contains(&source.number)).unwrap_or(0);

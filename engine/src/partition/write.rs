@@ -4,21 +4,23 @@
 //! apply in order → answer.
 
 use super::view::View;
-use super::{Core, DocumentInfo, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError, Writer};
-use crate::io::{Fault, lock};
-use crate::log::{Outcome, Ticket};
+use super::{
+    Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError, Writer,
+};
+use crate::io::{Fault, StorageErrorKind, lock};
+use crate::log::{Outcome, Ticket, Urgency};
 use crate::seal::{Key, Place, Purpose, Unsealable};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::limits::{
     BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX,
     PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use strongroom_format::log::SealedRecord;
-use strongroom_format::record::{Change, Identity, RecordKind, decode_put, encode_put};
+use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
 use strongroom_kernel::{is_finite, normalize};
 use zeroize::Zeroizing;
 
@@ -80,17 +82,18 @@ impl<'a> Overlay<'a> {
         for pending in self.pending.iter().rev() {
             match &pending.act {
                 Act::Put(document) if document.id == id => return Standing::Live(Some(document)),
-                Act::Change(change) if change.id == id && change.deleted && !restored => {
-                    return Standing::Deleted;
-                }
-                // Live again, but which document it is stands further back.
-                Act::Change(change) if change.id == id => restored = true,
+                Act::Change(change) if change.id == id => match change.kind {
+                    ChangeKind::Purged => return Standing::Absent,
+                    ChangeKind::Deleted if !restored => return Standing::Deleted,
+                    // Live again, but which document it is stands further back.
+                    ChangeKind::Deleted | ChangeKind::Restored => restored = true,
+                },
                 _ => {}
             }
         }
         match self.view.find(id) {
             None => Standing::Absent,
-            Some(location) if location.deleted && !restored => Standing::Deleted,
+            Some(location) if location.deleted_ms.is_some() && !restored => Standing::Deleted,
             Some(_) => Standing::Live(None),
         }
     }
@@ -111,7 +114,7 @@ impl Partition {
             .into_iter()
             .map(|document| self.prepare(document, dimension))
             .collect::<Result<Vec<_>, _>>()?;
-        self.core.write(|overlay| {
+        self.core.write(Urgency::Write, |overlay| {
             let mut infos = Vec::with_capacity(documents.len());
             for (position, document) in documents.iter().enumerate() {
                 let twice = documents[..position].iter().any(|before| before.id == document.id);
@@ -129,7 +132,7 @@ impl Partition {
         let mut document = self.prepare(document, self.core.identity.dimension as usize)?;
         document.id = id.to_owned();
         document.updated_ms = Some(document.created_ms);
-        self.core.write(|overlay| {
+        self.core.write(Urgency::Write, |overlay| {
             let (version, created_ms) = match overlay.standing(id) {
                 Standing::Absent | Standing::Deleted => return Err(WriteError::NotFound),
                 Standing::Live(Some(pending)) => (pending.version, pending.created_ms),
@@ -148,20 +151,36 @@ impl Partition {
 
     /// Soft-deletes a document: nothing finds it until it is restored.
     pub fn delete(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(|overlay| match overlay.standing(id) {
+        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Deleted => Err(WriteError::AlreadyDeleted),
-            Standing::Live(_) => Ok((vec![Act::Change(Change { id: id.to_owned(), deleted: true })], ())),
+            Standing::Live(_) => Ok((vec![self.change(id, ChangeKind::Deleted)], ())),
         })
     }
 
     /// Lifts a soft delete.
     pub fn restore(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(|overlay| match overlay.standing(id) {
+        self.core.write(Urgency::Write, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Live(_) => Err(WriteError::NotDeleted),
-            Standing::Deleted => Ok((vec![Act::Change(Change { id: id.to_owned(), deleted: false })], ())),
+            Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Restored)], ())),
         })
+    }
+
+    /// Makes a document, live or soft-deleted, disappear for good: nothing restores it, and its id is free.
+    /// Its bytes become unreadable when the store rewrites the partition under another key, which
+    /// [`Store::purge`](crate::Store::purge) does at once for small partitions and maintenance within its
+    /// deadline for large ones.
+    pub fn purge(&self, id: &str) -> Result<(), WriteError> {
+        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
+            Standing::Absent => Err(WriteError::NotFound),
+            Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
+        })
+    }
+
+    fn change(&self, id: &str, kind: ChangeKind) -> Act {
+        let at_ms = self.core.env.medium.clock.now_ms().max(1);
+        Act::Change(Change { kind, at_ms, id: id.to_owned() })
     }
 
     /// Checks a document against the limits and gives it id, digest and time.
@@ -218,14 +237,25 @@ impl Core {
     /// Runs one write: `prepare` says what to do given all that was queued before.
     fn write<R>(
         &self,
-        prepare: impl FnOnce(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
+        urgency: Urgency,
+        prepare: impl Fn(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
     ) -> Result<R, WriteError> {
+        if let Some(damage) = self.damage() {
+            return Err(WriteError::Quarantined(damage));
+        }
         let mut writer = lock(&self.writer);
         if writer.fenced {
             return Err(WriteError::Dropped);
         }
         self.settle(&mut writer)?;
-        let prepared = self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?;
+        let prepared = match self.prepare(&writer, &prepare) {
+            // Damage is believed when it is found twice: a read may have been led elsewhere.
+            Err(WriteError::Read(ReadError::Damaged(_))) => match self.prepare(&writer, &prepare) {
+                Err(WriteError::Read(error)) => Err(self.believe(error).into()),
+                other => other,
+            },
+            other => other,
+        };
         let (mut acts, answer) = prepared?;
         if acts.is_empty() {
             return Ok(answer);
@@ -233,34 +263,44 @@ impl Core {
         if !self.is_born() && !writer.pending.iter().any(|pending| matches!(pending.act, Act::Genesis)) {
             acts.insert(0, Act::Genesis);
         }
-        let ticket = self.submit(&mut writer, acts)?;
+        let ticket = self.submit(&mut writer, acts, urgency)?;
         drop(writer);
         self.env.log.wait(ticket)?;
         self.settle(&mut lock(&self.writer))?;
         Ok(answer)
     }
 
+    fn prepare<R>(
+        &self,
+        writer: &Writer,
+        prepare: impl Fn(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
+    ) -> Result<(Vec<Act>, R), WriteError> {
+        self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?
+    }
+
     /// Seals records and queues them for one batch.
-    fn submit(&self, writer: &mut Writer, acts: Vec<Act>) -> Result<Ticket, WriteError> {
+    fn submit(&self, writer: &mut Writer, acts: Vec<Act>, urgency: Urgency) -> Result<Ticket, WriteError> {
         let plain: Vec<Zeroizing<Vec<u8>>> =
             acts.iter().map(|act| Zeroizing::new(act.encode(&self.identity))).collect();
         for plain in &plain {
             limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
         }
+        let (incarnation, _) = self.incarnation();
         let (ticket, first_record) = loop {
-            let at = self.env.log.reserve(acts.len() as u64)?;
+            let at = self.env.log.reserve(acts.len() as u64, urgency)?;
             let cipher = match writer.cipher.take() {
                 Some((file_id, cipher)) if file_id == at.file_id => cipher,
                 _ => {
-                    let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
+                    let shelf = self.shelf();
                     shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&at.file_id, Purpose::Log)
                 }
             };
             let sealed = (at.first_record..).zip(acts.iter().zip(&plain)).map(|(record, (act, plain))| {
                 let kind = act.kind();
-                let place = record_place(self.incarnation, at.file_id, record, kind);
+                let place = record_place(incarnation, at.file_id, record, kind);
                 SealedRecord {
-                    incarnation: self.incarnation,
+                    incarnation,
+                    name_tag: self.name_tag,
                     record,
                     kind,
                     sealed: cipher.seal(record, place, plain),
@@ -268,7 +308,7 @@ impl Core {
             });
             let sealed = sealed.collect();
             writer.cipher = Some((at.file_id, cipher));
-            if let Some(ticket) = self.env.log.enqueue(&at, sealed)? {
+            if let Some(ticket) = self.env.log.enqueue(&at, sealed, urgency)? {
                 break (ticket, at.first_record);
             }
         };
@@ -290,15 +330,11 @@ impl Core {
                 }
                 Outcome::Committed => {
                     let mut shelf = self.loaded()?;
-                    let view = shelf.view();
-                    let before = view.memtable_bytes();
                     if let Some(Pending { record, act, .. }) = writer.pending.pop_front() {
                         self.born.store(true, Ordering::Release);
                         writer.applied_through = writer.applied_through.max(record);
-                        apply(view, record, act);
+                        self.apply(&mut shelf, record, act);
                     }
-                    let grown = view.memtable_bytes().saturating_sub(before);
-                    self.env.unflushed_bytes.fetch_add(grown, Ordering::Relaxed);
                 }
             }
         }
@@ -310,34 +346,55 @@ impl Core {
         record <= lock(&self.writer).applied_through
     }
 
-    /// Applies a record of the log at open.
+    /// Applies a record of the log at open. Damage in the partition's own segments is the partition's alone.
     pub(crate) fn replay(&self, record: u64, kind: RecordKind, plain: &[u8]) -> Result<(), Fault> {
         let mut writer = lock(&self.writer);
         self.born.store(true, Ordering::Release);
         writer.applied_through = record;
-        let act = match kind {
-            RecordKind::Put => Act::Put(Box::new(decode_put(plain, self.identity.dimension)?)),
-            RecordKind::Change => Act::Change(Change::decode(plain)?),
-            RecordKind::Genesis | RecordKind::DropPartition | RecordKind::DropWorkspace => return Ok(()),
+        let decoded = match kind {
+            RecordKind::Put => {
+                decode_put(plain, self.identity.dimension).map(|document| Act::Put(Box::new(document)))
+            }
+            RecordKind::Change => Change::decode(plain).map(Act::Change),
+            _ => return Ok(()),
         };
-        let mut shelf = self.loaded().map_err(|error| match error {
-            ReadError::Damaged(damage) => Fault::Damaged(damage),
-            ReadError::Storage(error) => Fault::Storage(error),
-            other => unreachable!("recovery reads nothing that a caller gave: {other}"),
-        })?;
-        let view = shelf.view();
-        let before = view.memtable_bytes();
-        apply(view, record, act);
-        self.env.unflushed_bytes.fetch_add(view.memtable_bytes() - before, Ordering::Relaxed);
+        let loaded = decoded.map_err(ReadError::from).and_then(|act| {
+            let shelf = self.loaded().or_else(|error| match error {
+                ReadError::Damaged(_) => self.loaded(),
+                other => Err(other),
+            });
+            shelf.map(|shelf| (shelf, act))
+        });
+        match loaded {
+            Ok((mut shelf, act)) => self.apply(&mut shelf, record, act),
+            Err(ReadError::Damaged(damage)) => self.lose(damage),
+            Err(ReadError::Storage(error)) if error.kind == StorageErrorKind::NotFound => {
+                self.lose(Damage::new("segment file", "there", "missing").at(&error.name, 0));
+            }
+            Err(ReadError::Storage(error)) => return Err(Fault::Storage(error)),
+            Err(other) => unreachable!("recovery reads nothing that a caller gave: {other}"),
+        }
         Ok(())
     }
-}
 
-fn apply(view: &mut View, record: u64, act: Act) {
-    match act {
-        Act::Genesis => {}
-        Act::Put(document) => view.put(record, *document),
-        Act::Change(change) => view.change(record, &change.id, change.deleted),
+    fn apply(&self, shelf: &mut LoadedShelf<'_>, record: u64, act: Act) {
+        let before = shelf.view().memtable_bytes();
+        match act {
+            Act::Genesis => {}
+            Act::Put(document) => shelf.view().put(record, *document),
+            Act::Change(change) => {
+                if change.kind == ChangeKind::Purged {
+                    let state = &mut shelf.0.state;
+                    if state.purge_since_ms == 0 {
+                        state.purge_since_ms = change.at_ms.max(1);
+                        self.env.purges.fetch_add(1, Ordering::Relaxed);
+                    }
+                    shelf.0.purged += 1;
+                }
+                shelf.view().change(record, change);
+            }
+        }
+        self.env.grew(shelf.view().memtable_bytes().saturating_sub(before));
     }
 }
 

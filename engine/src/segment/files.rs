@@ -32,11 +32,13 @@ impl SegmentFiles {
         let erased = self.erase(place)?;
         let name = file_name(place);
         let mut held = lock(&self.held);
-        let Some(count) = held.get_mut(&name) else { return Ok(erased) };
-        *count -= 1;
-        if *count == 0 {
-            held.remove(&name);
-            self.blobs.delete(&name)?;
+        match held.get_mut(&name) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) => {
+                self.blobs.delete(&name)?;
+                held.remove(&name);
+            }
+            None => {}
         }
         Ok(erased)
     }

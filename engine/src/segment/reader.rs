@@ -105,7 +105,7 @@ impl Segment {
         &self.labels
     }
 
-    /// Soft deletes and restores of documents in older segments.
+    /// Soft deletes, restores and purges of documents in older segments.
     pub fn changes(&self) -> &[ChangeRow] {
         &self.changes
     }

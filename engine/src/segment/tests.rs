@@ -8,6 +8,7 @@ use crate::io::{BlobStore, Fault};
 use crate::seal::Key;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
+use strongroom_format::record::{Change, ChangeKind};
 use strongroom_format::segment::{ChangeRow, LabelKind};
 
 const DIMENSION: u32 = 4;
@@ -39,9 +40,10 @@ fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
     let places = [0, 1].map(|which| {
         let mut segment = SegmentWriter::default();
         for number in 0..5 {
-            segment.push(number as u64 + 10, number == 3, &document(number), &rows(number));
+            segment.push(number as u64 + 10, (number == 3).then_some(77), &document(number), &rows(number));
         }
-        segment.change(&ChangeRow { record: 99, deleted: true, id: "older".to_owned() });
+        let change = Change { kind: ChangeKind::Deleted, at_ms: 5, id: "older".to_owned() };
+        segment.change(&ChangeRow { record: 99, change });
         file.add(&keys[which], [which as u8; 16], DIMENSION, segment)
     });
     file.finish(&*medium.blobs).unwrap();
@@ -62,7 +64,7 @@ fn read_all(
         let mut document = segment.info(row)?;
         document.content = segment.content(row, 0..row.content_bytes)?;
         let rows = row.first_row as usize * 4..(row.first_row + row.rows) as usize * 4;
-        documents.push((document, vectors[rows].to_vec(), row.deleted));
+        documents.push((document, vectors[rows].to_vec(), row.deleted_ms.is_some()));
     }
     let tagged = segment.labels().get(LabelKind::Tag, "tag-1").cloned().unwrap_or_default();
     assert_eq!(tagged.iter().collect::<Vec<_>>(), [1, 3]);

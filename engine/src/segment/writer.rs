@@ -29,13 +29,13 @@ pub struct SegmentWriter {
 
 impl SegmentWriter {
     /// Appends a document (its own `vectors` are not looked at) with its rows.
-    pub fn push(&mut self, record: u64, deleted: bool, document: &Document, vectors: &[f32]) {
+    pub fn push(&mut self, record: u64, deleted_ms: Option<u64>, document: &Document, vectors: &[f32]) {
         let info_offset = self.infos.0.len() as u64;
         document.write_info(&mut self.infos);
         let row = DocumentRow {
             id: document.id.clone(),
             record,
-            deleted,
+            deleted_ms,
             first_row: self.rows,
             rows: document.passages.len() as u32,
             created_ms: document.created_ms,
@@ -52,7 +52,12 @@ impl SegmentWriter {
         self.rows += row.rows;
     }
 
-    /// Notes a soft delete or restore of a document in an older segment.
+    /// How many documents it has.
+    pub fn documents(&self) -> u32 {
+        self.documents
+    }
+
+    /// Notes a soft delete, restore or purge of a document in an older segment.
     pub fn change(&mut self, change: &ChangeRow) {
         change.write(&mut self.changes);
     }

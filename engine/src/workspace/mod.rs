@@ -7,31 +7,36 @@
 //! 1. A partition is found by workspace, collection and name, compared byte for byte; names are kept in
 //!    memory and under seal, never in a path.
 //! 2. A partition is there for others once its first write is durable.
-//! 3. Flush, compaction and drops exclude each other; reads and writes go on beside them.
+//! 3. Flush, compaction, purges and drops exclude each other; reads and writes go on beside them.
 //!
 //! Concurrency: all calls may come from many threads. Locks are taken in the order `maintenance`,
-//! `workspaces`, a workspace's `creating`, its `partitions`, a partition's own.
+//! `workspaces`, a workspace's `changing`, its `entries`, a partition's own.
 
+mod entries;
+mod erase;
 mod jobs;
 mod open;
+mod publish;
+mod replay;
 mod scope;
 
-pub use jobs::Maintained;
+pub use erase::Purged;
+pub use jobs::{Maintained, Scrubbed};
 pub use open::{OpenError, RootKey};
 pub use scope::{NameError, OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::io::{Fault, lock};
 use crate::keyring::{Keyring, KeyringError};
-use crate::manifest::ManifestStore;
-use crate::partition::{Core, Counts, Environment, Partition, ReadError, WriteError};
-use crate::seal::Key;
+use crate::partition::{Core, Counts, Dormant, Environment, Partition, ReadError, WriteError};
+use crate::seal::{Key, Signer};
 use crate::segment::SegmentFiles;
 use crate::shred::Shredder;
+use entries::{Entries, Entry};
+use publish::Maintenance;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use strongroom_format::manifest::Manifest;
+use strongroom_format::Damage;
 use strongroom_format::record::Identity;
 
 /// What all partitions of a collection share.
@@ -41,20 +46,35 @@ pub struct CollectionSpec {
     pub dimension: u32,
 }
 
-/// How much the store may keep in memory.
+/// How much the store may keep in memory, and for how long it keeps what.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// Memtables are flushed once they take this much together, in bytes.
     pub flush_bytes: u64,
+    /// They are flushed once the oldest of their records is this old, in milliseconds.
+    pub flush_age_ms: u64,
     /// Opened partitions that are idle are closed beyond this, in bytes.
     pub open_bytes: u64,
     /// Opened blocks of documents are kept up to this, in bytes.
     pub cache_bytes: usize,
+    /// Soft-deleted documents can be restored for this long, in milliseconds; some while after it they go for
+    /// good.
+    pub retention_ms: u64,
+    /// A purge in a large partition is made final after this long at most, in milliseconds. (In a small one,
+    /// at once.)
+    pub purge_ms: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { flush_bytes: 64 << 20, open_bytes: 1 << 30, cache_bytes: 256 << 20 }
+        Self {
+            flush_bytes: 64 << 20,
+            flush_age_ms: 10 * 60 * 1000,
+            open_bytes: 1 << 30,
+            cache_bytes: 256 << 20,
+            retention_ms: 30 * 24 * 60 * 60 * 1000,
+            purge_ms: 30 * 60 * 1000,
+        }
     }
 }
 
@@ -62,22 +82,27 @@ impl Default for StoreOptions {
 pub struct Store {
     env: Arc<Environment>,
     root: Key,
+    signer: Signer,
     options: StoreOptions,
     keyring: Keyring,
     files: SegmentFiles,
-    manifests: ManifestStore,
     workspaces: RwLock<HashMap<WorkspaceId, Arc<Workspace>>>,
-    /// Held by flush, compaction and drops. The manifest that holds.
-    maintenance: Mutex<Manifest>,
+    /// Held by flush, compaction, purges and drops.
+    maintenance: Mutex<Maintenance>,
     /// How many uses of partitions there had been when idle ones were last closed.
     swept_at: AtomicU64,
+    /// What was found to be damaged and could be mended, or hurt nobody.
+    notes: Vec<Damage>,
 }
 
 /// A workspace's partitions.
 struct Workspace {
+    id: WorkspaceId,
+    key_slot: u32,
     key: Key,
-    partitions: RwLock<HashMap<PartitionRef, Arc<Core>>>,
-    creating: Mutex<()>,
+    entries: RwLock<Entries>,
+    /// Held while a partition is made, woken or put to rest.
+    changing: Mutex<()>,
 }
 
 /// One partition in a listing.
@@ -126,6 +151,17 @@ pub enum StoreError {
     Read(#[from] ReadError),
 }
 
+impl StoreError {
+    /// Whether bytes didn't check.
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Write(error) => error.is_damage(),
+            Self::Read(error) => matches!(error, ReadError::Damaged(_) | ReadError::Quarantined(_)),
+            _ => false,
+        }
+    }
+}
+
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         Self::Write(fault.into())
@@ -137,8 +173,7 @@ impl From<KeyringError> for StoreError {
         match error {
             KeyringError::Fault(fault) => fault.into(),
             KeyringError::Unsealable(error) => {
-                Fault::from(strongroom_format::Damage::new("KeySlot.sealed_key", "a key that opens", error))
-                    .into()
+                Fault::from(Damage::new("KeySlot.sealed_key", "a key that opens", error)).into()
             }
         }
     }
@@ -148,34 +183,17 @@ impl Store {
     /// Makes a workspace; nothing happens when it is there.
     pub fn create_workspace(&self, _: &OperatorScope, id: WorkspaceId) -> Result<(), StoreError> {
         let mut workspaces = self.workspaces_mut();
-        if let Entry::Vacant(place) = workspaces.entry(id) {
-            let key = self.keyring.workspace(&self.root, id.0)?;
-            place.insert(Arc::new(Workspace::new(key)));
+        if !workspaces.contains_key(&id) {
+            let (key_slot, key) = self.keyring.workspace(&self.root, id.0)?;
+            workspaces.insert(id, Arc::new(Workspace::new(id, key_slot, key)));
         }
         Ok(())
-    }
-
-    /// Drops a workspace and shreds all that is in it; nothing happens when it isn't there.
-    pub fn drop_workspace(&self, _: &OperatorScope, id: WorkspaceId) -> Result<Counts, StoreError> {
-        let _maintenance = lock(&self.maintenance);
-        let Some(workspace) = self.workspaces_mut().remove(&id) else { return Ok(Counts::default()) };
-        let creating = lock(&workspace.creating);
-        let mut cores: Vec<Arc<Core>> = workspace.partitions().values().cloned().collect();
-        cores.sort_unstable_by_key(|core| core.incarnation);
-        let incarnations = self.keyring.partitions_of(&id.0);
-        let dropped = self.shredder().drop_workspace(&self.root, id.0, &cores, incarnations);
-        drop(creating);
-        if let Err(WriteError::Full | WriteError::Poisoned) = dropped {
-            // The drop didn't become durable: the workspace stays.
-            self.workspaces_mut().insert(id, workspace);
-        }
-        Ok(dropped?)
     }
 
     /// A partition for reading; `None` when there is none of this name.
     pub fn partition(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Partition>, StoreError> {
         let workspace = self.reach(scope, at)?;
-        let core = workspace.partitions().get(at).cloned();
+        let core = self.find(&workspace, at)?;
         Ok(core.filter(|core| core.is_born()).map(|core| Partition { core }))
     }
 
@@ -187,10 +205,9 @@ impl Store {
         spec: CollectionSpec,
     ) -> Result<Partition, StoreError> {
         let workspace = self.reach(scope, at)?;
-        let found = workspace.partitions().get(at).cloned();
-        let core = match found {
+        let core = match self.find(&workspace, at)? {
             Some(core) => core,
-            None => self.make_partition(scope.workspace(), &workspace, at, spec)?,
+            None => self.make_partition(&workspace, at, spec)?,
         };
         let expected = core.identity.dimension;
         if expected != spec.dimension {
@@ -199,69 +216,98 @@ impl Store {
         Ok(Partition { core })
     }
 
+    /// The partition of this name, awake.
+    fn find(&self, workspace: &Workspace, at: &PartitionRef) -> Result<Option<Arc<Core>>, StoreError> {
+        let entries = workspace.entries();
+        match entries.get(at) {
+            Some(Entry::Awake(core)) => return Ok(Some(Arc::clone(core))),
+            Some(Entry::Dormant(_)) => {}
+            None => return workspace.insist_that_none_is_lost(&entries, at).map(|()| None),
+        }
+        drop(entries);
+        let _changing = lock(&workspace.changing);
+        let dormant = match workspace.entries().get(at) {
+            Some(Entry::Awake(core)) => return Ok(Some(Arc::clone(core))),
+            Some(Entry::Dormant(dormant)) => (**dormant).clone(),
+            None => return Ok(None),
+        };
+        let core = Arc::new(self.wake(workspace, at, dormant)?);
+        workspace.entries_mut().insert(at.clone(), Entry::Awake(Arc::clone(&core)));
+        Ok(Some(core))
+    }
+
+    fn wake(&self, workspace: &Workspace, at: &PartitionRef, dormant: Dormant) -> Result<Core, StoreError> {
+        let find = || self.keyring.find(&workspace.key, dormant.key_slot, dormant.incarnation);
+        let key = find().or_else(|_| find()).map_err(|error| match error {
+            KeyringError::Fault(Fault::Storage(error)) => ReadError::Storage(error),
+            KeyringError::Fault(Fault::Damaged(damage)) => ReadError::Quarantined(damage),
+            KeyringError::Unsealable(error) => {
+                ReadError::Quarantined(Damage::new("KeySlot.sealed_key", "a key that opens", error))
+            }
+        })?;
+        let key = key.ok_or_else(|| {
+            ReadError::Quarantined(Damage::new("KeySlot.state", "live", "another").at("keyring", 0))
+        })?;
+        let identity = at.identity(dormant.dimension);
+        let name_tag = workspace.name_tag(at);
+        Ok(Core::new(&self.env, workspace.id.0, identity, name_tag, key, dormant))
+    }
+
     fn make_partition(
         &self,
-        id: WorkspaceId,
         workspace: &Workspace,
         at: &PartitionRef,
         spec: CollectionSpec,
     ) -> Result<Arc<Core>, StoreError> {
-        let _creating = lock(&workspace.creating);
-        if let Some(core) = workspace.partitions().get(at) {
+        let _changing = lock(&workspace.changing);
+        if let Some(Entry::Awake(core)) = workspace.entries().get(at) {
             return Ok(Arc::clone(core));
         }
-        if !self.workspaces().contains_key(&id) {
+        if !self.workspaces().contains_key(&workspace.id) {
             return Err(StoreError::NoWorkspace);
         }
-        let (incarnation, key) = self.keyring.mint(id.0, &workspace.key)?;
-        let identity = Identity {
-            collection: at.collection.clone(),
-            partition: at.partition.as_ref().map(|name| name.as_str().to_owned()),
-            dimension: spec.dimension,
-        };
-        let core = Arc::new(Core::new(&self.env, id.0, incarnation, key, identity));
-        workspace.partitions_mut().insert(at.clone(), Arc::clone(&core));
+        let minted = self.keyring.mint(workspace.id.0, &workspace.key)?;
+        let state = Dormant::new(minted.incarnation, minted.slot, spec.dimension);
+        let (identity, name_tag) = (at.identity(spec.dimension), workspace.name_tag(at));
+        let core = Arc::new(Core::new(&self.env, workspace.id.0, identity, name_tag, minted.key, state));
+        workspace.entries_mut().insert(at.clone(), Entry::Awake(Arc::clone(&core)));
         Ok(core)
     }
 
     /// The partitions of a collection that the scope covers, by name, the default partition first.
     pub fn partitions(&self, scope: &Scope, collection: &str) -> Result<Vec<PartitionInfo>, StoreError> {
         let workspace = self.workspace(scope.workspace())?;
-        let partitions = workspace.partitions();
-        let mut infos: Vec<PartitionInfo> = partitions
-            .iter()
-            .filter(|(at, core)| at.collection == collection && scope.covers(at) && core.is_born())
-            .map(|(at, core)| PartitionInfo { name: at.partition.clone(), counts: core.counts() })
+        let entries = workspace.entries();
+        let mut infos: Vec<PartitionInfo> = entries
+            .of_collection(collection)
+            .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born())
+            .map(|(name, entry)| PartitionInfo { name: name.clone(), counts: entry.counts() })
             .collect();
         infos.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(infos)
     }
 
-    /// Drops a partition and shreds it; `None` when there is none of this name. What was in it is gone when
-    /// this returns, live and soft-deleted documents alike.
-    pub fn drop_partition(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Counts>, StoreError> {
-        let workspace = self.reach(scope, at)?;
-        let _maintenance = lock(&self.maintenance);
-        let Some(core) = workspace.partitions().get(at).cloned().filter(|core| core.is_born()) else {
-            return Ok(None);
-        };
-        let dropped = self.shredder().drop_partition(&workspace.key, &core);
-        if !matches!(dropped, Err(WriteError::Full | WriteError::Poisoned)) {
-            workspace.partitions_mut().remove(at);
-        }
-        Ok(Some(dropped?))
-    }
-
     /// Sums over what the scope covers.
     pub fn totals(&self, scope: &Scope) -> Result<Totals, StoreError> {
         let workspace = self.workspace(scope.workspace())?;
-        Ok(workspace.totals(|at| scope.covers(at)))
+        Ok(workspace.totals(|collection, name| scope.covers_named(collection, name)))
     }
 
     /// Sums over the whole store.
     pub fn node_totals(&self, _: &OperatorScope) -> Totals {
         let workspaces: Vec<_> = self.workspaces().values().cloned().collect();
-        workspaces.iter().map(|workspace| workspace.totals(|_| true)).fold(Totals::default(), Totals::plus)
+        workspaces.iter().map(|workspace| workspace.totals(|_, _| true)).fold(Totals::default(), Totals::plus)
+    }
+
+    /// What was found to be damaged when the store was opened, and what keeps partitions from being served.
+    pub fn damages(&self, _: &OperatorScope) -> Vec<Damage> {
+        let mut damages = self.notes.clone();
+        for workspace in self.sorted_workspaces() {
+            let entries = workspace.entries();
+            damages.extend(entries.lost.values().map(|lost| lost.damage.clone()));
+            damages.extend(entries.awake().filter_map(|core| core.damage()));
+        }
+        damages
     }
 
     fn reach(&self, scope: &Scope, at: &PartitionRef) -> Result<Arc<Workspace>, StoreError> {
@@ -275,6 +321,14 @@ impl Store {
         self.workspaces().get(&id).cloned().ok_or(StoreError::NoWorkspace)
     }
 
+    /// In the order of their ids: what a job does follows from what the store holds, so that a simulated life
+    /// can be lived again.
+    fn sorted_workspaces(&self) -> Vec<Arc<Workspace>> {
+        let mut workspaces: Vec<Arc<Workspace>> = self.workspaces().values().cloned().collect();
+        workspaces.sort_unstable_by_key(|workspace| workspace.id);
+        workspaces
+    }
+
     fn workspaces(&self) -> RwLockReadGuard<'_, HashMap<WorkspaceId, Arc<Workspace>>> {
         self.workspaces.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -284,29 +338,54 @@ impl Store {
     }
 
     fn shredder(&self) -> Shredder<'_> {
-        Shredder { env: &self.env, keyring: &self.keyring, files: &self.files }
+        Shredder { env: &self.env, keyring: &self.keyring, files: &self.files, signer: &self.signer }
     }
 }
 
 impl Workspace {
-    fn new(key: Key) -> Self {
-        Self { key, partitions: RwLock::default(), creating: Mutex::default() }
+    fn new(id: WorkspaceId, key_slot: u32, key: Key) -> Self {
+        Self { id, key_slot, key, entries: RwLock::default(), changing: Mutex::default() }
     }
 
-    fn partitions(&self) -> RwLockReadGuard<'_, HashMap<PartitionRef, Arc<Core>>> {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> RwLockReadGuard<'_, Entries> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn partitions_mut(&self) -> RwLockWriteGuard<'_, HashMap<PartitionRef, Arc<Core>>> {
-        self.partitions.write().unwrap_or_else(PoisonError::into_inner)
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn totals(&self, covers: impl Fn(&PartitionRef) -> bool) -> Totals {
-        let partitions = self.partitions();
-        let covered = partitions.iter().filter(|(at, core)| covers(at) && core.is_born());
-        covered.fold(Totals::default(), |sum, (_, core)| {
-            sum.plus(Totals { partitions: 1, counts: core.counts(), stored_bytes: core.stored_bytes() })
+    fn name_tag(&self, at: &PartitionRef) -> [u8; 16] {
+        self.key.name_tag(&at.collection, at.partition.as_ref().map(PartitionName::as_str))
+    }
+
+    /// A partition whose name damage took is not one that isn't there.
+    fn insist_that_none_is_lost(&self, entries: &Entries, at: &PartitionRef) -> Result<(), StoreError> {
+        if entries.lost.is_empty() {
+            return Ok(());
+        }
+        match entries.lost.get(&self.name_tag(at)) {
+            Some(lost) => Err(ReadError::Quarantined(lost.damage.clone()).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn totals(&self, covers: impl Fn(&str, &Option<PartitionName>) -> bool) -> Totals {
+        let entries = self.entries();
+        let covered = entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
+        covered.fold(Totals::default(), |sum, (_, _, entry)| {
+            sum.plus(Totals { partitions: 1, counts: entry.counts(), stored_bytes: entry.stored_bytes() })
         })
+    }
+}
+
+impl PartitionRef {
+    fn identity(&self, dimension: u32) -> Identity {
+        Identity {
+            collection: self.collection.clone(),
+            partition: self.partition.as_ref().map(|name| name.as_str().to_owned()),
+            dimension,
+        }
     }
 }
 
@@ -314,11 +393,7 @@ impl Totals {
     fn plus(self, other: Self) -> Self {
         Self {
             partitions: self.partitions + other.partitions,
-            counts: Counts {
-                documents: self.counts.documents + other.counts.documents,
-                deleted: self.counts.deleted + other.counts.deleted,
-                passages: self.counts.passages + other.counts.passages,
-            },
+            counts: self.counts.plus(other.counts),
             stored_bytes: self.stored_bytes + other.stored_bytes,
         }
     }

@@ -1,25 +1,30 @@
 //! How does a store come back after it was stopped, or crashed?
 //!
-//! Take the folder → read the keyring → open the workspaces' keys → read the manifest → find drops in the log
-//! and finish them → replay the records that no segment holds → begin the log's next run.
+//! Take the folder → read the keyring → open the workspaces' keys → read the manifest → find the drops in the
+//! log → begin the log's next run → bring partitions back from manifest and log → finish the erasures that a
+//! crash interrupted → serve.
 
-use super::scope::{PartitionName, PartitionRef, WorkspaceId};
+use super::publish::Maintenance;
+use super::replay::Replay;
+use super::scope::WorkspaceId;
 use super::{Store, StoreOptions, Workspace};
 use crate::io::{Fault, LogFile, Medium, StorageError, StorageErrorKind};
-use crate::keyring::{Keyring, KeyringError};
+use crate::keyring::{Keyring, KeyringError, Loaded};
 use crate::log::{Log, Recovery};
-use crate::manifest::{Latest, ManifestStore};
-use crate::partition::{Core, Environment, ReadError, open_record};
-use crate::seal::{Key, Unsealable};
+use crate::manifest;
+use crate::partition::{Environment, open_record};
+use crate::seal::{Key, KeyOpener, Unsealable};
 use crate::segment::{BlockCache, SegmentFiles};
-use std::collections::{BTreeSet, HashMap};
+use crate::shred::Erasure;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 use strongroom_format::Damage;
-use strongroom_format::keyring::SlotState;
+use strongroom_format::keyring::{KeyKind, SlotState};
 use strongroom_format::log::FoundRecord;
-use strongroom_format::manifest::{Manifest, PartitionState};
-use strongroom_format::record::{Identity, RecordKind};
+use strongroom_format::manifest::{PartitionState, SegmentPlace};
+use strongroom_format::receipt::ReceiptKind;
+use strongroom_format::record::{DropNote, RecordKind};
 
 /// Why a store can't be opened.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -66,226 +71,308 @@ impl From<KeyringError> for OpenError {
 /// The root key of all others: 256 bits.
 pub struct RootKey(pub [u8; 32]);
 
+type Workspaces = HashMap<WorkspaceId, (Arc<Workspace>, KeyOpener)>;
+
 impl Store {
     /// Opens the store on this medium, making it when there is none, and recovers what was acknowledged.
     pub fn open(medium: Medium, root: RootKey, options: StoreOptions) -> Result<Self, OpenError> {
         let root = Key::from_bytes(root.0);
         medium.log.fence()?;
-        let keyring = Keyring::open(Arc::clone(&medium.slots), Arc::clone(&medium.entropy))?;
-        let mut workspaces = HashMap::new();
-        for id in keyring.workspaces() {
-            if let Some(key) = keyring.find(&root, id)? {
-                workspaces.insert(id, key);
-            }
-        }
-        let manifests = ManifestStore::new(Arc::clone(&medium.blobs), Arc::clone(&medium.entropy));
-        let Latest { manifest, doubt } = manifests.latest()?;
-        let files = SegmentFiles::new(Arc::clone(&medium.blobs));
+        let (keyring, keys) = Keyring::open(Arc::clone(&medium.slots), Arc::clone(&medium.entropy))?;
+        let workspaces = open_workspaces(&keyring, &keys, &root)?;
+        let manifest = manifest::Loaded::open(Arc::clone(&medium.blobs), Arc::clone(&medium.entropy))?;
         let floor = LogFile { run: manifest.log_floor.0, number: manifest.log_floor.1 };
-        let store = Arc::clone(&medium.log);
-        let recovery = Recovery::find(&*store, floor)?;
-
-        let recovered = finish_drops(&recovery, &keyring, &root, &workspaces)?;
-        workspaces.retain(|id, _| keyring.state(id) == SlotState::Live);
-        finish_erasures(&keyring, &files, &manifest.partitions)?;
+        let log_store = Arc::clone(&medium.log);
+        let recovery = Recovery::find(&*log_store, floor)?;
+        let mut drops = Drops::new(&root, &workspaces, &keys);
+        let recovered = recovery.visit(|file_id, found| drops.record(file_id, found))?;
         let run = recovered.last_run.max(manifest.run) + 1;
         let next_record = recovered.next_record.max(manifest.next_record).max(1);
-        let (log_store, entropy) = (Arc::clone(&medium.log), Arc::clone(&medium.entropy));
-        let log = Log::begin(log_store, entropy, run, recovered.previous, next_record)?;
+        let (store, entropy) = (Arc::clone(&medium.log), Arc::clone(&medium.entropy));
+        let log = Log::begin(store, entropy, run, recovered.previous, next_record)?;
         let env = Arc::new(Environment {
             medium,
             log,
             cache: Arc::new(BlockCache::new(options.cache_bytes)),
             uses: AtomicU64::new(1),
             unflushed_bytes: AtomicU64::new(0),
+            unflushed_since_ms: AtomicU64::new(0),
+            purges: AtomicU64::new(0),
         });
-        let cores = Replay { env: &env, keyring: &keyring, keys: &workspaces, cores: HashMap::new() }
-            .run(&manifest.partitions, &recovery)?;
-        keyring.set_spares(|incarnation| cores.contains_key(incarnation));
-        for core in cores.values() {
-            for place in core.segment_places() {
-                files.hold(&place);
+        let mut replay = Replay {
+            env: &env,
+            keys: &keys,
+            keys_are_missing: !keyring.unreadable().is_empty(),
+            workspaces: &workspaces,
+            resting: HashMap::new(),
+            awake: HashMap::new(),
+            lost: HashMap::new(),
+            notes: [keyring.notes(), manifest.notes.clone(), recovered.notes.clone()].concat(),
+        };
+        let files = SegmentFiles::new(Arc::clone(&env.medium.blobs));
+        manifest.visit::<Fault>(|state| {
+            drops.replaced(&state);
+            if drops.is_gone(&state.incarnation) {
+                drops.erase(&state);
+                return Ok(());
             }
-        }
-        match doubt {
-            // What a newer version names may be among the files that this one doesn't: nothing is deleted.
-            Some(damage) => insist_on_segments(cores.values(), damage)?,
-            None => files.collect()?,
-        }
-        let workspaces = shelve(workspaces, cores)?;
-        Ok(Self {
-            env,
+            replay.partition(state)
+        })?;
+        recovery.visit(|file_id, found| match drops.is_gone(&found.incarnation) {
+            true => Ok(()),
+            false => replay.record(file_id, found),
+        })?;
+        let held = replay.held();
+        held.places.iter().for_each(|place| files.hold(place));
+        let mut notes = replay.shelve()?;
+        notes.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
+        notes.dedup();
+        let drops = drops.finish();
+        let dropped = |id: &WorkspaceId| drops.gone.contains(&id.0);
+        let store = Self {
+            signer: root.signer(),
             root,
             options,
-            keyring,
             files,
-            manifests,
-            workspaces: RwLock::new(workspaces),
-            maintenance: Mutex::new(Manifest { run, partitions: Vec::new(), ..manifest }),
+            workspaces: RwLock::new(
+                workspaces
+                    .into_iter()
+                    .filter(|(id, _)| !dropped(id))
+                    .map(|(id, (workspace, _))| (id, workspace))
+                    .collect(),
+            ),
+            maintenance: Mutex::new(Maintenance {
+                log_floor: manifest.log_floor,
+                changed: BTreeMap::new(),
+                removed: drops.removed,
+                released: manifest.released,
+                unfinished: drops.erasures,
+                swept_ms: 0,
+                scrubbed: None,
+                manifest: manifest.store,
+            }),
             swept_at: AtomicU64::new(0),
-        })
-    }
-}
-
-/// After a newer manifest didn't check: it was never relied on only if everything that this one names is there.
-fn insist_on_segments<'a>(
-    cores: impl Iterator<Item = &'a Arc<Core>>,
-    damage: Damage,
-) -> Result<(), OpenError> {
-    for core in cores {
-        match core.insist_on_segments() {
-            Ok(()) => {}
-            Err(ReadError::Storage(error)) if error.kind != StorageErrorKind::NotFound => {
-                return Err(error.into());
-            }
-            Err(_) => return Err(damage.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Reads the log once for its drops, and destroys the keys that a crash left behind.
-fn finish_drops(
-    recovery: &Recovery<'_>,
-    keyring: &Keyring,
-    root: &Key,
-    workspaces: &HashMap<[u8; 16], Key>,
-) -> Result<crate::log::Recovered, OpenError> {
-    let mut dropped = BTreeSet::new();
-    let recovered = recovery.visit(|file_id, found| {
-        let above = match found.kind {
-            RecordKind::DropPartition => {
-                keyring.workspace_of(&found.incarnation).and_then(|workspace| workspaces.get(&workspace))
-            }
-            RecordKind::DropWorkspace => Some(root),
-            _ => return Ok(()),
+            notes,
+            keyring,
+            env,
         };
-        // A drop whose key above is gone went with the workspace.
-        if let Some(above) = above {
-            open(above, file_id, found)?;
-            dropped.insert(found.incarnation);
-            if found.kind == RecordKind::DropWorkspace {
-                dropped.extend(keyring.partitions_of(&found.incarnation));
-            }
+        store.finish_what_was_begun()?;
+        store.keyring.set_spares(|slot| held.slots.contains(&slot));
+        // What a newer version names may be among the files that this one doesn't: nothing is deleted then.
+        if !manifest.is_doubtful {
+            store.files.collect()?;
+        }
+        Ok(store)
+    }
+
+    /// Erasures and released ranges that a crash interrupted, before anything is served.
+    fn finish_what_was_begun(&self) -> Result<(), OpenError> {
+        let mut maintenance = crate::io::lock(&self.maintenance);
+        self.finish_all(&mut maintenance)?;
+        while let Some(place) = maintenance.released.last() {
+            self.files.release(place)?;
+            maintenance.released.pop();
         }
         Ok(())
-    })?;
-    // A workspace's own key goes last, so that a crash here finds the workspace again.
-    let (last, first): (Vec<_>, Vec<_>) =
-        dropped.into_iter().partition(|incarnation| keyring.workspace_of(incarnation) == Some(*incarnation));
-    keyring.destroy(&first)?;
-    keyring.destroy(&last)?;
-    Ok(recovered)
-}
-
-/// Overwrites the segments of keys that are gone.
-fn finish_erasures(
-    keyring: &Keyring,
-    files: &SegmentFiles,
-    partitions: &[PartitionState],
-) -> Result<(), OpenError> {
-    let shredding: BTreeSet<[u8; 16]> = keyring.shredding().into_iter().collect();
-    for partition in partitions.iter().filter(|partition| shredding.contains(&partition.incarnation)) {
-        for place in &partition.segments {
-            files.erase(place)?;
-        }
-    }
-    keyring.erased(&shredding.into_iter().collect::<Vec<_>>())?;
-    Ok(())
-}
-
-/// Brings partitions back from manifest and log.
-struct Replay<'a> {
-    env: &'a Arc<Environment>,
-    keyring: &'a Keyring,
-    keys: &'a HashMap<[u8; 16], Key>,
-    cores: HashMap<[u8; 16], Arc<Core>>,
-}
-
-impl Replay<'_> {
-    fn run(
-        mut self,
-        partitions: &[PartitionState],
-        recovery: &Recovery<'_>,
-    ) -> Result<HashMap<[u8; 16], Arc<Core>>, OpenError> {
-        for state in partitions {
-            if let Some(key) = self.key(state.incarnation)? {
-                let core = Core::from_manifest(self.env, key, state.clone())?;
-                self.cores.insert(state.incarnation, Arc::new(core));
-            }
-        }
-        recovery.visit(|file_id, found| self.record(file_id, found))?;
-        Ok(self.cores)
-    }
-
-    /// A partition's key, unless it was destroyed.
-    fn key(&self, incarnation: [u8; 16]) -> Result<Option<Key>, Fault> {
-        let above = self.keyring.workspace_of(&incarnation).and_then(|workspace| self.keys.get(&workspace));
-        let Some(above) = above else { return Ok(None) };
-        self.keyring.find(above, incarnation).map_err(|error| match error {
-            KeyringError::Fault(fault) => fault,
-            KeyringError::Unsealable(error) => {
-                Damage::new("KeySlot.sealed_key", "a key that opens", error).into()
-            }
-        })
-    }
-
-    fn record(&mut self, file_id: &[u8; 16], found: &FoundRecord<'_>) -> Result<(), Fault> {
-        if matches!(found.kind, RecordKind::DropPartition | RecordKind::DropWorkspace) {
-            return Ok(());
-        }
-        let known = self.cores.get(&found.incarnation).cloned();
-        if known.as_ref().is_some_and(|core| core.has_applied(found.record)) {
-            return Ok(());
-        }
-        if self.keyring.state(&found.incarnation) == SlotState::Free {
-            return Err(Damage::new("DirectoryEntry.incarnation", "one of the keyring's", "unknown").into());
-        }
-        // Records of a shredded incarnation are skipped: no key opens them.
-        let Some(key) = self.key(found.incarnation)? else { return Ok(()) };
-        let plain = open(&key, file_id, found)?;
-        let core = match (known, found.kind) {
-            (Some(core), _) => core,
-            (None, RecordKind::Genesis) => {
-                let identity = Identity::decode(&plain)?;
-                let workspace = self.keyring.workspace_of(&found.incarnation).unwrap_or_default();
-                let core = Arc::new(Core::new(self.env, workspace, found.incarnation, key, identity));
-                self.cores.insert(found.incarnation, Arc::clone(&core));
-                core
-            }
-            (None, _) => return Err(Damage::new("DirectoryEntry.kind", "genesis first", "another").into()),
-        };
-        core.replay(found.record, found.kind, &plain)
     }
 }
 
-fn open(
-    key: &Key,
-    file_id: &[u8; 16],
-    found: &FoundRecord<'_>,
-) -> Result<zeroize::Zeroizing<Vec<u8>>, Fault> {
-    open_record(key, found.incarnation, *file_id, found.record, found.kind, found.sealed).map_err(|_| {
-        Damage::new("log record", "sealed under its partition's key for its place", "not")
-            .at("the log", found.record)
-            .into()
-    })
-}
-
-/// Puts each partition into its workspace, under its name.
-fn shelve(
-    keys: HashMap<[u8; 16], Key>,
-    cores: HashMap<[u8; 16], Arc<Core>>,
-) -> Result<HashMap<WorkspaceId, Arc<Workspace>>, OpenError> {
-    let workspaces: HashMap<WorkspaceId, Arc<Workspace>> =
-        keys.into_iter().map(|(id, key)| (WorkspaceId(id), Arc::new(Workspace::new(key)))).collect();
-    for core in cores.into_values() {
-        let name = core.identity.partition.as_deref().map(PartitionName::new).transpose();
-        let name = name.map_err(|error| Damage::new("Identity.partition", "a name", error))?;
-        let at = PartitionRef { collection: core.identity.collection.clone(), partition: name };
-        let Some(workspace) = workspaces.get(&WorkspaceId(core.workspace)) else { continue };
-        if workspace.partitions_mut().insert(at, core).is_some() {
-            return Err(Damage::new("Identity.partition", "one partition of a name", "two").into());
+fn open_workspaces(keyring: &Keyring, keys: &Loaded, root: &Key) -> Result<Workspaces, OpenError> {
+    let opener = root.opener();
+    let mut workspaces = HashMap::new();
+    for (id, slot) in keyring.workspaces() {
+        let key = keys.key(&opener, slot, id).map_err(|Unsealable| OpenError::WrongKey)?;
+        if let Some(key) = key {
+            let opener = key.opener();
+            let id = WorkspaceId(id);
+            workspaces.insert(id, (Arc::new(Workspace::new(id, slot, key)), opener));
+        }
+    }
+    if !keyring.unreadable().is_empty() {
+        // Whose data a lost workspace key had sealed can't be told from data that was shredded.
+        let is_known = |id: &[u8; 16]| keys.state(id) != SlotState::Free;
+        if let Some(slot) = keys.slots().iter().find(|slot| {
+            slot.state() == SlotState::Live && slot.kind() == KeyKind::Partition && !is_known(&slot.workspace)
+        }) {
+            let notes = keyring.notes();
+            let damage = Damage::new("KeySlot.workspace", "a workspace's key", "none");
+            let at = u64::from(slot.slot.get()) * strongroom_format::keyring::SLOT_BYTES as u64;
+            return Err(notes.into_iter().next_back().unwrap_or_else(|| damage.at("keyring", at)).into());
         }
     }
     Ok(workspaces)
+}
+
+/// The drops that the log tells of.
+struct Drops<'a> {
+    root: &'a Key,
+    workspaces: &'a Workspaces,
+    keys: &'a Loaded,
+    erasures: Vec<Erasure>,
+    /// Which erasure takes an incarnation.
+    by_incarnation: HashMap<[u8; 16], usize>,
+    /// Incarnations, and workspaces, that are no more.
+    gone: HashSet<[u8; 16]>,
+    /// Of these, those that the manifest still has.
+    removed: BTreeSet<[u8; 16]>,
+    /// Rewritings that were begun: they hold if the manifest has the successor.
+    replacing: HashMap<[u8; 16], (DropNote, u64, [u8; 16])>,
+}
+
+/// What is left of them once everything was read.
+struct Dropped {
+    erasures: Vec<Erasure>,
+    gone: HashSet<[u8; 16]>,
+    removed: BTreeSet<[u8; 16]>,
+}
+
+impl<'a> Drops<'a> {
+    fn new(root: &'a Key, workspaces: &'a Workspaces, keys: &'a Loaded) -> Self {
+        Self {
+            root,
+            workspaces,
+            keys,
+            erasures: Vec::new(),
+            by_incarnation: HashMap::new(),
+            gone: HashSet::new(),
+            removed: BTreeSet::new(),
+            replacing: HashMap::new(),
+        }
+    }
+
+    fn record(&mut self, file_id: &[u8; 16], found: &FoundRecord<'_>) -> Result<(), Fault> {
+        let incarnation = found.incarnation;
+        let workspace = self.keys.workspace_of(&incarnation).unwrap_or_default();
+        let above = match found.kind {
+            RecordKind::DropPartition | RecordKind::Replace => {
+                self.workspaces.get(&WorkspaceId(workspace)).map(|(workspace, _)| &workspace.key)
+            }
+            RecordKind::DropWorkspace => Some(self.root),
+            RecordKind::Genesis | RecordKind::Put | RecordKind::Change => return Ok(()),
+        };
+        // A drop whose key above is gone went with the workspace.
+        let Some(above) = above else {
+            self.gone.insert(incarnation);
+            return Ok(());
+        };
+        // That it was dropped stands in the batch's directory; what else is known of it may be damaged.
+        let note = found.sealed.as_ref().ok().and_then(|sealed| {
+            let plain = open_record(above, incarnation, *file_id, found.record, found.kind, sealed).ok()?;
+            DropNote::decode(&plain).ok()
+        });
+        let note = note.unwrap_or_default();
+        match found.kind {
+            RecordKind::Replace => {
+                self.replacing.insert(incarnation, (note, found.record, workspace));
+            }
+            RecordKind::DropPartition => {
+                let erasure =
+                    Erasure::new(ReceiptKind::Partition, incarnation, workspace, note, found.record);
+                self.begin(erasure, vec![incarnation]);
+            }
+            _ => {
+                let erasure =
+                    Erasure::new(ReceiptKind::Workspace, incarnation, incarnation, note, found.record);
+                // The workspace's own key goes last, so that a crash before that finds the workspace again.
+                let mut all: Vec<[u8; 16]> = self
+                    .keys
+                    .slots()
+                    .iter()
+                    .filter(|slot| slot.workspace == incarnation && slot.incarnation != incarnation)
+                    .map(|slot| slot.incarnation)
+                    .collect();
+                all.sort_unstable();
+                all.push(incarnation);
+                self.begin(erasure, all);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an erasure, as far as its keys are not marked as done.
+    fn begin(&mut self, mut erasure: Erasure, incarnations: Vec<[u8; 16]>) {
+        let number = self.erasures.len();
+        let is_done = self.keys.state(&erasure.id) == SlotState::Shredded;
+        for incarnation in incarnations {
+            self.gone.insert(incarnation);
+            let state = self.keys.state(&incarnation);
+            if matches!(state, SlotState::Live | SlotState::Shredding)
+                && let Some(slot) = self.keys.slot_of(&incarnation)
+            {
+                erasure.keys.push((slot, incarnation));
+                self.by_incarnation.insert(incarnation, number);
+            }
+        }
+        if !is_done {
+            self.erasures.push(erasure);
+        } else {
+            self.by_incarnation.retain(|_, erasure| *erasure != number);
+        }
+    }
+
+    /// A partition that the manifest has under another key since a purge: the old one goes.
+    fn replaced(&mut self, state: &PartitionState) {
+        let old = state.replaces;
+        if old == [0; 16] || !matches!(self.keys.state(&old), SlotState::Live | SlotState::Shredding) {
+            return;
+        }
+        let (note, record, _) = self.replacing.remove(&old).unwrap_or_default();
+        let erasure = Erasure::new(ReceiptKind::Purge, old, state.workspace, note, record);
+        if !self.gone.contains(&old) {
+            self.begin(erasure, vec![old]);
+        }
+    }
+
+    fn is_gone(&self, incarnation: &[u8; 16]) -> bool {
+        self.gone.contains(incarnation)
+    }
+
+    /// The manifest still has it.
+    fn erase(&mut self, state: &PartitionState) {
+        self.removed.insert(state.incarnation);
+        if let Some(&number) = self.by_incarnation.get(&state.incarnation) {
+            self.erasures[number].segments.extend(&state.segments);
+        }
+    }
+
+    fn finish(mut self) -> Dropped {
+        // A key that is being destroyed and of which no record tells: what it is for is known to its slot.
+        for slot in self.keys.slots() {
+            let id = slot.incarnation;
+            if slot.state() == SlotState::Shredding && !self.gone.contains(&id) {
+                let kind = match slot.kind() {
+                    KeyKind::Workspace => ReceiptKind::Workspace,
+                    KeyKind::Partition => ReceiptKind::Partition,
+                };
+                let erasure = Erasure::new(kind, id, slot.workspace, DropNote::default(), 0);
+                self.begin(erasure, vec![id]);
+            }
+        }
+        Dropped { erasures: self.erasures, gone: self.gone, removed: self.removed }
+    }
+}
+
+/// What partitions that are there hold.
+pub(super) struct Held {
+    pub(super) places: Vec<SegmentPlace>,
+    pub(super) slots: HashSet<u32>,
+}
+
+impl Replay<'_> {
+    fn held(&self) -> Held {
+        let mut held = Held { places: Vec::new(), slots: HashSet::new() };
+        for state in self.resting.values() {
+            held.places.extend(&state.segments);
+            held.slots.insert(state.key_slot);
+        }
+        for core in self.awake.values() {
+            held.places.extend(core.segment_places());
+            held.slots.insert(core.incarnation().1);
+        }
+        for (_, _, lost) in self.lost.values() {
+            held.places.extend(&lost.rest.segments);
+            held.slots.insert(lost.rest.key_slot);
+        }
+        held
+    }
 }

@@ -46,11 +46,21 @@ impl Scope {
 
     /// Whether it goes as far as this partition.
     pub fn covers(&self, at: &PartitionRef) -> bool {
+        self.covers_named(&at.collection, &at.partition)
+    }
+
+    /// The same, of a partition that is told by its two names.
+    pub(super) fn covers_named(&self, collection: &str, partition: &Option<PartitionName>) -> bool {
         match &self.reach {
             Reach::Workspace => true,
-            Reach::Collection(collection) => *collection == at.collection,
-            Reach::Partition(partition) => partition == at,
+            Reach::Collection(covered) => covered == collection,
+            Reach::Partition(covered) => covered.collection == collection && covered.partition == *partition,
         }
+    }
+
+    /// Whether it goes as far as everything in its workspace.
+    pub fn covers_workspace(&self) -> bool {
+        self.reach == Reach::Workspace
     }
 }
 

@@ -1,0 +1,123 @@
+//! What is kept of a partition that nobody uses?
+//!
+//! As little as finding, listing and waking it needs: there may be a million of them. Its key stays in the
+//! keyring, its documents in their segments.
+
+use super::Counts;
+use crate::seal::{Key, Place, Purpose};
+use strongroom_format::Damage;
+use strongroom_format::manifest::{PartitionState, SegmentPlace};
+use strongroom_format::record::Identity;
+
+/// A partition at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dormant {
+    /// Which incarnation.
+    pub(crate) incarnation: [u8; 16],
+    /// Its key's slot in the keyring.
+    pub(crate) key_slot: u32,
+    /// Components of each of its vectors.
+    pub(crate) dimension: u32,
+    /// Its records up to and including this number are in its segments; 0 before the first flush.
+    pub(crate) flushed_through: u64,
+    /// How many documents its segments hold.
+    pub(crate) counts: Counts,
+    /// When the longest deleted was deleted; 0 when none is.
+    pub(crate) deleted_since_ms: u64,
+    /// When the first purge that still waits was asked for; 0 when none does.
+    pub(crate) purge_since_ms: u64,
+    /// Whether damage took something that was acknowledged.
+    pub(crate) is_damaged: bool,
+    /// Oldest first.
+    pub(crate) segments: Box<[SegmentPlace]>,
+}
+
+impl Dormant {
+    /// A partition without a segment.
+    pub(crate) fn new(incarnation: [u8; 16], key_slot: u32, dimension: u32) -> Self {
+        Self {
+            incarnation,
+            key_slot,
+            dimension,
+            flushed_through: 0,
+            counts: Counts::default(),
+            deleted_since_ms: 0,
+            purge_since_ms: 0,
+            is_damaged: false,
+            segments: Box::default(),
+        }
+    }
+
+    /// As the manifest tells it.
+    pub(crate) fn of(state: &PartitionState) -> Self {
+        Self {
+            incarnation: state.incarnation,
+            key_slot: state.key_slot,
+            dimension: state.dimension,
+            flushed_through: state.flushed_through,
+            counts: Counts {
+                documents: state.documents,
+                deleted: state.deleted,
+                passages: state.passages,
+            },
+            deleted_since_ms: state.deleted_since_ms,
+            purge_since_ms: state.purge_since_ms,
+            is_damaged: state.is_damaged,
+            segments: state.segments.clone().into_boxed_slice(),
+        }
+    }
+
+    /// Its bytes in segments.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// For the manifest, its identity sealed under its key with this salt.
+    pub(crate) fn entry(
+        &self,
+        workspace: [u8; 16],
+        name_tag: [u8; 16],
+        identity: &Identity,
+        key: &Key,
+        identity_salt: [u8; 16],
+    ) -> PartitionState {
+        let cipher = key.cipher(&identity_salt, Purpose::Identity);
+        let sealed_identity = cipher.seal(0, identity_place(self.incarnation), &identity.encode());
+        PartitionState { identity_salt, sealed_identity, ..self.bare_entry(workspace, name_tag) }
+    }
+
+    /// For the manifest, without an identity: nobody knows it any more.
+    pub(crate) fn bare_entry(&self, workspace: [u8; 16], name_tag: [u8; 16]) -> PartitionState {
+        PartitionState {
+            incarnation: self.incarnation,
+            workspace,
+            name_tag,
+            identity_salt: [0; 16],
+            sealed_identity: Vec::new(),
+            replaces: [0; 16],
+            key_slot: self.key_slot,
+            dimension: self.dimension,
+            flushed_through: self.flushed_through,
+            documents: self.counts.documents,
+            deleted: self.counts.deleted,
+            passages: self.counts.passages,
+            deleted_since_ms: self.deleted_since_ms,
+            purge_since_ms: self.purge_since_ms,
+            is_damaged: self.is_damaged,
+            segments: self.segments.to_vec(),
+        }
+    }
+}
+
+/// Opens the identity in a partition's entry.
+pub(crate) fn identity_of(state: &PartitionState, key: &Key) -> Result<Identity, Damage> {
+    let cipher = key.cipher(&state.identity_salt, Purpose::Identity);
+    let plain = cipher
+        .open(0, identity_place(state.incarnation), &state.sealed_identity)
+        .map_err(|_| Damage::new("PartitionEntry identity", "sealed under its key", "not"))?;
+    Identity::decode(&plain)
+}
+
+fn identity_place(incarnation: [u8; 16]) -> Place {
+    Place { incarnation, file_id: [0; 16], position: 0, kind: 0 }
+}
