@@ -21,11 +21,14 @@ use strongroom_format::Damage;
 
 mod checks;
 pub mod disk;
+mod map;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod system;
 #[cfg(test)]
 mod tests;
+
+pub use map::Mapped;
 
 /// The medium refused or failed: what was tried, on what, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +122,13 @@ pub trait BlobStore: Send + Sync {
     fn delete(&self, name: &str) -> Result<bool>;
     /// Overwrites the range with zeros in place, syncs, and gives its space back where the medium can.
     fn erase(&self, name: &str, range: Range<u64>) -> Result<Erased>;
+    /// Whether every byte of the range is zero on the medium itself, as far as the system lets us past its
+    /// memory: what is looked for is what an erasure left behind.
+    fn is_zero(&self, name: &str, range: Range<u64>) -> Result<bool>;
+    /// The whole object, mapped where the medium can. For those who go through all of it (compaction, verify,
+    /// inspect, benches), and who see to it that nobody erases any of it before they drop the mapping. Never
+    /// for serving: where a mapped page can't be read, the system ends the process by a signal.
+    fn map(&self, name: &str) -> Result<Mapped>;
 }
 
 /// One file of the log: the `number`-th of a `run`, a run being one life of the process.

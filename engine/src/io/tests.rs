@@ -194,6 +194,42 @@ fn erasing_leaves_zeros_there_and_nowhere_else() {
     });
 }
 
+/// Users lose: a promise of erasure, signed without anybody having looked.
+#[test]
+fn what_an_erasure_missed_is_found() {
+    on_each_medium(|medium| {
+        medium.blobs.create("s", &[&[7; 700_000]]).expect("created");
+        let is_zero = |range| medium.blobs.is_zero("s", range);
+        assert_eq!(is_zero(0..700_000), Ok(false));
+        medium.blobs.erase("s", 1000..600_001).expect("erased");
+        assert_eq!(is_zero(1000..600_001), Ok(true));
+        assert_eq!(is_zero(999..600_001), Ok(false), "one byte before it");
+        assert_eq!(is_zero(1000..600_002), Ok(false), "one byte after it");
+        assert_eq!(is_zero(0..0), Ok(true));
+        assert_eq!(refusal(is_zero(0..700_001)), StorageErrorKind::TooShort { bytes: 700_000 });
+        assert_eq!(refusal(medium.blobs.is_zero("t", 0..0)), StorageErrorKind::NotFound);
+        assert!(matches!(refusal(medium.blobs.is_zero("log/x", 0..0)), StorageErrorKind::Other(_)));
+    });
+}
+
+/// Users lose: rows, when a compaction reads other bytes than the searches do.
+#[test]
+fn a_mapped_object_is_all_of_its_bytes() {
+    on_each_medium(|medium| {
+        let bytes: Vec<u8> = (0..=250).cycle().take(100_000).collect();
+        medium.blobs.create("s", &[&bytes]).expect("created");
+        medium.blobs.create("empty", &[]).expect("created");
+        let mapped = medium.blobs.map("s").expect("mapped");
+        assert!(*mapped == bytes[..]);
+        medium.blobs.delete("s").expect("deleted");
+        assert!(*mapped == bytes[..], "until the mapping goes");
+        assert_eq!(*medium.blobs.map("empty").expect("mapped"), []);
+        assert_eq!(format!("{mapped:?}"), "Mapped(100000 bytes)");
+        assert_eq!(refusal(medium.blobs.map("s")), StorageErrorKind::NotFound);
+        assert!(matches!(refusal(medium.blobs.map("keyring/0")), StorageErrorKind::Other(_)));
+    });
+}
+
 /// Users lose: writes that were acknowledged, when replay sees less or other than was appended.
 #[test]
 fn the_log_is_replayed_as_it_was_appended() {

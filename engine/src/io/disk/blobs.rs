@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{Disk, failed, folders, private};
-use crate::io::{BlobStore, Erased, Result, StorageError, StorageErrorKind, checks};
+use crate::io::{BlobStore, Erased, Mapped, Result, StorageError, StorageErrorKind, checks};
 
 /// How many zeros are written at once.
 const ZEROS_BYTES: usize = 256 * 1024;
@@ -78,6 +80,20 @@ impl BlobStore for Disk {
         let released = punch(&file, &range).map_err(refused)?;
         Ok(Erased { overwritten_bytes: range.end - range.start, released })
     }
+
+    fn is_zero(&self, name: &str, range: Range<u64>) -> Result<bool> {
+        let file = self.open_object("look at", name, false)?;
+        let refused = |e| failed("look at", name, e);
+        let end = file.metadata().map_err(refused)?.len();
+        checks::length_within("look at", name, &range, end)?;
+        file.sync_data().and_then(|()| forget_pages(&file, &range)).map_err(refused)?;
+        holds_zeros(&file, &range).map_err(refused)
+    }
+
+    fn map(&self, name: &str) -> Result<Mapped> {
+        let file = self.open_object("map", name, false)?;
+        Mapped::whole(&file).map_err(|e| failed("map", name, e))
+    }
 }
 
 impl Disk {
@@ -126,6 +142,38 @@ pub(super) fn overwrite(file: &File, range: &Range<u64>) -> io::Result<()> {
         offset += zeros.len() as u64;
     }
     file.sync_data()
+}
+
+/// Lets the system forget what it remembers of a range, so that the next read asks the medium.
+#[cfg(target_os = "linux")]
+pub(super) fn forget_pages(file: &File, range: &Range<u64>) -> io::Result<()> {
+    use rustix::fs::{Advice, fadvise};
+    // Only pages that lie wholly in the range are forgotten. No system we know has larger ones.
+    const PAGE_BYTES: u64 = 64 * 1024;
+    let start = range.start - range.start % PAGE_BYTES;
+    // No length means to the end of the file, which is where the last page ends at the latest.
+    let length = range.end.checked_next_multiple_of(PAGE_BYTES).and_then(|end| NonZeroU64::new(end - start));
+    Ok(fadvise(file, start, length, Advice::DontNeed)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn forget_pages(_file: &File, _range: &Range<u64>) -> io::Result<()> {
+    Ok(())
+}
+
+fn holds_zeros(file: &File, range: &Range<u64>) -> io::Result<bool> {
+    let mut buffer = vec![0; ZEROS_BYTES];
+    let mut offset = range.start;
+    while offset < range.end {
+        let left_bytes = range.end - offset;
+        let part = &mut buffer[..usize::try_from(left_bytes).map_or(ZEROS_BYTES, |n| n.min(ZEROS_BYTES))];
+        file.read_exact_at(part, offset)?;
+        if part.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        offset += part.len() as u64;
+    }
+    Ok(true)
 }
 
 /// Gives the blocks of a range back to the filesystem; `false` where it has no way to. The zeros are durable

@@ -10,10 +10,11 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::blobs::overwrite;
 use super::{folders, locked, private};
 use crate::io::RESERVE_BYTES;
 
@@ -95,29 +96,21 @@ fn make(path: &Path, allocate: impl FnOnce(&File) -> io::Result<()>) -> io::Resu
     sync_name(path)
 }
 
-/// Gives the file all of its blocks.
+/// Gives the file all of its blocks. Where they can't be asked for, zeros are written into them; a filesystem
+/// that squeezes zeros keeps fewer.
 #[cfg(target_os = "linux")]
 fn allocate(file: &File) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
     use rustix::io::{Errno, retry_on_intr};
     match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, RESERVE_BYTES)) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => overwrite(file, &(0..RESERVE_BYTES)),
         done => Ok(done?),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn allocate(file: &File) -> io::Result<()> {
-    write_zeros(file)
-}
-
-/// Where blocks can't be asked for without writing them. A filesystem that squeezes zeros keeps fewer.
-fn write_zeros(file: &File) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-    for offset in (0..RESERVE_BYTES).step_by(ZEROS.len()) {
-        file.write_all_at(&ZEROS, offset)?;
-    }
-    Ok(())
+    overwrite(file, &(0..RESERVE_BYTES))
 }
 
 fn sync_name(path: &Path) -> io::Result<()> {
@@ -127,6 +120,7 @@ fn sync_name(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::FileExt;
     use tempfile::TempDir;
 
     fn reserve() -> (TempDir, Reserve) {
@@ -142,7 +136,7 @@ mod tests {
     /// Users lose: erasure on a full disk, when the reserve is a number in a folder and no room at all.
     #[test]
     fn the_reserve_has_its_blocks_and_gives_them_back() {
-        for allocate in [allocate, write_zeros] {
+        for allocate in [allocate, |file: &File| overwrite(file, &(0..RESERVE_BYTES))] {
             let (_folder, reserve) = reserve();
             reserve.hold_by(allocate).expect("room");
             assert!(blocks_bytes(&reserve).is_some_and(|bytes| bytes >= RESERVE_BYTES));

@@ -45,7 +45,7 @@ pub enum Fault {
     /// Waits for a call to `commit`, `delete`, `erase`, `release_reserve`, `truncate` or `write_slots`, which
     /// fails after it has done all.
     LostAnswer,
-    /// Waits for a call to `BlobStore::read`, which answers bytes from elsewhere, of the right length.
+    /// Waits for a call to `BlobStore::read` or `map`, which answers bytes from elsewhere, of the right length.
     MisdirectedRead,
 }
 

@@ -8,8 +8,8 @@ use strongroom_format::keyring::SLOT_BYTES;
 use super::lock;
 use super::machine::{Call, Change, Machine};
 use crate::io::{
-    BlobStore, Clock, Entropy, Erased, LogFile, LogStore, Result, SlotStore, StorageError, StorageErrorKind,
-    Strength, checks,
+    BlobStore, Clock, Entropy, Erased, LogFile, LogStore, Mapped, Result, SlotStore, StorageError,
+    StorageErrorKind, Strength, checks,
 };
 
 /// A process. It dies with the machine's boot; its hold on the store ends with it.
@@ -69,6 +69,14 @@ impl Step<'_> {
             Some(object) => Ok(&object.bytes),
             None => self.refuse(StorageErrorKind::NotFound),
         }
+    }
+
+    /// All bytes of the file, or what a misdirected read answers in their place.
+    fn read_whole(&mut self) -> Result<Vec<u8>> {
+        self.bytes()?;
+        self.change(Call::Read, Vec::new())?;
+        let name = self.name.clone();
+        self.machine.misdirect(&name).map_or_else(|| Ok(self.bytes()?.to_vec()), Ok)
     }
 
     fn make(&mut self, bytes: Vec<u8>, writer: Option<u64>) -> Result<()> {
@@ -132,6 +140,20 @@ impl BlobStore for Process {
             step.change(Call::Remove, vec![Change::Overwrite { name: name.to_owned(), offset, bytes }])?;
         }
         Ok(Erased { overwritten_bytes: length_bytes as u64, released: true })
+    }
+
+    fn is_zero(&self, name: &str, range: Range<u64>) -> Result<bool> {
+        checks::check_object("look at", name)?;
+        let mut step = self.step("look at", name)?;
+        checks::length_within("look at", name, &range, step.bytes()?.len() as u64)?;
+        step.look()?;
+        Ok(step.bytes()?[index(range.start)..index(range.end)].iter().all(|byte| *byte == 0))
+    }
+
+    fn map(&self, name: &str) -> Result<Mapped> {
+        checks::check_object("map", name)?;
+        let mut step = self.step("map", name)?;
+        step.read_whole().map(Mapped::owned)
     }
 }
 

@@ -367,6 +367,12 @@ fn reads_may_be_misdirected_and_bits_may_flip() {
     medium.blobs.create("b", &[b"abcdefghijkl"]).expect("created");
     sim.fail_after(0, Fault::MisdirectedRead);
     assert_eq!(read(), b"cdef");
+    sim.fail_after(0, Fault::MisdirectedRead);
+    assert_eq!(*medium.blobs.map("a").expect("mapped"), *b"abcdefghij");
+    sim.fail_after(0, Fault::Eio);
+    medium.blobs.map("a").expect_err("failed");
+    sim.fail_after(0, Fault::Eio);
+    medium.blobs.is_zero("a", 0..1).expect_err("failed");
     sim.flip_bit("a", 2, 0);
     assert_eq!(read(), b"3345");
 }
