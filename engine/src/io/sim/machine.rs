@@ -47,7 +47,7 @@ pub(super) enum Change {
 }
 
 /// A file of any of the stores.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Object {
     pub(super) bytes: Vec<u8>,
     /// How much of it from the front is durable.
@@ -61,6 +61,7 @@ pub(super) struct Object {
 }
 
 /// One machine: its medium, its power, its clock and its chances.
+#[derive(Clone)]
 pub(super) struct Machine {
     objects: BTreeMap<String, Object>,
     /// Names that were published and deleted.
@@ -73,6 +74,8 @@ pub(super) struct Machine {
     /// Faults to come, each with the number of the step it may strike first.
     plan: Vec<(u64, Fault)>,
     is_on: bool,
+    /// Whether every change fails.
+    is_stuck: bool,
     space: Space,
     boots: u64,
     processes: u64,
@@ -92,6 +95,7 @@ impl Machine {
             steps: 0,
             plan: Vec::new(),
             is_on: true,
+            is_stuck: false,
             space: Space::default(),
             boots: 0,
             processes: 0,
@@ -136,7 +140,12 @@ impl Machine {
                 return Err(io_error());
             }
             Some(Fault::Enospc) => self.space.fill(),
+            Some(Fault::StuckEio) => self.is_stuck = true,
             Some(Fault::MisdirectedRead) | None => {}
+        }
+        if self.is_stuck && changes.iter().any(|change| self.writes(call, change)) {
+            self.fail_commits(&changes);
+            return Err(io_error());
         }
         let old_bytes = |name: &str| self.objects.get(name).map_or(0, |object| object.bytes.len());
         if !self.space.take(&changes, old_bytes) {
@@ -169,6 +178,21 @@ impl Machine {
             None => {}
         }
         Some(bytes)
+    }
+
+    /// Whether a medium that takes no writes refuses this. Replaying what is durable already needs none.
+    fn writes(&self, call: Call, change: &Change) -> bool {
+        match change {
+            Change::Sync { name } if call == Call::Look => {
+                self.objects.get(name).is_some_and(|object| object.synced_bytes < object.bytes.len())
+            }
+            Change::Hold => !self.space.is_held,
+            Change::Release => self.space.is_held,
+            Change::Remove { name } => self.objects.contains_key(name),
+            Change::Sync { .. } | Change::Make { .. } | Change::Append { .. } | Change::Overwrite { .. } => {
+                true
+            }
+        }
     }
 
     fn apply_all(&mut self, changes: Vec<Change>) {
@@ -305,6 +329,18 @@ impl Machine {
         self.space.is_held
     }
 
+    pub(super) fn mend(&mut self) {
+        self.is_stuck = false;
+    }
+
+    /// The same medium in another machine, which is switched on and as yet without faults to come.
+    pub(super) fn copy(&self) -> Machine {
+        let mut copy = self.clone();
+        copy.plan.clear();
+        copy.boot();
+        copy
+    }
+
     pub(super) fn steps(&self) -> u64 {
         self.steps
     }
@@ -317,11 +353,11 @@ impl Machine {
         self.entropy.fill_bytes(buffer);
     }
 
-    pub(super) fn flip_bit(&mut self, name: &str, offset: u64, bit: u8) {
-        let index = usize::try_from(offset).unwrap_or(usize::MAX);
-        let byte = self.objects.get_mut(name).and_then(|object| object.bytes.get_mut(index));
-        let Some(byte) = byte.filter(|_| bit < 8) else { panic!("no bit {bit} of byte {offset} in {name}") };
-        *byte ^= 1 << bit;
+    /// The bytes of a file, for a test to damage; durable when it has done so.
+    pub(super) fn damage(&mut self, name: &str, damage: impl FnOnce(&mut Vec<u8>)) {
+        let Some(object) = self.objects.get_mut(name) else { panic!("no file {name}") };
+        damage(&mut object.bytes);
+        object.synced_bytes = object.bytes.len();
     }
 
     pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
@@ -361,7 +397,7 @@ impl Machine {
 
 fn strikes(fault: Fault, call: Call) -> bool {
     match fault {
-        Fault::Crash | Fault::Eio | Fault::Enospc => true,
+        Fault::Crash | Fault::Eio | Fault::StuckEio | Fault::Enospc => true,
         Fault::TornSlotWrite => call == Call::WriteSlots,
         Fault::LostAnswer => matches!(call, Call::Commit | Call::WriteSlots | Call::Remove),
         Fault::MisdirectedRead => false,

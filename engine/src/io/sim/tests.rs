@@ -377,6 +377,102 @@ fn reads_may_be_misdirected_and_bits_may_flip() {
     assert_eq!(read(), b"3345");
 }
 
+/// Users lose: acknowledged writes, when a medium that takes nothing more is tried only once by the tests.
+#[test]
+fn a_medium_that_is_stuck_takes_no_change_until_it_is_mended() {
+    let (sim, medium) = with_log(1, 10, 10);
+    medium.blobs.create("s", &[b"hello"]).expect("created");
+    medium.slots.write_slots(0, 0, &[1; SLOT_BYTES]).expect("written");
+    medium.log.hold_reserve().expect("held");
+    let before = sim.files();
+    sim.fail_after(0, Fault::StuckEio);
+    assert_eq!(medium.blobs.read("s", &[0..5]), Ok(vec![b"hello".to_vec()]), "reads go on");
+    let changes = || {
+        [
+            medium.blobs.create("t", &[b"x"]).err(),
+            medium.blobs.erase("s", 0..5).err(),
+            medium.blobs.delete("s").err(),
+            medium.log.begin(LogFile { run: 1, number: 1 }).err(),
+            medium.log.append(FILE, b"x").err(),
+            medium.log.truncate(LogFile { run: 2, number: 0 }).err(),
+            medium.log.release_reserve().err(),
+            medium.slots.write_slots(0, 0, &[2; SLOT_BYTES]).err(),
+        ]
+    };
+    for _ in 0..2 {
+        for error in changes() {
+            assert_eq!(error.expect("stuck").kind, StorageErrorKind::Other("input/output error".into()));
+        }
+    }
+    assert_eq!(sim.files(), before);
+    assert_eq!(medium.blobs.delete("absent"), Ok(false), "nothing to change");
+    medium.log.hold_reserve().expect("held already");
+    medium.log.replay(FILE).expect_err("it can't be made durable");
+    medium.log.commit(FILE).expect_err("stuck");
+    let medium = sim.restart();
+    medium.blobs.create("t", &[b"x"]).expect_err("stuck still");
+    assert!(medium.log.replay(FILE).is_ok_and(|bytes| bytes.len() >= 10), "what is there is durable now");
+    sim.mend();
+    medium.blobs.create("t", &[b"x"]).expect("created");
+    assert_eq!(medium.log.release_reserve(), Ok(true));
+}
+
+/// Users lose: nothing here; but each damage has to strike the store that it is meant for, and only that.
+#[test]
+fn a_snapshot_lives_its_own_life() {
+    let (sim, medium) = with_log(1, 10, 2000);
+    medium.blobs.create("s", &[b"hello"]).expect("created");
+    medium.blobs.create("gone", &[b"secret"]).expect("created");
+    medium.blobs.delete("gone").expect("deleted");
+    medium.log.fence().expect("held");
+    sim.fail_after(0, Fault::Crash);
+    let (files, residue) = (sim.files(), sim.residue());
+    let copy = sim.snapshot();
+    let beside = copy.medium();
+    assert_eq!((copy.files(), copy.residue()), (files.clone(), residue));
+    assert_eq!(beside.clock.now_ms(), medium.clock.now_ms());
+    beside.log.fence().expect("nobody holds the copy, and no fault was planned for it");
+    beside.log.append(FILE, b"x").expect_err("begun by another process");
+    assert_eq!(beside.blobs.create("gone", &[b"x"]).expect_err("used").kind, StorageErrorKind::Exists);
+    copy.flip_bit("s", 0, 0);
+    beside.blobs.create("t", &[b"x"]).expect("created");
+    assert_eq!(sim.files(), files);
+    assert!(is_off(&medium.blobs.delete("s").expect_err("the fault strikes here")));
+    assert_eq!(beside.blobs.read("s", &[0..5]), Ok(vec![b"iello".to_vec()]));
+    assert!(sim.snapshot().is_on());
+    // Both have the same chances before them.
+    let (one, other) = (copy.snapshot(), copy.snapshot());
+    let lives = [one, other].map(|sim| {
+        sim.crash();
+        let mut key = [0; 32];
+        sim.restart().entropy.fill(&mut key);
+        (sim.files(), key)
+    });
+    assert_eq!(lives[0], lives[1]);
+}
+
+/// Users lose: nothing here; but a test of damage that damages nothing proves nothing.
+#[test]
+fn files_can_be_replaced_and_cut() {
+    let (sim, medium) = with_log(1, 10, 10);
+    medium.blobs.create("s", &[b"hello"]).expect("created");
+    sim.files_set("s", b"farewell");
+    assert_eq!(medium.blobs.read("s", &[0..8]), Ok(vec![b"farewell".to_vec()]));
+    sim.truncate_file("s", 4);
+    assert_eq!(medium.blobs.head("s"), Ok(Some(4)));
+    sim.truncate_file(FILE_NAME, 5);
+    sim.crash();
+    assert_eq!(sim.restart().log.replay(FILE), Ok(vec![1; 5]));
+    let panics = |damage: &dyn Fn()| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(damage)).expect_err("nothing to damage");
+    };
+    panics(&|| sim.truncate_file("s", 5));
+    panics(&|| sim.truncate_file("t", 0));
+    panics(&|| sim.files_set("t", b""));
+    panics(&|| sim.flip_bit("s", 4, 0));
+    panics(&|| sim.flip_bit("s", 3, 8));
+}
+
 /// Users lose: nothing here; but time in tests has to be in the test's hand.
 #[test]
 fn time_passes_when_it_is_told_to() {
