@@ -110,7 +110,8 @@ pub struct Erased {
 /// A name is one or more parts of `[a-z0-9-]` joined by `/`; the engine makes them, tenants never do.
 pub trait BlobStore: Send + Sync {
     /// Makes an object of these bytes, given in pieces. Fails with `Exists` when the name was ever used.
-    /// When it fails for any other reason nothing is visible under the name.
+    /// When it fails for any other reason nothing is visible under the name, or, where the medium refuses even
+    /// to remove it again, an empty object that stays: then the caller goes on with another name.
     fn create(&self, name: &str, pieces: &[&[u8]]) -> Result<()>;
     /// Reads many ranges of one object, in one go where the medium can. Each answer is as long as its range.
     fn read(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>>;
@@ -118,7 +119,7 @@ pub trait BlobStore: Send + Sync {
     fn head(&self, name: &str) -> Result<Option<u64>>;
     /// Names that start with `prefix` and sort after `after`, sorted, at most `limit` of them.
     fn list_after(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
-    /// Deletes the object; `false` when it wasn't there.
+    /// Deletes the object; `false` when it wasn't there. May be retried: either answer says that it stays away.
     fn delete(&self, name: &str) -> Result<bool>;
     /// Overwrites the range with zeros in place, syncs, and gives its space back where the medium can.
     fn erase(&self, name: &str, range: Range<u64>) -> Result<Erased>;
@@ -179,12 +180,13 @@ pub const RESERVE_BYTES: u64 = 8 << 20;
 ///
 /// A slot is [`strongroom_format::keyring::SLOT_BYTES`] long.
 pub trait SlotStore: Send + Sync {
-    /// Reads a whole mirror (0 or 1). Empty when the keyring was never written.
+    /// Reads a whole mirror (0 or 1). Empty when the keyring was never written. What it answers is durable, as
+    /// with [`LogStore::replay`]; so is what `read_slots` answers.
     fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>>;
     /// Reads `count` slots of one mirror, beginning with `first`. Fails with `TooShort` when it has fewer.
     fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>>;
     /// Overwrites consecutive slots of one mirror, beginning with `first`, and syncs that mirror. Slots
-    /// beyond the end extend the file.
+    /// beyond the end extend the file. When it fails, with `Full` too, each of them may be old, new or torn.
     fn write_slots(&self, mirror: usize, first: u64, bytes: &[u8]) -> Result<()>;
     /// What overwriting a slot does to its old bytes on this medium.
     fn strength(&self) -> Strength;

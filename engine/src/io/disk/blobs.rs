@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Disk, failed, folders, private};
+use super::calls::{sync_all, sync_data, sync_folder};
+use super::folders::is_absence;
+use super::{Disk, failed, private};
 use crate::io::{BlobStore, Erased, Mapped, Result, StorageError, StorageErrorKind, checks};
 
 /// How many zeros are written at once.
@@ -24,9 +26,11 @@ impl BlobStore for Disk {
         let folder = path.parent().unwrap_or(&self.root);
         self.folders.ensure(folder).map_err(refused)?;
         let file = private().write(true).create_new(true).open(&path).map_err(refused)?;
-        fill(&file, pieces).and_then(|()| folders::sync(folder)).map_err(|e| {
-            // The first failure is the one worth telling; a half-made object that stays is never named.
-            fs::remove_file(&path).and_then(|()| folders::sync(folder)).ok();
+        fill(&file, pieces).and_then(|()| sync_folder(folder)).map_err(|e| {
+            // The first failure is the one worth telling. What stays, or comes back in a power cut, must not
+            // look whole: the caller goes on as if it had never been made.
+            file.set_len(0).ok();
+            self.folders.remove(&path).ok();
             refused(e)
         })
     }
@@ -55,17 +59,11 @@ impl BlobStore for Disk {
 
     fn delete(&self, name: &str) -> Result<bool> {
         checks::check_object("delete", name)?;
-        if self.head(name)?.is_none() {
+        let path = self.root.join(name);
+        if path.is_dir() {
             return Ok(false);
         }
-        let path = self.root.join(name);
-        match fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(e) if is_absence(&e) => return Ok(false),
-            Err(e) => return Err(failed("delete", name, e)),
-        }
-        folders::sync(path.parent().unwrap_or(&self.root)).map_err(|e| failed("delete", name, e))?;
-        Ok(true)
+        self.folders.remove(&path).map_err(|e| failed("delete", name, e))
     }
 
     fn erase(&self, name: &str, range: Range<u64>) -> Result<Erased> {
@@ -86,7 +84,7 @@ impl BlobStore for Disk {
         let refused = |e| failed("look at", name, e);
         let end = file.metadata().map_err(refused)?.len();
         checks::length_within("look at", name, &range, end)?;
-        file.sync_data().and_then(|()| forget_pages(&file, &range)).map_err(refused)?;
+        sync_data(&file).and_then(|()| forget_pages(&file, &range)).map_err(refused)?;
         holds_zeros(&file, &range).map_err(refused)
     }
 
@@ -111,18 +109,13 @@ impl Disk {
     }
 }
 
-/// Neither is there an object under the name when a part of it is a file.
-fn is_absence(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
 fn fill(file: &File, pieces: &[&[u8]]) -> io::Result<()> {
     let mut offset = 0;
     for piece in pieces {
         file.write_all_at(piece, offset)?;
         offset += piece.len() as u64;
     }
-    file.sync_all()
+    sync_all(file)
 }
 
 fn read_range(file: &File, name: &str, range: &Range<u64>, end: u64) -> Result<Vec<u8>> {
@@ -141,10 +134,11 @@ pub(super) fn overwrite(file: &File, range: &Range<u64>) -> io::Result<()> {
         file.write_all_at(zeros, offset)?;
         offset += zeros.len() as u64;
     }
-    file.sync_data()
+    sync_data(file)
 }
 
-/// Lets the system forget what it remembers of a range, so that the next read asks the medium.
+/// Lets the system forget what it remembers of a range, so that the next read asks the medium. Beginning at 0
+/// and empty, the range stands for the whole file.
 #[cfg(target_os = "linux")]
 pub(super) fn forget_pages(file: &File, range: &Range<u64>) -> io::Result<()> {
     use rustix::fs::{Advice, fadvise};

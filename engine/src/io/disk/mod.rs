@@ -24,6 +24,7 @@
 //! beside them.
 
 mod blobs;
+mod calls;
 mod folders;
 mod log;
 mod reserve;
@@ -52,6 +53,8 @@ pub struct Disk {
     /// What overwriting does on this filesystem, asked once.
     strength: Strength,
     reserve: Reserve,
+    /// Of which mirror of the keyring it is known that what is read lies on the medium.
+    mirrors: Mutex<[bool; 2]>,
     /// The lock file, while this value holds the store.
     fence: Mutex<Option<File>>,
     /// The log files that this process began and has not deleted.
@@ -67,7 +70,7 @@ impl Disk {
         let strength = slots::strength_of(&root);
         let reserve = Reserve::at(root.join(reserve::NAME));
         let (fence, logs) = (Mutex::new(None), Mutex::new(BTreeMap::new()));
-        Ok(Disk { root, folders, strength, reserve, fence, logs })
+        Ok(Disk { root, folders, strength, reserve, mirrors: Mutex::default(), fence, logs })
     }
 
     /// Holds the store by an advisory lock, which the system drops with the file or with the process.

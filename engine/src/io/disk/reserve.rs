@@ -8,14 +8,15 @@
 //!
 //! Concurrency: one lock around all of it; holding and releasing are rare.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::blobs::overwrite;
-use super::{folders, locked, private};
+use super::calls::{remove_file, sync_all, sync_name};
+use super::{locked, private};
 use crate::io::RESERVE_BYTES;
 
 /// The file's name in the store's folder.
@@ -60,7 +61,7 @@ impl Reserve {
         make(&self.path, allocate)
             .inspect_err(|_| {
                 // The first failure is the one worth telling. What stays is completed by the next call.
-                fs::remove_file(&self.path).and_then(|()| sync_name(&self.path)).ok();
+                remove_file(&self.path).and_then(|()| sync_name(&self.path)).ok();
             })
             .map(|()| *state = State::Held)
     }
@@ -73,7 +74,7 @@ impl Reserve {
         }
         let was_leaving = *state == State::Leaving;
         *state = State::Leaving;
-        let was_there = match fs::remove_file(&self.path) {
+        let was_there = match remove_file(&self.path) {
             Ok(()) => true,
             Err(e) if e.kind() == io::ErrorKind::NotFound => was_leaving,
             Err(e) => return Err(e),
@@ -92,7 +93,7 @@ fn make(path: &Path, allocate: impl FnOnce(&File) -> io::Result<()>) -> io::Resu
     if metadata.len() < RESERVE_BYTES || metadata.blocks() < RESERVE_BYTES / 512 {
         allocate(&file)?;
     }
-    file.sync_all()?;
+    sync_all(&file)?;
     sync_name(path)
 }
 
@@ -113,13 +114,11 @@ fn allocate(file: &File) -> io::Result<()> {
     overwrite(file, &(0..RESERVE_BYTES))
 }
 
-fn sync_name(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), folders::sync)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::disk::calls::{Call, faults};
+    use std::fs;
     use std::os::unix::fs::FileExt;
     use tempfile::TempDir;
 
@@ -158,6 +157,23 @@ mod tests {
         assert_eq!(blocks_bytes(&reserve), None);
         assert!(!reserve.release().expect("none was held"));
         reserve.hold().expect("there is room now");
+    }
+
+    /// Users lose: an erasure that is told there was no reserve, while its room is free.
+    #[test]
+    fn a_release_that_was_not_synced_is_finished_by_the_next() {
+        let (_folder, reserve) = reserve();
+        let stuck = faults::stick(&[Call::SyncFolder], io::ErrorKind::Other);
+        reserve.hold().expect_err("its name can't be made durable");
+        drop(stuck);
+        assert_eq!(blocks_bytes(&reserve), None);
+        reserve.hold().expect("held");
+        let stuck = faults::stick(&[Call::SyncFolder], io::ErrorKind::Other);
+        reserve.release().expect_err("stuck");
+        reserve.release().expect_err("stuck still");
+        drop(stuck);
+        assert!(reserve.release().expect("it was held"));
+        assert!(!reserve.release().expect("no longer"));
     }
 
     /// Users lose: their reserve, when a process died while it was made and the next one believes its name.

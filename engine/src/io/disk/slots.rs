@@ -2,25 +2,31 @@
 //!
 //! Invariants:
 //! 1. A slot is overwritten where it lies: no other block of the disk ever holds an old key.
-//! 2. A mirror is read as whole slots. What a crash left of a slot at its very end was never acknowledged.
+//! 2. What is read is durable, but for a write under way. A process that was killed may have written a slot without syncing it, and a sync
+//!    that failed may have left in the system's memory what the medium never took: a key that looks shredded
+//!    and isn't. So a mirror is synced and forgotten before it is first read, and again after a failure.
+//! 3. A mirror is read as whole slots. What a crash left of a slot at its very end was never acknowledged.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use strongroom_format::keyring::SLOT_BYTES;
 
-use super::{Disk, failed, private};
+use super::blobs::forget_pages;
+use super::calls::sync_data;
+use super::{Disk, failed, locked, private};
 use crate::io::{Result, SlotStore, Strength, checks};
 
 impl SlotStore for Disk {
     fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>> {
         let name = checks::mirror_name("read", mirror)?;
-        let mut bytes = match std::fs::read(self.root.join(name)) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(failed("read", name, e)),
-        };
+        let refused = |e| failed("read", name, e);
+        let mut bytes = Vec::new();
+        if let Some(mut file) = self.open_mirror(mirror, name).map_err(refused)? {
+            file.read_to_end(&mut bytes).map_err(refused)?;
+        }
         bytes.truncate(bytes.len() - bytes.len() % SLOT_BYTES);
         Ok(bytes)
     }
@@ -28,12 +34,8 @@ impl SlotStore for Disk {
     fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>> {
         let name = checks::mirror_name("read", mirror)?;
         let refused = |e| failed("read", name, e);
-        let file = match private().read(true).open(self.root.join(name)) {
-            Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                return checks::slots_range(name, first, count, 0).map(|_| Vec::new());
-            }
-            Err(e) => return Err(refused(e)),
+        let Some(file) = self.open_mirror(mirror, name).map_err(refused)? else {
+            return checks::slots_range(name, first, count, 0).map(|_| Vec::new());
         };
         let end = file.metadata().map_err(refused)?.len();
         let range = checks::slots_range(name, first, count, end)?;
@@ -50,12 +52,34 @@ impl SlotStore for Disk {
         self.folders.ensure(&folder).map_err(refused)?;
         let path = self.root.join(name);
         let file = private().write(true).create(true).truncate(false).open(&path).map_err(refused)?;
-        file.write_all_at(bytes, offset).and_then(|()| file.sync_data()).map_err(refused)?;
-        self.folders.settle(&path).map_err(refused)
+        self.folders.settle(&path, &file).map_err(refused)?;
+        file.write_all_at(bytes, offset).and_then(|()| sync_data(&file)).map_err(|e| {
+            // What is read from now on may never have reached the medium.
+            locked(&self.mirrors)[mirror] = false;
+            refused(e)
+        })
     }
 
     fn strength(&self) -> Strength {
         self.strength
+    }
+}
+
+impl Disk {
+    /// A mirror, if there is one, that answers what is on the medium.
+    fn open_mirror(&self, mirror: usize, name: &str) -> io::Result<Option<File>> {
+        let file = match private().read(true).open(self.root.join(name)) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let mut trusted = locked(&self.mirrors);
+        if !trusted[mirror] {
+            sync_data(&file)?;
+            forget_pages(&file, &(0..0)).ok();
+            trusted[mirror] = true;
+        }
+        Ok(Some(file))
     }
 }
 
