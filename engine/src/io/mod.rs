@@ -21,11 +21,14 @@ use strongroom_format::Damage;
 
 mod checks;
 pub mod disk;
+mod map;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod system;
 #[cfg(test)]
 mod tests;
+
+pub use map::Mapped;
 
 /// The medium refused or failed: what was tried, on what, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +110,8 @@ pub struct Erased {
 /// A name is one or more parts of `[a-z0-9-]` joined by `/`; the engine makes them, tenants never do.
 pub trait BlobStore: Send + Sync {
     /// Makes an object of these bytes, given in pieces. Fails with `Exists` when the name was ever used.
-    /// When it fails for any other reason nothing is visible under the name.
+    /// When it fails for any other reason nothing is visible under the name, or, where the medium refuses even
+    /// to remove it again, an empty object that stays: then the caller goes on with another name.
     fn create(&self, name: &str, pieces: &[&[u8]]) -> Result<()>;
     /// Reads many ranges of one object, in one go where the medium can. Each answer is as long as its range.
     fn read(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>>;
@@ -115,10 +119,17 @@ pub trait BlobStore: Send + Sync {
     fn head(&self, name: &str) -> Result<Option<u64>>;
     /// Names that start with `prefix` and sort after `after`, sorted, at most `limit` of them.
     fn list_after(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>>;
-    /// Deletes the object; `false` when it wasn't there.
+    /// Deletes the object; `false` when it wasn't there. May be retried: either answer says that it stays away.
     fn delete(&self, name: &str) -> Result<bool>;
     /// Overwrites the range with zeros in place, syncs, and gives its space back where the medium can.
     fn erase(&self, name: &str, range: Range<u64>) -> Result<Erased>;
+    /// Whether every byte of the range is zero on the medium itself, as far as the system lets us past its
+    /// memory: what is looked for is what an erasure left behind.
+    fn is_zero(&self, name: &str, range: Range<u64>) -> Result<bool>;
+    /// The whole object, mapped where the medium can. For those who go through all of it (compaction, verify,
+    /// inspect, benches), and who see to it that nobody erases any of it before they drop the mapping. Never
+    /// for serving: where a mapped page can't be read, the system ends the process by a signal.
+    fn map(&self, name: &str) -> Result<Mapped>;
 }
 
 /// One file of the log: the `number`-th of a `run`, a run being one life of the process.
@@ -154,17 +165,49 @@ pub trait LogStore: Send + Sync {
     fn replay(&self, file: LogFile) -> Result<Vec<u8>>;
     /// Deletes every file before this one, the oldest first: what a crash leaves is the log's newest part.
     fn truncate(&self, before: LogFile) -> Result<()>;
+    /// Makes sure that [`RESERVE_BYTES`] of the medium are set aside, durably, and outlast this process. Fails
+    /// with `Full` when there is no room for all of them; then none are. Cheap while they are held already.
+    fn hold_reserve(&self) -> Result<()>;
+    /// Gives the reserve's room back to the medium, so that what has to succeed on a full one has some to grow
+    /// in; `false` when none was held. The answer to a call after a failed one may be either.
+    fn release_reserve(&self) -> Result<bool>;
 }
+
+/// How much of the medium [`LogStore::hold_reserve`] sets aside.
+pub const RESERVE_BYTES: u64 = 8 << 20;
 
 /// The two mirrored files of fixed slots under `keyring/`, overwritten in place.
 ///
 /// A slot is [`strongroom_format::keyring::SLOT_BYTES`] long.
 pub trait SlotStore: Send + Sync {
-    /// Reads a whole mirror (0 or 1). Empty when the keyring was never written.
+    /// Reads a whole mirror (0 or 1). Empty when the keyring was never written. What it answers is durable, as
+    /// with [`LogStore::replay`]; so is what `read_slots` answers.
     fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>>;
+    /// Reads `count` slots of one mirror, beginning with `first`. Fails with `TooShort` when it has fewer.
+    fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>>;
     /// Overwrites consecutive slots of one mirror, beginning with `first`, and syncs that mirror. Slots
-    /// beyond the end extend the file.
+    /// beyond the end extend the file. When it fails, with `Full` too, each of them may be old, new or torn.
     fn write_slots(&self, mirror: usize, first: u64, bytes: &[u8]) -> Result<()>;
+    /// What overwriting a slot does to its old bytes on this medium.
+    fn strength(&self) -> Strength;
+}
+
+/// What overwriting in place does on a medium, as far as its filesystem tells. A receipt states it by its
+/// number. It says nothing of what lies below the filesystem: an SSD moves its blocks, a volume may have
+/// snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Strength {
+    /// New bytes lie where the old ones did: ext2, ext3, ext4 (unless its journal carries data), XFS (unless
+    /// the file was cloned).
+    InPlace = 1,
+    /// New bytes go elsewhere, and the old ones stay until their blocks are used again: btrfs, ZFS, bcachefs,
+    /// overlayfs.
+    CopyOnWrite = 2,
+    /// The filesystem is none that we know.
+    Unknown = 3,
+    /// There is no disk: tmpfs, ramfs. The old bytes are gone, unless they were swapped out.
+    Memory = 4,
 }
 
 /// Wall-clock time in milliseconds since 1970, UTC.

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{Disk, failed, folders, private};
-use crate::io::{BlobStore, Erased, Result, StorageError, StorageErrorKind, checks};
+use super::calls::{sync_all, sync_data, sync_folder};
+use super::folders::is_absence;
+use super::{Disk, failed, private};
+use crate::io::{BlobStore, Erased, Mapped, Result, StorageError, StorageErrorKind, checks};
 
 /// How many zeros are written at once.
 const ZEROS_BYTES: usize = 256 * 1024;
@@ -22,9 +26,11 @@ impl BlobStore for Disk {
         let folder = path.parent().unwrap_or(&self.root);
         self.folders.ensure(folder).map_err(refused)?;
         let file = private().write(true).create_new(true).open(&path).map_err(refused)?;
-        fill(&file, pieces).and_then(|()| folders::sync(folder)).map_err(|e| {
-            // The first failure is the one worth telling; a half-made object that stays is never named.
-            fs::remove_file(&path).and_then(|()| folders::sync(folder)).ok();
+        fill(&file, pieces).and_then(|()| sync_folder(folder)).map_err(|e| {
+            // The first failure is the one worth telling. What stays, or comes back in a power cut, must not
+            // look whole: the caller goes on as if it had never been made.
+            file.set_len(0).ok();
+            self.folders.remove(&path).ok();
             refused(e)
         })
     }
@@ -53,17 +59,11 @@ impl BlobStore for Disk {
 
     fn delete(&self, name: &str) -> Result<bool> {
         checks::check_object("delete", name)?;
-        if self.head(name)?.is_none() {
+        let path = self.root.join(name);
+        if path.is_dir() {
             return Ok(false);
         }
-        let path = self.root.join(name);
-        match fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(e) if is_absence(&e) => return Ok(false),
-            Err(e) => return Err(failed("delete", name, e)),
-        }
-        folders::sync(path.parent().unwrap_or(&self.root)).map_err(|e| failed("delete", name, e))?;
-        Ok(true)
+        self.folders.remove(&path).map_err(|e| failed("delete", name, e))
     }
 
     fn erase(&self, name: &str, range: Range<u64>) -> Result<Erased> {
@@ -77,6 +77,20 @@ impl BlobStore for Disk {
         overwrite(&file, &range).map_err(refused)?;
         let released = punch(&file, &range).map_err(refused)?;
         Ok(Erased { overwritten_bytes: range.end - range.start, released })
+    }
+
+    fn is_zero(&self, name: &str, range: Range<u64>) -> Result<bool> {
+        let file = self.open_object("look at", name, false)?;
+        let refused = |e| failed("look at", name, e);
+        let end = file.metadata().map_err(refused)?.len();
+        checks::length_within("look at", name, &range, end)?;
+        sync_data(&file).and_then(|()| forget_pages(&file, &range)).map_err(refused)?;
+        holds_zeros(&file, &range).map_err(refused)
+    }
+
+    fn map(&self, name: &str) -> Result<Mapped> {
+        let file = self.open_object("map", name, false)?;
+        Mapped::whole(&file).map_err(|e| failed("map", name, e))
     }
 }
 
@@ -95,18 +109,13 @@ impl Disk {
     }
 }
 
-/// Neither is there an object under the name when a part of it is a file.
-fn is_absence(e: &io::Error) -> bool {
-    matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
 fn fill(file: &File, pieces: &[&[u8]]) -> io::Result<()> {
     let mut offset = 0;
     for piece in pieces {
         file.write_all_at(piece, offset)?;
         offset += piece.len() as u64;
     }
-    file.sync_all()
+    sync_all(file)
 }
 
 fn read_range(file: &File, name: &str, range: &Range<u64>, end: u64) -> Result<Vec<u8>> {
@@ -125,7 +134,40 @@ pub(super) fn overwrite(file: &File, range: &Range<u64>) -> io::Result<()> {
         file.write_all_at(zeros, offset)?;
         offset += zeros.len() as u64;
     }
-    file.sync_data()
+    sync_data(file)
+}
+
+/// Lets the system forget what it remembers of a range, so that the next read asks the medium. Beginning at 0
+/// and empty, the range stands for the whole file.
+#[cfg(target_os = "linux")]
+pub(super) fn forget_pages(file: &File, range: &Range<u64>) -> io::Result<()> {
+    use rustix::fs::{Advice, fadvise};
+    // Only pages that lie wholly in the range are forgotten. No system we know has larger ones.
+    const PAGE_BYTES: u64 = 64 * 1024;
+    let start = range.start - range.start % PAGE_BYTES;
+    // No length means to the end of the file, which is where the last page ends at the latest.
+    let length = range.end.checked_next_multiple_of(PAGE_BYTES).and_then(|end| NonZeroU64::new(end - start));
+    Ok(fadvise(file, start, length, Advice::DontNeed)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn forget_pages(_file: &File, _range: &Range<u64>) -> io::Result<()> {
+    Ok(())
+}
+
+fn holds_zeros(file: &File, range: &Range<u64>) -> io::Result<bool> {
+    let mut buffer = vec![0; ZEROS_BYTES];
+    let mut offset = range.start;
+    while offset < range.end {
+        let left_bytes = range.end - offset;
+        let part = &mut buffer[..usize::try_from(left_bytes).map_or(ZEROS_BYTES, |n| n.min(ZEROS_BYTES))];
+        file.read_exact_at(part, offset)?;
+        if part.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        offset += part.len() as u64;
+    }
+    Ok(true)
 }
 
 /// Gives the blocks of a range back to the filesystem; `false` where it has no way to. The zeros are durable

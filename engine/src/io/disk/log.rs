@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{Disk, failed, folders, locked, private};
+use super::blobs::forget_pages;
+use super::calls::{sync_all, sync_data, sync_folder};
+use super::{Disk, failed, locked, private, reserve};
 use crate::io::{LogFile, LogStore, Result, StorageError, StorageErrorKind};
 
 /// A log file that this process began.
@@ -53,9 +55,9 @@ impl LogStore for Disk {
         let folder = self.run_folder(file.run);
         self.folders.ensure(&folder).map_err(refused)?;
         let handle = private().write(true).create_new(true).open(self.log_path(file)).map_err(refused)?;
-        handle.sync_all().and_then(|()| folders::sync(&folder)).map_err(|e| {
+        sync_all(&handle).and_then(|()| sync_folder(&folder)).map_err(|e| {
             // Nothing is in it yet; if it stays, replay finds an empty file.
-            fs::remove_file(self.log_path(file)).ok();
+            self.folders.remove(&self.log_path(file)).ok();
             refused(e)
         })?;
         locked(&self.logs).insert(file, Arc::new(OpenLog::new(handle)));
@@ -82,9 +84,10 @@ impl LogStore for Disk {
         open.check("commit", file)?;
         // Taken before the sync, which then covers at least as much.
         let end_bytes = *locked(&open.end_bytes);
-        open.file.sync_data().map_err(|e| {
+        sync_data(&open.file).map_err(|e| {
             open.failed.store(true, Ordering::Release);
-            failed("commit", file, e)
+            // Also when no space was left: `Full` would say that nothing happened.
+            refused("commit", file, &e.to_string())
         })?;
         Ok(end_bytes)
     }
@@ -105,18 +108,34 @@ impl LogStore for Disk {
     }
 
     fn truncate(&self, before: LogFile) -> Result<()> {
-        for file in self.list()?.into_iter().take_while(|file| *file < before) {
-            let refused = |e| failed("truncate", file, e);
-            fs::remove_file(self.log_path(file)).map_err(refused)?;
-            locked(&self.logs).remove(&file);
-            let folder = self.run_folder(file.run);
-            // Oldest first, each on its own: what a crash leaves is always the newest part of the log.
-            folders::sync(&folder).map_err(refused)?;
-            if file.run < before.run && fs::remove_dir(&folder).is_ok() {
-                self.folders.forget(&folder);
+        let refused = |e| failed("truncate", before, e);
+        let mut runs = numbers_in(self.root.join("log")).map_err(refused)?;
+        runs.sort_unstable();
+        for run in runs.into_iter().take_while(|run| *run <= before.run) {
+            let folder = self.run_folder(run);
+            let mut numbers = numbers_in(folder.clone()).map_err(refused)?;
+            numbers.sort_unstable();
+            // Oldest first, each on its own: what a crash leaves is always the newest part of the log. That
+            // holds for what a truncation before this one removed and failed to sync, too.
+            self.folders.settle_absences(&folder).map_err(refused)?;
+            let files = numbers.into_iter().map(|number| LogFile { run, number });
+            for file in files.take_while(|file| *file < before) {
+                locked(&self.logs).remove(&file);
+                self.folders.remove(&self.log_path(file)).map_err(refused)?;
+            }
+            if run < before.run {
+                self.folders.remove_if_empty(&folder);
             }
         }
         Ok(())
+    }
+
+    fn hold_reserve(&self) -> Result<()> {
+        self.reserve.hold().map_err(|e| failed("hold", reserve::NAME, e))
+    }
+
+    fn release_reserve(&self) -> Result<bool> {
+        self.reserve.release().map_err(|e| failed("release", reserve::NAME, e))
     }
 }
 
@@ -146,9 +165,8 @@ fn refused(what: &'static str, file: LogFile, why: &str) -> StorageError {
 /// in it that a former process failed to sync, and that look clean since. The system may refuse the advice.
 fn read_durable(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
-    file.sync_data()?;
-    #[cfg(target_os = "linux")]
-    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).ok();
+    sync_data(&file)?;
+    forget_pages(&file, &(0..0)).ok();
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(bytes)

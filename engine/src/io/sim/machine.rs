@@ -9,6 +9,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 
 use super::Fault;
+use super::space::Space;
 use super::tear::{below, coin, tear, write};
 use crate::io::StorageErrorKind;
 
@@ -39,10 +40,14 @@ pub(super) enum Change {
     Overwrite { name: String, offset: usize, bytes: Vec<u8> },
     /// The name goes.
     Remove { name: String },
+    /// The reserve is set aside.
+    Hold,
+    /// The reserve is given back.
+    Release,
 }
 
 /// A file of any of the stores.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Object {
     pub(super) bytes: Vec<u8>,
     /// How much of it from the front is durable.
@@ -56,6 +61,7 @@ pub(super) struct Object {
 }
 
 /// One machine: its medium, its power, its clock and its chances.
+#[derive(Clone)]
 pub(super) struct Machine {
     objects: BTreeMap<String, Object>,
     /// Names that were published and deleted.
@@ -68,7 +74,9 @@ pub(super) struct Machine {
     /// Faults to come, each with the number of the step it may strike first.
     plan: Vec<(u64, Fault)>,
     is_on: bool,
-    is_full: bool,
+    /// Whether every change fails.
+    is_stuck: bool,
+    space: Space,
     boots: u64,
     processes: u64,
     /// The process that has the store.
@@ -87,7 +95,8 @@ impl Machine {
             steps: 0,
             plan: Vec::new(),
             is_on: true,
-            is_full: false,
+            is_stuck: false,
+            space: Space::default(),
             boots: 0,
             processes: 0,
             holder: None,
@@ -130,10 +139,16 @@ impl Machine {
                 self.apply_all(changes);
                 return Err(io_error());
             }
-            Some(Fault::Enospc) => self.is_full = true,
+            Some(Fault::Enospc) => self.space.fill(),
+            Some(Fault::StuckEio) => self.is_stuck = true,
             Some(Fault::MisdirectedRead) | None => {}
         }
-        if self.is_full && changes.iter().any(|change| self.grows(change)) {
+        if self.is_stuck && changes.iter().any(|change| self.writes(call, change)) {
+            self.fail_commits(&changes);
+            return Err(io_error());
+        }
+        let old_bytes = |name: &str| self.objects.get(name).map_or(0, |object| object.bytes.len());
+        if !self.space.take(&changes, old_bytes) {
             return Err(StorageErrorKind::Full);
         }
         self.apply_all(changes);
@@ -165,13 +180,18 @@ impl Machine {
         Some(bytes)
     }
 
-    fn grows(&self, change: &Change) -> bool {
+    /// Whether a medium that takes no writes refuses this. Replaying what is durable already needs none.
+    fn writes(&self, call: Call, change: &Change) -> bool {
         match change {
-            Change::Make { .. } | Change::Append { .. } => true,
-            Change::Overwrite { name, offset, bytes } => {
-                self.objects.get(name).map_or(0, |object| object.bytes.len()) < offset + bytes.len()
+            Change::Sync { name } if call == Call::Look => {
+                self.objects.get(name).is_some_and(|object| object.synced_bytes < object.bytes.len())
             }
-            Change::Sync { .. } | Change::Remove { .. } => false,
+            Change::Hold => !self.space.is_held,
+            Change::Release => self.space.is_held,
+            Change::Remove { name } => self.objects.contains_key(name),
+            Change::Sync { .. } | Change::Make { .. } | Change::Append { .. } | Change::Overwrite { .. } => {
+                true
+            }
         }
     }
 
@@ -206,6 +226,8 @@ impl Machine {
                     }
                 }
             }
+            Change::Hold => self.space.hold(),
+            Change::Release => self.space.release(),
         }
     }
 
@@ -236,10 +258,14 @@ impl Machine {
                 *self.object(name) =
                     Object { bytes: on_medium, synced_bytes, published: true, ..Object::default() };
             }
-            Some(change @ Change::Remove { .. }) if coin(&mut self.chance) => self.apply(change),
+            Some(change @ (Change::Remove { .. } | Change::Hold | Change::Release)) => {
+                if coin(&mut self.chance) {
+                    self.apply(change);
+                }
+            }
             // What was appended is torn with all else that was not durable, when the power goes.
             Some(change @ Change::Append { .. }) => self.apply(change),
-            Some(Change::Remove { .. } | Change::Sync { .. }) | None => {}
+            Some(Change::Sync { .. }) | None => {}
         }
     }
 
@@ -296,7 +322,23 @@ impl Machine {
     }
 
     pub(super) fn make_space(&mut self) {
-        self.is_full = false;
+        self.space.empty();
+    }
+
+    pub(super) fn is_reserve_held(&self) -> bool {
+        self.space.is_held
+    }
+
+    pub(super) fn mend(&mut self) {
+        self.is_stuck = false;
+    }
+
+    /// The same medium in another machine, which is switched on and as yet without faults to come.
+    pub(super) fn copy(&self) -> Machine {
+        let mut copy = self.clone();
+        copy.plan.clear();
+        copy.boot();
+        copy
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -311,11 +353,11 @@ impl Machine {
         self.entropy.fill_bytes(buffer);
     }
 
-    pub(super) fn flip_bit(&mut self, name: &str, offset: u64, bit: u8) {
-        let index = usize::try_from(offset).unwrap_or(usize::MAX);
-        let byte = self.objects.get_mut(name).and_then(|object| object.bytes.get_mut(index));
-        let Some(byte) = byte.filter(|_| bit < 8) else { panic!("no bit {bit} of byte {offset} in {name}") };
-        *byte ^= 1 << bit;
+    /// The bytes of a file, for a test to damage; durable when it has done so.
+    pub(super) fn damage(&mut self, name: &str, damage: impl FnOnce(&mut Vec<u8>)) {
+        let Some(object) = self.objects.get_mut(name) else { panic!("no file {name}") };
+        damage(&mut object.bytes);
+        object.synced_bytes = object.bytes.len();
     }
 
     pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
@@ -355,7 +397,7 @@ impl Machine {
 
 fn strikes(fault: Fault, call: Call) -> bool {
     match fault {
-        Fault::Crash | Fault::Eio | Fault::Enospc => true,
+        Fault::Crash | Fault::Eio | Fault::StuckEio | Fault::Enospc => true,
         Fault::TornSlotWrite => call == Call::WriteSlots,
         Fault::LostAnswer => matches!(call, Call::Commit | Call::WriteSlots | Call::Remove),
         Fault::MisdirectedRead => false,

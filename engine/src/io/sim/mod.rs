@@ -11,12 +11,14 @@
 //!    written whole; their order is open. A name may be lost with its bytes. `truncate` goes from the oldest
 //!    file to the newest.
 //! 3. A name that was published is never free again, not even after it was deleted.
-//! 4. Deleting leaves the bytes on the medium, see [`Sim::residue`]; overwriting leaves nothing.
+//! 4. The reserve is no file here: it is held or it isn't, also after a power cut.
+//! 5. Deleting leaves the bytes on the medium, see [`Sim::residue`]; overwriting leaves nothing.
 //!
 //! Concurrency: one lock around the machine. It is for tests, which run step by step.
 
 mod machine;
 mod process;
+mod space;
 mod tear;
 #[cfg(test)]
 mod tests;
@@ -35,14 +37,18 @@ pub enum Fault {
     Crash,
     /// The call fails and has no effect. After a failed commit the file refuses whatever follows.
     Eio,
+    /// From this call on every call that has to change the medium fails and has no effect, until [`Sim::mend`],
+    /// also after a restart. Reading goes on; so does replaying what is durable.
+    StuckEio,
     /// From this call on nothing can grow, until [`Sim::make_space`]. Reading, deleting and overwriting go on.
+    /// A reserve that is released meanwhile is room for as many bytes, and for 4,096 fewer with each new name.
     Enospc,
     /// Waits for a call to `write_slots`, which fails after writing up to some byte, even within a sector.
     TornSlotWrite,
-    /// Waits for a call to `commit`, `delete`, `erase`, `truncate` or `write_slots`, which fails after it has
-    /// done all.
+    /// Waits for a call to `commit`, `delete`, `erase`, `release_reserve`, `truncate` or `write_slots`, which
+    /// fails after it has done all.
     LostAnswer,
-    /// Waits for a call to `BlobStore::read`, which answers bytes from elsewhere, of the right length.
+    /// Waits for a call to `BlobStore::read` or `map`, which answers bytes from elsewhere, of the right length.
     MisdirectedRead,
 }
 
@@ -93,6 +99,19 @@ impl Sim {
         self.lock().make_space();
     }
 
+    /// Ends what [`Fault::StuckEio`] began.
+    pub fn mend(&self) {
+        self.lock().mend();
+    }
+
+    /// Another machine with the same medium, clock and chances, as if this one's had been copied while its
+    /// processes were killed: what they appended is there, nobody holds the store. It is switched on, counts
+    /// its steps on from here, and none of the faults planned here strike there. From then on neither changes
+    /// the other.
+    pub fn snapshot(&self) -> Sim {
+        Sim { machine: Arc::new(Mutex::new(self.lock().copy())) }
+    }
+
     /// How many calls to the stores reached the machine while it was on.
     pub fn steps(&self) -> u64 {
         self.lock().steps()
@@ -108,7 +127,31 @@ impl Sim {
     /// # Panics
     /// When there is no such byte.
     pub fn flip_bit(&self, name: &str, offset: u64, bit: u8) {
-        self.lock().flip_bit(name, offset, bit);
+        self.lock().damage(name, |bytes| {
+            let index = usize::try_from(offset).unwrap_or(usize::MAX);
+            let byte = bytes.get_mut(index).filter(|_| bit < 8);
+            let Some(byte) = byte else { panic!("no bit {bit} of byte {offset} in {name}") };
+            *byte ^= 1 << bit;
+        });
+    }
+
+    /// Puts these bytes in the place of a file's, durably: another file's, or an older copy of its own.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn files_set(&self, name: &str, bytes: &[u8]) {
+        self.lock().damage(name, |old| *old = bytes.to_vec());
+    }
+
+    /// Cuts a file to its first `bytes_len` bytes, durably.
+    ///
+    /// # Panics
+    /// When there is no such file, or when it is shorter.
+    pub fn truncate_file(&self, name: &str, bytes_len: u64) {
+        self.lock().damage(name, |bytes| match usize::try_from(bytes_len) {
+            Ok(end) if end <= bytes.len() => bytes.truncate(end),
+            _ => panic!("{name} has {} bytes, not {bytes_len}", bytes.len()),
+        });
     }
 
     /// All files with their bytes as readers see them: objects by name, `log/…` and `keyring/…`, sorted.

@@ -8,8 +8,8 @@ use strongroom_format::keyring::SLOT_BYTES;
 use super::lock;
 use super::machine::{Call, Change, Machine};
 use crate::io::{
-    BlobStore, Clock, Entropy, Erased, LogFile, LogStore, Result, SlotStore, StorageError, StorageErrorKind,
-    checks,
+    BlobStore, Clock, Entropy, Erased, LogFile, LogStore, Mapped, Result, SlotStore, StorageError,
+    StorageErrorKind, Strength, checks,
 };
 
 /// A process. It dies with the machine's boot; its hold on the store ends with it.
@@ -69,6 +69,14 @@ impl Step<'_> {
             Some(object) => Ok(&object.bytes),
             None => self.refuse(StorageErrorKind::NotFound),
         }
+    }
+
+    /// All bytes of the file, or what a misdirected read answers in their place.
+    fn read_whole(&mut self) -> Result<Vec<u8>> {
+        self.bytes()?;
+        self.change(Call::Read, Vec::new())?;
+        let name = self.name.clone();
+        self.machine.misdirect(&name).map_or_else(|| Ok(self.bytes()?.to_vec()), Ok)
     }
 
     fn make(&mut self, bytes: Vec<u8>, writer: Option<u64>) -> Result<()> {
@@ -133,6 +141,20 @@ impl BlobStore for Process {
         }
         Ok(Erased { overwritten_bytes: length_bytes as u64, released: true })
     }
+
+    fn is_zero(&self, name: &str, range: Range<u64>) -> Result<bool> {
+        checks::check_object("look at", name)?;
+        let mut step = self.step("look at", name)?;
+        checks::length_within("look at", name, &range, step.bytes()?.len() as u64)?;
+        step.look()?;
+        Ok(step.bytes()?[index(range.start)..index(range.end)].iter().all(|byte| *byte == 0))
+    }
+
+    fn map(&self, name: &str) -> Result<Mapped> {
+        checks::check_object("map", name)?;
+        let mut step = self.step("map", name)?;
+        step.read_whole().map(Mapped::owned)
+    }
 }
 
 impl LogStore for Process {
@@ -185,6 +207,17 @@ impl LogStore for Process {
         let changes = older.map(|file| Change::Remove { name: file.to_string() }).collect();
         step.change(Call::Remove, changes)
     }
+
+    fn hold_reserve(&self) -> Result<()> {
+        self.step("hold", "reserve")?.change(Call::Create, vec![Change::Hold])
+    }
+
+    fn release_reserve(&self) -> Result<bool> {
+        let mut step = self.step("release", "reserve")?;
+        let was_held = step.machine.is_reserve_held();
+        step.change(Call::Remove, vec![Change::Release])?;
+        Ok(was_held)
+    }
 }
 
 impl Process {
@@ -209,11 +242,24 @@ impl SlotStore for Process {
         Ok(bytes)
     }
 
+    fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>> {
+        let name = checks::mirror_name("read", mirror)?;
+        let mut step = self.step("read", name)?;
+        step.look()?;
+        let bytes = step.machine.find(name).map_or(&[][..], |object| &object.bytes);
+        let range = checks::slots_range(name, first, count, bytes.len() as u64)?;
+        Ok(bytes[index(range.start)..index(range.end)].to_vec())
+    }
+
     fn write_slots(&self, mirror: usize, first: u64, bytes: &[u8]) -> Result<()> {
         let name = checks::mirror_name("write", mirror)?;
         let offset = index(checks::slots_offset(name, first, bytes)?);
         let change = Change::Overwrite { name: name.to_owned(), offset, bytes: bytes.to_vec() };
         self.step("write", name)?.change(Call::WriteSlots, vec![change])
+    }
+
+    fn strength(&self) -> Strength {
+        Strength::InPlace
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use strongroom_format::keyring::SLOT_BYTES;
 
 use super::{Fault, Sim};
-use crate::io::{LogFile, Medium, StorageError, StorageErrorKind};
+use crate::io::{LogFile, Medium, RESERVE_BYTES, StorageError, StorageErrorKind};
 
 const FILE: LogFile = LogFile { run: 1, number: 0 };
 const FILE_NAME: &str = "log/0000000000000001/0000000000000000";
@@ -203,6 +203,53 @@ fn on_a_full_medium_only_growth_is_refused() {
     medium.log.append(FILE, b"x").expect("appended");
 }
 
+/// Users lose: an erasure that the reserve was meant for, because something else may take that room as well.
+#[test]
+fn a_released_reserve_is_room_for_as_much_and_no_more() {
+    let (sim, medium) = with_log(1, 10, 10);
+    let is_full = |e: StorageError| assert_eq!(e.kind, StorageErrorKind::Full);
+    medium.log.hold_reserve().expect("held");
+    sim.fail_after(0, Fault::Enospc);
+    is_full(medium.log.append(FILE, b"x").expect_err("held is not free"));
+    medium.log.hold_reserve().expect("held still");
+    sim.crash();
+    let medium = sim.restart();
+    assert_eq!(medium.log.release_reserve(), Ok(true), "it outlasts a power cut");
+    let names = [LogFile { run: 2, number: 0 }, LogFile { run: 2, number: 1 }];
+    medium.log.begin(names[0]).expect("room for a name");
+    medium.slots.write_slots(0, 0, &[1; SLOT_BYTES]).expect("room for a slot");
+    medium.slots.write_slots(0, 0, &[2; SLOT_BYTES]).expect("in place");
+    let left_bytes = usize::try_from(RESERVE_BYTES).expect("small") - 4096 - SLOT_BYTES;
+    is_full(medium.log.append(names[0], &vec![1; left_bytes + 1]).expect_err("too much"));
+    medium.log.append(names[0], &vec![1; left_bytes - 4095]).expect("room");
+    is_full(medium.blobs.create("s", &[]).expect_err("no room for a name"));
+    medium.log.append(names[0], &[1; 4095]).expect("the last of it");
+    is_full(medium.log.append(names[0], b"x").expect_err("used up"));
+    is_full(medium.log.hold_reserve().expect_err("no room"));
+    assert_eq!(medium.log.release_reserve(), Ok(false));
+    sim.make_space();
+    medium.log.hold_reserve().expect("held again");
+    medium.log.begin(names[1]).expect("room");
+}
+
+/// Users lose: the same, when it was released while nobody needed it and is counted on later.
+#[test]
+fn a_reserve_released_before_the_medium_is_full_is_gone() {
+    let (sim, medium) = with_log(1, 10, 10);
+    medium.log.hold_reserve().expect("held");
+    assert_eq!(medium.log.release_reserve(), Ok(true));
+    sim.fail_after(0, Fault::Enospc);
+    assert_eq!(medium.log.append(FILE, b"x").expect_err("full").kind, StorageErrorKind::Full);
+    let mut is_held = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let (sim, medium) = with_log(seed, 10, 10);
+        sim.fail_after(0, Fault::Crash);
+        medium.log.hold_reserve().expect_err("crashed");
+        is_held.insert(sim.restart().log.release_reserve().expect("the machine is on"));
+    }
+    assert_eq!(is_held.len(), 2, "a hold that a power cut interrupts has happened or not");
+}
+
 /// Users lose: a store that a dead process still writes to, or that nobody can take after it.
 #[test]
 fn a_dead_process_does_nothing_more() {
@@ -320,8 +367,110 @@ fn reads_may_be_misdirected_and_bits_may_flip() {
     medium.blobs.create("b", &[b"abcdefghijkl"]).expect("created");
     sim.fail_after(0, Fault::MisdirectedRead);
     assert_eq!(read(), b"cdef");
+    sim.fail_after(0, Fault::MisdirectedRead);
+    assert_eq!(*medium.blobs.map("a").expect("mapped"), *b"abcdefghij");
+    sim.fail_after(0, Fault::Eio);
+    medium.blobs.map("a").expect_err("failed");
+    sim.fail_after(0, Fault::Eio);
+    medium.blobs.is_zero("a", 0..1).expect_err("failed");
     sim.flip_bit("a", 2, 0);
     assert_eq!(read(), b"3345");
+}
+
+/// Users lose: acknowledged writes, when a medium that takes nothing more is tried only once by the tests.
+#[test]
+fn a_medium_that_is_stuck_takes_no_change_until_it_is_mended() {
+    let (sim, medium) = with_log(1, 10, 10);
+    medium.blobs.create("s", &[b"hello"]).expect("created");
+    medium.slots.write_slots(0, 0, &[1; SLOT_BYTES]).expect("written");
+    medium.log.hold_reserve().expect("held");
+    let before = sim.files();
+    sim.fail_after(0, Fault::StuckEio);
+    assert_eq!(medium.blobs.read("s", &[0..5]), Ok(vec![b"hello".to_vec()]), "reads go on");
+    let changes = || {
+        [
+            medium.blobs.create("t", &[b"x"]).err(),
+            medium.blobs.erase("s", 0..5).err(),
+            medium.blobs.delete("s").err(),
+            medium.log.begin(LogFile { run: 1, number: 1 }).err(),
+            medium.log.append(FILE, b"x").err(),
+            medium.log.truncate(LogFile { run: 2, number: 0 }).err(),
+            medium.log.release_reserve().err(),
+            medium.slots.write_slots(0, 0, &[2; SLOT_BYTES]).err(),
+        ]
+    };
+    for _ in 0..2 {
+        for error in changes() {
+            assert_eq!(error.expect("stuck").kind, StorageErrorKind::Other("input/output error".into()));
+        }
+    }
+    assert_eq!(sim.files(), before);
+    assert_eq!(medium.blobs.delete("absent"), Ok(false), "nothing to change");
+    medium.log.hold_reserve().expect("held already");
+    medium.log.replay(FILE).expect_err("it can't be made durable");
+    medium.log.commit(FILE).expect_err("stuck");
+    let medium = sim.restart();
+    medium.blobs.create("t", &[b"x"]).expect_err("stuck still");
+    assert!(medium.log.replay(FILE).is_ok_and(|bytes| bytes.len() >= 10), "what is there is durable now");
+    sim.mend();
+    medium.blobs.create("t", &[b"x"]).expect("created");
+    assert_eq!(medium.log.release_reserve(), Ok(true));
+}
+
+/// Users lose: nothing here; but each damage has to strike the store that it is meant for, and only that.
+#[test]
+fn a_snapshot_lives_its_own_life() {
+    let (sim, medium) = with_log(1, 10, 2000);
+    medium.blobs.create("s", &[b"hello"]).expect("created");
+    medium.blobs.create("gone", &[b"secret"]).expect("created");
+    medium.blobs.delete("gone").expect("deleted");
+    medium.log.fence().expect("held");
+    sim.fail_after(0, Fault::Crash);
+    let (files, residue) = (sim.files(), sim.residue());
+    let copy = sim.snapshot();
+    let beside = copy.medium();
+    assert_eq!((copy.files(), copy.residue()), (files.clone(), residue));
+    assert_eq!(beside.clock.now_ms(), medium.clock.now_ms());
+    beside.log.fence().expect("nobody holds the copy, and no fault was planned for it");
+    beside.log.append(FILE, b"x").expect_err("begun by another process");
+    assert_eq!(beside.blobs.create("gone", &[b"x"]).expect_err("used").kind, StorageErrorKind::Exists);
+    copy.flip_bit("s", 0, 0);
+    beside.blobs.create("t", &[b"x"]).expect("created");
+    assert_eq!(sim.files(), files);
+    assert!(is_off(&medium.blobs.delete("s").expect_err("the fault strikes here")));
+    assert_eq!(beside.blobs.read("s", &[0..5]), Ok(vec![b"iello".to_vec()]));
+    assert!(sim.snapshot().is_on());
+    // Both have the same chances before them.
+    let (one, other) = (copy.snapshot(), copy.snapshot());
+    let lives = [one, other].map(|sim| {
+        sim.crash();
+        let mut key = [0; 32];
+        sim.restart().entropy.fill(&mut key);
+        (sim.files(), key)
+    });
+    assert_eq!(lives[0], lives[1]);
+}
+
+/// Users lose: nothing here; but a test of damage that damages nothing proves nothing.
+#[test]
+fn files_can_be_replaced_and_cut() {
+    let (sim, medium) = with_log(1, 10, 10);
+    medium.blobs.create("s", &[b"hello"]).expect("created");
+    sim.files_set("s", b"farewell");
+    assert_eq!(medium.blobs.read("s", &[0..8]), Ok(vec![b"farewell".to_vec()]));
+    sim.truncate_file("s", 4);
+    assert_eq!(medium.blobs.head("s"), Ok(Some(4)));
+    sim.truncate_file(FILE_NAME, 5);
+    sim.crash();
+    assert_eq!(sim.restart().log.replay(FILE), Ok(vec![1; 5]));
+    let panics = |damage: &dyn Fn()| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(damage)).expect_err("nothing to damage");
+    };
+    panics(&|| sim.truncate_file("s", 5));
+    panics(&|| sim.truncate_file("t", 0));
+    panics(&|| sim.files_set("t", b""));
+    panics(&|| sim.flip_bit("s", 4, 0));
+    panics(&|| sim.flip_bit("s", 3, 8));
 }
 
 /// Users lose: nothing here; but time in tests has to be in the test's hand.
