@@ -10,7 +10,7 @@ use strongroom_format::keyring::SLOT_BYTES;
 use super::{Result, StorageError, StorageErrorKind};
 
 /// Top-level names that belong to the other stores.
-const RESERVED: [&str; 3] = ["keyring", "lock", "log"];
+const RESERVED: [&str; 4] = ["keyring", "lock", "log", "reserve"];
 
 /// Checks an object's name: parts of `[a-z0-9.-]` joined by `/`, none of them empty or beginning with a dot.
 pub(super) fn check_object(what: &'static str, name: &str) -> Result<()> {
@@ -59,6 +59,18 @@ pub(super) fn mirror_name(what: &'static str, mirror: usize) -> Result<&'static 
         0 => Ok("keyring/0"),
         1 => Ok("keyring/1"),
         _ => Err(refused(what, "keyring", "there are two mirrors")),
+    }
+}
+
+/// Where `count` slots from `first` on lie in a mirror of `end` bytes, once it is known to have them all.
+pub(super) fn slots_range(name: &str, first: u64, count: usize, end: u64) -> Result<Range<u64>> {
+    let slot_bytes = SLOT_BYTES as u64;
+    let whole_bytes = end - end % slot_bytes;
+    let start = first.checked_mul(slot_bytes);
+    let stop = first.checked_add(count as u64).and_then(|stop| stop.checked_mul(slot_bytes));
+    match (start, stop) {
+        (Some(start), Some(stop)) if stop <= whole_bytes => Ok(start..stop),
+        _ => Err(StorageError::new("read", name, StorageErrorKind::TooShort { bytes: whole_bytes })),
     }
 }
 

@@ -154,7 +154,16 @@ pub trait LogStore: Send + Sync {
     fn replay(&self, file: LogFile) -> Result<Vec<u8>>;
     /// Deletes every file before this one, the oldest first: what a crash leaves is the log's newest part.
     fn truncate(&self, before: LogFile) -> Result<()>;
+    /// Makes sure that [`RESERVE_BYTES`] of the medium are set aside, durably, and outlast this process. Fails
+    /// with `Full` when there is no room for all of them; then none are. Cheap while they are held already.
+    fn hold_reserve(&self) -> Result<()>;
+    /// Gives the reserve's room back to the medium, so that what has to succeed on a full one has some to grow
+    /// in; `false` when none was held. The answer to a call after a failed one may be either.
+    fn release_reserve(&self) -> Result<bool>;
 }
+
+/// How much of the medium [`LogStore::hold_reserve`] sets aside.
+pub const RESERVE_BYTES: u64 = 8 << 20;
 
 /// The two mirrored files of fixed slots under `keyring/`, overwritten in place.
 ///
@@ -162,9 +171,31 @@ pub trait LogStore: Send + Sync {
 pub trait SlotStore: Send + Sync {
     /// Reads a whole mirror (0 or 1). Empty when the keyring was never written.
     fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>>;
+    /// Reads `count` slots of one mirror, beginning with `first`. Fails with `TooShort` when it has fewer.
+    fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>>;
     /// Overwrites consecutive slots of one mirror, beginning with `first`, and syncs that mirror. Slots
     /// beyond the end extend the file.
     fn write_slots(&self, mirror: usize, first: u64, bytes: &[u8]) -> Result<()>;
+    /// What overwriting a slot does to its old bytes on this medium.
+    fn strength(&self) -> Strength;
+}
+
+/// What overwriting in place does on a medium, as far as its filesystem tells. A receipt states it by its
+/// number. It says nothing of what lies below the filesystem: an SSD moves its blocks, a volume may have
+/// snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Strength {
+    /// New bytes lie where the old ones did: ext2, ext3, ext4 (unless its journal carries data), XFS (unless
+    /// the file was cloned).
+    InPlace = 1,
+    /// New bytes go elsewhere, and the old ones stay until their blocks are used again: btrfs, ZFS, bcachefs,
+    /// overlayfs.
+    CopyOnWrite = 2,
+    /// The filesystem is none that we know.
+    Unknown = 3,
+    /// There is no disk: tmpfs, ramfs. The old bytes are gone, unless they were swapped out.
+    Memory = 4,
 }
 
 /// Wall-clock time in milliseconds since 1970, UTC.

@@ -97,7 +97,20 @@ fn of_many_that_create_one_name_one_succeeds() {
 fn a_name_never_leads_out_of_its_place() {
     let mut names =
         vec!["", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", "a/./b", "a//b", "a/"];
-    names.extend([".hidden", "A", "a b", "a\0b", "ä", "a\\b", "a_b", "log", "log/0/0", "keyring/0", "lock"]);
+    names.extend([
+        ".hidden",
+        "A",
+        "a b",
+        "a\0b",
+        "ä",
+        "a\\b",
+        "a_b",
+        "log",
+        "log/0/0",
+        "keyring/0",
+        "lock",
+        "reserve",
+    ]);
     on_each_medium(|medium| {
         for name in &names {
             let is_refused = |kind| assert!(matches!(kind, StorageErrorKind::Other(_)), "{name:?}: {kind}");
@@ -127,6 +140,7 @@ fn a_listing_shows_each_name_once_and_in_order() {
         medium.log.begin(FIRST).expect("begun");
         medium.slots.write_slots(0, 0, &[1; SLOT_BYTES]).expect("written");
         medium.log.fence().expect("held");
+        medium.log.hold_reserve().expect("held");
         names.sort_unstable();
         let list = |prefix: &str, after: Option<&str>, limit: usize| {
             medium.blobs.list_after(prefix, after, limit).expect("listed")
@@ -249,6 +263,45 @@ fn slots_are_overwritten_where_they_are_in_one_mirror() {
         }
         is_refused(refusal(medium.slots.write_slots(2, 0, &slot(1))));
         is_refused(refusal(medium.slots.read_mirror(2)));
+    });
+}
+
+/// Users lose: each read of a document that waits for the whole keyring, or gets its neighbour's key.
+#[test]
+fn slots_are_read_from_where_they_are() {
+    on_each_medium(|medium| {
+        let read = |mirror, first, count| medium.slots.read_slots(mirror, first, count);
+        let too_short = |slots: usize| StorageErrorKind::TooShort { bytes: (slots * SLOT_BYTES) as u64 };
+        assert_eq!(read(0, 0, 0), Ok(vec![]));
+        assert_eq!(refusal(read(0, 0, 1)), too_short(0));
+        let slot = |byte: u8| [byte; SLOT_BYTES];
+        medium.slots.write_slots(0, 0, &[slot(1), slot(2), slot(3)].concat()).expect("written");
+        medium.slots.write_slots(1, 0, &slot(9)).expect("written");
+        assert_eq!(read(0, 1, 2), Ok([slot(2), slot(3)].concat()));
+        assert_eq!(read(0, 0, 1), Ok(slot(1).to_vec()));
+        assert_eq!(read(1, 0, 1), Ok(slot(9).to_vec()));
+        assert_eq!(read(0, 3, 0), Ok(vec![]));
+        assert_eq!(refusal(read(0, 2, 2)), too_short(3));
+        assert_eq!(refusal(read(0, 4, 0)), too_short(3));
+        assert_eq!(refusal(read(1, 1, 1)), too_short(1));
+        for (first, count) in [(u64::MAX, 1), (u64::MAX, usize::MAX), (1 << 57, 1), (0, usize::MAX)] {
+            assert_eq!(refusal(read(0, first, count)), too_short(3));
+        }
+        assert!(matches!(refusal(read(2, 0, 0)), StorageErrorKind::Other(_)));
+    });
+}
+
+/// Users lose: the way out of a full disk, when the reserve is thought there and isn't.
+#[test]
+fn the_reserve_is_held_until_it_is_released() {
+    on_each_medium(|medium| {
+        assert_eq!(medium.log.release_reserve(), Ok(false));
+        medium.log.hold_reserve().expect("held");
+        medium.log.hold_reserve().expect("held already");
+        assert_eq!(medium.log.release_reserve(), Ok(true));
+        assert_eq!(medium.log.release_reserve(), Ok(false));
+        medium.log.hold_reserve().expect("held again");
+        assert_eq!(medium.log.release_reserve(), Ok(true));
     });
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{Disk, failed, folders, locked, private};
+use super::{Disk, failed, folders, locked, private, reserve};
 use crate::io::{LogFile, LogStore, Result, StorageError, StorageErrorKind};
 
 /// A log file that this process began.
@@ -117,6 +117,14 @@ impl LogStore for Disk {
             }
         }
         Ok(())
+    }
+
+    fn hold_reserve(&self) -> Result<()> {
+        self.reserve.hold().map_err(|e| failed("hold", reserve::NAME, e))
+    }
+
+    fn release_reserve(&self) -> Result<bool> {
+        self.reserve.release().map_err(|e| failed("release", reserve::NAME, e))
     }
 }
 

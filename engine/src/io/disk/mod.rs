@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <root>/lock                   held while a process has the store
+//! <root>/reserve                room for what has to succeed on a full disk
 //! <root>/log/<run>/<number>     appended and synced
 //! <root>/keyring/0, /1          overwritten in place
 //! <root>/<object's name>        written once, under its final name
@@ -25,6 +26,7 @@
 mod blobs;
 mod folders;
 mod log;
+mod reserve;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -37,15 +39,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::system::{SystemClock, SystemEntropy};
-use super::{LogFile, Medium, Result, StorageError, StorageErrorKind};
+use super::{LogFile, Medium, Result, StorageError, StorageErrorKind, Strength};
 use folders::Folders;
 use log::OpenLog;
+use reserve::Reserve;
 
 /// A store in a folder of the local disk.
 #[derive(Debug)]
 pub struct Disk {
     root: PathBuf,
     folders: Folders,
+    /// What overwriting does on this filesystem, asked once.
+    strength: Strength,
+    reserve: Reserve,
     /// The lock file, while this value holds the store.
     fence: Mutex<Option<File>>,
     /// The log files that this process began and has not deleted.
@@ -58,7 +64,10 @@ impl Disk {
     pub fn open(root: &Path) -> Result<Disk> {
         let root = std::path::absolute(root).map_err(|e| failed("open", root.display(), e))?;
         let folders = Folders::open(root.clone()).map_err(|e| failed("open", root.display(), e))?;
-        Ok(Disk { root, folders, fence: Mutex::new(None), logs: Mutex::new(BTreeMap::new()) })
+        let strength = slots::strength_of(&root);
+        let reserve = Reserve::at(root.join(reserve::NAME));
+        let (fence, logs) = (Mutex::new(None), Mutex::new(BTreeMap::new()));
+        Ok(Disk { root, folders, strength, reserve, fence, logs })
     }
 
     /// Holds the store by an advisory lock, which the system drops with the file or with the process.

@@ -61,12 +61,13 @@ fn only_the_owner_may_read() {
     disk.begin(FILE).expect("begun");
     disk.write_slots(0, 0, &[0; SLOT_BYTES]).expect("written");
     disk.fence().expect("held");
+    disk.hold_reserve().expect("held");
     let mode = |name: &str| fs::metadata(root.join(name)).expect(name).permissions().mode() & 0o777;
     let log = FILE.to_string();
     for folder in ["..", "", "segments", "segments/0", "log", "log/0000000000000003", "keyring"] {
         assert_eq!(mode(folder), 0o700, "{folder}");
     }
-    for file in ["segments/0/1", log.as_str(), "keyring/0", "lock"] {
+    for file in ["segments/0/1", log.as_str(), "keyring/0", "lock", "reserve"] {
         assert_eq!(mode(file), 0o600, "{file}");
     }
 }
@@ -153,4 +154,28 @@ fn each_failure_has_its_kind() {
     assert_eq!(kind(io::ErrorKind::NotFound), StorageErrorKind::NotFound);
     assert!(matches!(kind(io::ErrorKind::PermissionDenied), StorageErrorKind::Other(_)));
     assert!(Disk::open(Path::new("/dev/null/store")).is_err());
+}
+
+/// Users lose: the truth in their receipts, when a filesystem that copies on write is taken for one that doesn't.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_strength_of_overwriting_follows_from_the_filesystem() {
+    // As linux/magic.h, the ZFS and the bcachefs sources have them.
+    for (magic, strength) in [
+        (0x0000_ef53, Strength::InPlace),
+        (0x5846_5342, Strength::InPlace),
+        (0x9123_683e, Strength::CopyOnWrite),
+        (0x2fc1_2fc1, Strength::CopyOnWrite),
+        (0xca45_1a4e, Strength::CopyOnWrite),
+        (0x794c_7630, Strength::CopyOnWrite),
+        (0x0102_1994, Strength::Memory),
+        (0x8584_58f6, Strength::Memory),
+        (0x0000_6969, Strength::Unknown),
+    ] {
+        assert_eq!(slots::strength_by_magic(magic), strength, "{magic:#x}");
+    }
+    assert_eq!(slots::strength_of(Path::new("/proc")), Strength::Unknown);
+    assert_eq!(slots::strength_of(Path::new("/dev/null/nothing")), Strength::Unknown);
+    let (folder, disk) = store();
+    assert_eq!(disk.strength(), slots::strength_of(folder.path()));
 }

@@ -9,6 +9,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 
 use super::Fault;
+use super::space::Space;
 use super::tear::{below, coin, tear, write};
 use crate::io::StorageErrorKind;
 
@@ -39,6 +40,10 @@ pub(super) enum Change {
     Overwrite { name: String, offset: usize, bytes: Vec<u8> },
     /// The name goes.
     Remove { name: String },
+    /// The reserve is set aside.
+    Hold,
+    /// The reserve is given back.
+    Release,
 }
 
 /// A file of any of the stores.
@@ -68,7 +73,7 @@ pub(super) struct Machine {
     /// Faults to come, each with the number of the step it may strike first.
     plan: Vec<(u64, Fault)>,
     is_on: bool,
-    is_full: bool,
+    space: Space,
     boots: u64,
     processes: u64,
     /// The process that has the store.
@@ -87,7 +92,7 @@ impl Machine {
             steps: 0,
             plan: Vec::new(),
             is_on: true,
-            is_full: false,
+            space: Space::default(),
             boots: 0,
             processes: 0,
             holder: None,
@@ -130,10 +135,11 @@ impl Machine {
                 self.apply_all(changes);
                 return Err(io_error());
             }
-            Some(Fault::Enospc) => self.is_full = true,
+            Some(Fault::Enospc) => self.space.fill(),
             Some(Fault::MisdirectedRead) | None => {}
         }
-        if self.is_full && changes.iter().any(|change| self.grows(change)) {
+        let old_bytes = |name: &str| self.objects.get(name).map_or(0, |object| object.bytes.len());
+        if !self.space.take(&changes, old_bytes) {
             return Err(StorageErrorKind::Full);
         }
         self.apply_all(changes);
@@ -163,16 +169,6 @@ impl Machine {
             None => {}
         }
         Some(bytes)
-    }
-
-    fn grows(&self, change: &Change) -> bool {
-        match change {
-            Change::Make { .. } | Change::Append { .. } => true,
-            Change::Overwrite { name, offset, bytes } => {
-                self.objects.get(name).map_or(0, |object| object.bytes.len()) < offset + bytes.len()
-            }
-            Change::Sync { .. } | Change::Remove { .. } => false,
-        }
     }
 
     fn apply_all(&mut self, changes: Vec<Change>) {
@@ -206,6 +202,8 @@ impl Machine {
                     }
                 }
             }
+            Change::Hold => self.space.hold(),
+            Change::Release => self.space.release(),
         }
     }
 
@@ -236,10 +234,14 @@ impl Machine {
                 *self.object(name) =
                     Object { bytes: on_medium, synced_bytes, published: true, ..Object::default() };
             }
-            Some(change @ Change::Remove { .. }) if coin(&mut self.chance) => self.apply(change),
+            Some(change @ (Change::Remove { .. } | Change::Hold | Change::Release)) => {
+                if coin(&mut self.chance) {
+                    self.apply(change);
+                }
+            }
             // What was appended is torn with all else that was not durable, when the power goes.
             Some(change @ Change::Append { .. }) => self.apply(change),
-            Some(Change::Remove { .. } | Change::Sync { .. }) | None => {}
+            Some(Change::Sync { .. }) | None => {}
         }
     }
 
@@ -296,7 +298,11 @@ impl Machine {
     }
 
     pub(super) fn make_space(&mut self) {
-        self.is_full = false;
+        self.space.empty();
+    }
+
+    pub(super) fn is_reserve_held(&self) -> bool {
+        self.space.is_held
     }
 
     pub(super) fn steps(&self) -> u64 {

@@ -11,12 +11,14 @@
 //!    written whole; their order is open. A name may be lost with its bytes. `truncate` goes from the oldest
 //!    file to the newest.
 //! 3. A name that was published is never free again, not even after it was deleted.
-//! 4. Deleting leaves the bytes on the medium, see [`Sim::residue`]; overwriting leaves nothing.
+//! 4. The reserve is no file here: it is held or it isn't, also after a power cut.
+//! 5. Deleting leaves the bytes on the medium, see [`Sim::residue`]; overwriting leaves nothing.
 //!
 //! Concurrency: one lock around the machine. It is for tests, which run step by step.
 
 mod machine;
 mod process;
+mod space;
 mod tear;
 #[cfg(test)]
 mod tests;
@@ -36,11 +38,12 @@ pub enum Fault {
     /// The call fails and has no effect. After a failed commit the file refuses whatever follows.
     Eio,
     /// From this call on nothing can grow, until [`Sim::make_space`]. Reading, deleting and overwriting go on.
+    /// A reserve that is released meanwhile is room for as many bytes, and for 4,096 fewer with each new name.
     Enospc,
     /// Waits for a call to `write_slots`, which fails after writing up to some byte, even within a sector.
     TornSlotWrite,
-    /// Waits for a call to `commit`, `delete`, `erase`, `truncate` or `write_slots`, which fails after it has
-    /// done all.
+    /// Waits for a call to `commit`, `delete`, `erase`, `release_reserve`, `truncate` or `write_slots`, which
+    /// fails after it has done all.
     LostAnswer,
     /// Waits for a call to `BlobStore::read`, which answers bytes from elsewhere, of the right length.
     MisdirectedRead,

@@ -9,7 +9,7 @@ use super::lock;
 use super::machine::{Call, Change, Machine};
 use crate::io::{
     BlobStore, Clock, Entropy, Erased, LogFile, LogStore, Result, SlotStore, StorageError, StorageErrorKind,
-    checks,
+    Strength, checks,
 };
 
 /// A process. It dies with the machine's boot; its hold on the store ends with it.
@@ -185,6 +185,17 @@ impl LogStore for Process {
         let changes = older.map(|file| Change::Remove { name: file.to_string() }).collect();
         step.change(Call::Remove, changes)
     }
+
+    fn hold_reserve(&self) -> Result<()> {
+        self.step("hold", "reserve")?.change(Call::Create, vec![Change::Hold])
+    }
+
+    fn release_reserve(&self) -> Result<bool> {
+        let mut step = self.step("release", "reserve")?;
+        let was_held = step.machine.is_reserve_held();
+        step.change(Call::Remove, vec![Change::Release])?;
+        Ok(was_held)
+    }
 }
 
 impl Process {
@@ -209,11 +220,24 @@ impl SlotStore for Process {
         Ok(bytes)
     }
 
+    fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>> {
+        let name = checks::mirror_name("read", mirror)?;
+        let mut step = self.step("read", name)?;
+        step.look()?;
+        let bytes = step.machine.find(name).map_or(&[][..], |object| &object.bytes);
+        let range = checks::slots_range(name, first, count, bytes.len() as u64)?;
+        Ok(bytes[index(range.start)..index(range.end)].to_vec())
+    }
+
     fn write_slots(&self, mirror: usize, first: u64, bytes: &[u8]) -> Result<()> {
         let name = checks::mirror_name("write", mirror)?;
         let offset = index(checks::slots_offset(name, first, bytes)?);
         let change = Change::Overwrite { name: name.to_owned(), offset, bytes: bytes.to_vec() };
         self.step("write", name)?.change(Call::WriteSlots, vec![change])
+    }
+
+    fn strength(&self) -> Strength {
+        Strength::InPlace
     }
 }
 

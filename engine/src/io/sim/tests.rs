@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use strongroom_format::keyring::SLOT_BYTES;
 
 use super::{Fault, Sim};
-use crate::io::{LogFile, Medium, StorageError, StorageErrorKind};
+use crate::io::{LogFile, Medium, RESERVE_BYTES, StorageError, StorageErrorKind};
 
 const FILE: LogFile = LogFile { run: 1, number: 0 };
 const FILE_NAME: &str = "log/0000000000000001/0000000000000000";
@@ -201,6 +201,53 @@ fn on_a_full_medium_only_growth_is_refused() {
     sim.make_space();
     medium.blobs.create("t", &[b"x"]).expect("created");
     medium.log.append(FILE, b"x").expect("appended");
+}
+
+/// Users lose: an erasure that the reserve was meant for, because something else may take that room as well.
+#[test]
+fn a_released_reserve_is_room_for_as_much_and_no_more() {
+    let (sim, medium) = with_log(1, 10, 10);
+    let is_full = |e: StorageError| assert_eq!(e.kind, StorageErrorKind::Full);
+    medium.log.hold_reserve().expect("held");
+    sim.fail_after(0, Fault::Enospc);
+    is_full(medium.log.append(FILE, b"x").expect_err("held is not free"));
+    medium.log.hold_reserve().expect("held still");
+    sim.crash();
+    let medium = sim.restart();
+    assert_eq!(medium.log.release_reserve(), Ok(true), "it outlasts a power cut");
+    let names = [LogFile { run: 2, number: 0 }, LogFile { run: 2, number: 1 }];
+    medium.log.begin(names[0]).expect("room for a name");
+    medium.slots.write_slots(0, 0, &[1; SLOT_BYTES]).expect("room for a slot");
+    medium.slots.write_slots(0, 0, &[2; SLOT_BYTES]).expect("in place");
+    let left_bytes = usize::try_from(RESERVE_BYTES).expect("small") - 4096 - SLOT_BYTES;
+    is_full(medium.log.append(names[0], &vec![1; left_bytes + 1]).expect_err("too much"));
+    medium.log.append(names[0], &vec![1; left_bytes - 4095]).expect("room");
+    is_full(medium.blobs.create("s", &[]).expect_err("no room for a name"));
+    medium.log.append(names[0], &[1; 4095]).expect("the last of it");
+    is_full(medium.log.append(names[0], b"x").expect_err("used up"));
+    is_full(medium.log.hold_reserve().expect_err("no room"));
+    assert_eq!(medium.log.release_reserve(), Ok(false));
+    sim.make_space();
+    medium.log.hold_reserve().expect("held again");
+    medium.log.begin(names[1]).expect("room");
+}
+
+/// Users lose: the same, when it was released while nobody needed it and is counted on later.
+#[test]
+fn a_reserve_released_before_the_medium_is_full_is_gone() {
+    let (sim, medium) = with_log(1, 10, 10);
+    medium.log.hold_reserve().expect("held");
+    assert_eq!(medium.log.release_reserve(), Ok(true));
+    sim.fail_after(0, Fault::Enospc);
+    assert_eq!(medium.log.append(FILE, b"x").expect_err("full").kind, StorageErrorKind::Full);
+    let mut is_held = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let (sim, medium) = with_log(seed, 10, 10);
+        sim.fail_after(0, Fault::Crash);
+        medium.log.hold_reserve().expect_err("crashed");
+        is_held.insert(sim.restart().log.release_reserve().expect("the machine is on"));
+    }
+    assert_eq!(is_held.len(), 2, "a hold that a power cut interrupts has happened or not");
 }
 
 /// Users lose: a store that a dead process still writes to, or that nobody can take after it.
