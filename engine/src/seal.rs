@@ -1,6 +1,6 @@
 //! How are bytes sealed, so that only the holder of a partition's key reads them, and only in their place?
 //!
-//! The one room that encrypts. A [`Key`] never seals anything itself: for each file (its random salt) and
+//! The one room that encrypts and signs. A [`Key`] never seals anything itself: for each file (its random salt) and
 //! purpose it yields a [`Cipher`] of its own, by HKDF-SHA-256. A cipher seals with AES-256-GCM; the nonce is
 //! the position in the file, and the [`Place`] is authenticated, so sealed bytes that are moved to another
 //! position, file or partition don't open.
@@ -13,6 +13,7 @@
 use crate::io::Entropy;
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -41,6 +42,8 @@ pub enum Purpose {
     Segment,
     /// A partition's identity in the manifest.
     Identity,
+    /// Signing receipts: the seed of a [`Signer`].
+    Receipts,
 }
 
 impl Purpose {
@@ -50,6 +53,7 @@ impl Purpose {
             Self::Log => b"strongroom 1 log",
             Self::Segment => b"strongroom 1 segment",
             Self::Identity => b"strongroom 1 identity",
+            Self::Receipts => b"strongroom 1 receipts",
         }
     }
 }
@@ -101,11 +105,16 @@ impl Key {
 
     /// The subkey for a file and purpose, ready to seal and open.
     pub fn cipher(&self, salt: &[u8; 16], purpose: Purpose) -> Cipher {
+        let subkey = self.subkey(salt, purpose);
+        Cipher(Aes256Gcm::new_from_slice(subkey.as_ref()).expect("the key has 32 bytes"))
+    }
+
+    fn subkey(&self, salt: &[u8; 16], purpose: Purpose) -> Zeroizing<[u8; 32]> {
         let mut subkey = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(Some(salt), self.0.as_ref())
             .expand(purpose.info(), subkey.as_mut())
             .expect("HKDF yields 32 bytes");
-        Cipher(Aes256Gcm::new_from_slice(subkey.as_ref()).expect("the key has 32 bytes"))
+        subkey
     }
 
     /// A keyed hash: names something without telling it.
@@ -115,21 +124,105 @@ impl Key {
         mac.finalize().into_bytes().into()
     }
 
+    /// Names a partition of the workspace whose key this is: the first half of the keyed hash of its name.
+    /// No two pairs of collection and partition give the same bytes to hash; the default partition (`None`)
+    /// is another than the one whose name is empty.
+    pub fn name_tag(&self, collection: &str, partition: Option<&str>) -> [u8; 16] {
+        let length = u32::try_from(collection.len()).expect("limits keep names far below 4 GiB");
+        let mut what = b"strongroom 1 name".to_vec();
+        what.extend_from_slice(&length.to_le_bytes());
+        what.extend_from_slice(collection.as_bytes());
+        what.push(u8::from(partition.is_some()));
+        what.extend_from_slice(partition.unwrap_or_default().as_bytes());
+        first_half(self.keyed_hash(&what))
+    }
+
+    /// What opens and seals the keys below this one. Deriving it costs far more than a use of it, so who
+    /// opens many keys takes it once.
+    pub fn opener(&self) -> KeyOpener {
+        KeyOpener(self.cipher(&[0; 16], Purpose::ChildKey))
+    }
+
+    /// What signs receipts: the same for the same root key, so that they can be verified for as long as it
+    /// is in use, and after.
+    pub fn signer(&self) -> Signer {
+        Signer(SigningKey::from_bytes(&self.subkey(&[0; 16], Purpose::Receipts)))
+    }
+
     /// Seals another key under this one, with a nonce that was never used with it.
     pub fn seal_key(&self, child: &Key, place: Place, nonce: [u8; 12]) -> [u8; 48] {
-        let sealed = self.cipher(&[0; 16], Purpose::ChildKey).seal_at(nonce, place, child.0.as_ref());
-        let mut bytes = [0; 48];
-        bytes.copy_from_slice(&sealed);
-        bytes
+        self.opener().seal_key(child, place, nonce)
     }
 
     /// Opens a key that [`Key::seal_key`] sealed.
     pub fn open_key(&self, sealed: &[u8; 48], place: Place, nonce: [u8; 12]) -> Result<Key, Unsealable> {
-        let bytes = Zeroizing::new(self.cipher(&[0; 16], Purpose::ChildKey).open_at(nonce, place, sealed)?);
+        self.opener().open_key(sealed, place, nonce)
+    }
+}
+
+/// Tells keys apart without telling them: a receipt names the key that was destroyed by it.
+pub fn fingerprint(key: &Key) -> [u8; 16] {
+    first_half(key.keyed_hash(b"strongroom 1 fingerprint"))
+}
+
+fn first_half(hash: [u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    half
+}
+
+/// Opens and seals the keys below one key: its subkey, expanded once.
+pub struct KeyOpener(Cipher);
+
+impl fmt::Debug for KeyOpener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyOpener(…)")
+    }
+}
+
+impl KeyOpener {
+    /// Seals a key with a nonce that was never used with the key above.
+    pub fn seal_key(&self, child: &Key, place: Place, nonce: [u8; 12]) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        bytes.copy_from_slice(&self.0.seal_at(nonce, place, child.0.as_ref()));
+        bytes
+    }
+
+    /// Opens a key that [`KeyOpener::seal_key`] sealed.
+    pub fn open_key(&self, sealed: &[u8; 48], place: Place, nonce: [u8; 12]) -> Result<Key, Unsealable> {
+        let bytes = Zeroizing::new(self.0.open_at(nonce, place, sealed)?);
         let mut key = Zeroizing::new([0; 32]);
         key.copy_from_slice(&bytes);
-        Ok(Self(key))
+        Ok(Key(key))
     }
+}
+
+/// Signs receipts with Ed25519. Its secret is zeroized when dropped.
+pub struct Signer(SigningKey);
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(…)")
+    }
+}
+
+impl Signer {
+    /// What [`verify`] needs.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// The signature of a message.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+/// Whether the holder of this public key signed the message. Strict: weak public keys and signatures in more
+/// than one spelling are refused, so a signature stands for one message under one key.
+pub fn verify(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(public_key)
+        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
 
 /// Seals and opens for one key, file and purpose.
@@ -171,6 +264,8 @@ fn counting(number: u64) -> [u8; 12] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const PLACE: Place = Place { incarnation: [1; 16], file_id: [2; 16], position: 3, kind: 4 };
@@ -200,10 +295,71 @@ mod tests {
         }
     }
 
+    /// Without this, a customer's log line or manifest entry would name another partition, or tell the name.
+    #[test]
+    fn names_give_tags_that_only_their_workspace_gives() {
+        let key = Key::from_bytes([7; 32]);
+        let mut hash = b"strongroom 1 name\x05\0\0\0notes\x01alice".to_vec();
+        assert_eq!(key.name_tag("notes", Some("alice")), key.keyed_hash(&hash)[..16]);
+        hash.truncate(hash.len() - 6);
+        hash.push(0);
+        assert_eq!(key.name_tag("notes", None), key.keyed_hash(&hash)[..16]);
+        let tags = [
+            key.name_tag("notes", None),
+            key.name_tag("notes", Some("")),
+            key.name_tag("notes", Some("alice")),
+            key.name_tag("note", Some("salice")),
+            Key::from_bytes([8; 32]).name_tag("notes", Some("alice")),
+        ];
+        assert_eq!(tags.iter().collect::<std::collections::BTreeSet<_>>().len(), tags.len());
+    }
+
+    /// Without this, keys would have to be derived anew for each of a hundred thousand partitions at open.
+    #[test]
+    fn an_opener_opens_what_its_key_sealed() {
+        let key = Key::from_bytes([7; 32]);
+        let child = Key::from_bytes([8; 32]);
+        let sealed = key.seal_key(&child, PLACE, [1; 12]);
+        assert_eq!(sealed, key.opener().seal_key(&child, PLACE, [1; 12]));
+        let opened = key.opener().open_key(&sealed, PLACE, [1; 12]).unwrap();
+        assert_eq!(fingerprint(&opened), fingerprint(&child));
+        assert_ne!(fingerprint(&key), fingerprint(&child));
+        assert!(child.opener().open_key(&sealed, PLACE, [1; 12]).is_err());
+        assert!(key.opener().open_key(&sealed, Place { position: 9, ..PLACE }, [1; 12]).is_err());
+    }
+
+    /// Without this, a receipt could be forged or altered, or would stop verifying when the server restarts.
+    #[test]
+    fn a_signature_holds_for_its_message_and_key_alone() {
+        let signer = Key::from_bytes([7; 32]).signer();
+        let (public_key, signature) = (signer.public_key(), signer.sign(b"erased"));
+        assert!(verify(&public_key, b"erased", &signature));
+        assert!(!verify(&public_key, b"erasee", &signature));
+        assert_eq!(Key::from_bytes([7; 32]).signer().public_key(), public_key);
+        let other = Key::from_bytes([8; 32]).signer();
+        assert!(!verify(&other.public_key(), b"erased", &signature));
+        for byte in 0..64 {
+            let mut altered = signature;
+            altered[byte] ^= 1;
+            assert!(!verify(&public_key, b"erased", &altered), "byte {byte} counts");
+        }
+        // A key of small order, under which one signature would fit many messages.
+        let (mut weak, mut any) = ([0; 32], [0; 64]);
+        weak[0] = 1;
+        any[0] = 1;
+        assert!(!verify(&weak, b"erased", &any));
+    }
+
     /// Without this, a log line would hand out a customer's key.
     #[test]
     fn keys_are_never_printed() {
         let key = Key::from_bytes([0xab; 32]);
-        assert_eq!(format!("{key:?} {:?}", key.cipher(&[0; 16], Purpose::Log)), "Key(…) Cipher(…)");
+        let told = format!(
+            "{key:?} {:?} {:?} {:?}",
+            key.cipher(&[0; 16], Purpose::Log),
+            key.opener(),
+            key.signer()
+        );
+        assert_eq!(told, "Key(…) Cipher(…) KeyOpener(…) Signer(…)");
     }
 }
