@@ -2,17 +2,28 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod damage;
+mod full;
+mod together;
+
 use super::*;
 use crate::io::Medium;
 use crate::io::sim::{Fault as SimFault, Sim};
 use strongroom_format::record::RecordKind;
 
-fn begin(medium: &Medium) -> (Log, Vec<(u64, Vec<u8>)>) {
-    let recovery = Recovery::find(&*medium.log, LogFile { run: 0, number: 0 }).unwrap();
+const FIRST: LogFile = LogFile { run: 0, number: 0 };
+
+/// The id of its file, its number, and what it says.
+type Found = ([u8; 16], u64, String);
+
+/// Recovers, which must find no damage, and begins the next run.
+fn begin(medium: &Medium) -> (Log, Vec<Found>) {
+    let recovery = Recovery::find(&*medium.log, FIRST).unwrap();
     let mut records = Vec::new();
     let recovered = recovery
-        .visit(|_, found| {
-            records.push((found.record, found.sealed.to_vec()));
+        .visit(|file_id, found| {
+            let text = String::from_utf8(found.sealed.clone().unwrap().to_vec()).unwrap();
+            records.push((*file_id, found.record, text));
             Ok(())
         })
         .unwrap();
@@ -22,24 +33,30 @@ fn begin(medium: &Medium) -> (Log, Vec<(u64, Vec<u8>)>) {
 }
 
 /// Stands in for a sealed record: the log never looks inside.
-fn queue(log: &Log, text: &str) -> Result<Ticket, LogError> {
+fn record(whose: u8, record: u64, kind: RecordKind, text: &str) -> SealedRecord {
+    let sealed = text.as_bytes().to_vec();
+    SealedRecord { incarnation: [whose; 16], name_tag: [!whose; 16], record, kind, sealed }
+}
+
+fn queue_as(log: &Log, kind: RecordKind, urgency: Urgency, text: &str) -> Result<Ticket, LogError> {
     loop {
-        let at = log.reserve(1)?;
-        let sealed = text.as_bytes().to_vec();
-        let record =
-            SealedRecord { incarnation: [1; 16], record: at.first_record, kind: RecordKind::Put, sealed };
-        if let Some(ticket) = log.enqueue(&at, vec![record])? {
+        let at = log.reserve(1, urgency)?;
+        if let Some(ticket) = log.enqueue(&at, vec![record(1, at.first_record, kind, text)], urgency)? {
             return Ok(ticket);
         }
     }
 }
 
-fn write(log: &Log, text: &str) -> Result<(), LogError> {
-    log.wait(queue(log, text)?)
+fn queue(log: &Log, text: &str) -> Result<Ticket, LogError> {
+    queue_as(log, RecordKind::Put, Urgency::Write, text)
 }
 
-fn texts(records: &[(u64, Vec<u8>)]) -> Vec<&str> {
-    records.iter().map(|(_, sealed)| std::str::from_utf8(sealed).unwrap()).collect()
+fn write(log: &Log, text: &str) -> Result<(), LogError> {
+    log.wait(&queue(log, text)?)
+}
+
+fn texts(records: &[Found]) -> Vec<&str> {
+    records.iter().map(|(_, _, text)| text.as_str()).collect()
 }
 
 /// Without this, acknowledged writes would be lost, or come back in another order.
@@ -51,7 +68,7 @@ fn what_was_acknowledged_comes_back_in_order_over_runs_and_rotations() {
         let medium = sim.restart();
         let (log, records) = begin(&medium);
         assert_eq!(texts(&records), expected);
-        assert!(records.is_sorted_by_key(|(record, _)| *record));
+        assert!(records.is_sorted_by_key(|(_, record, _)| *record));
         for number in 0..5 {
             let text = format!("{run}/{number}");
             write(&log, &text).unwrap();
@@ -72,7 +89,7 @@ fn queued_writes_share_a_batch() {
     let tickets: Vec<Ticket> = (0..100).map(|number| queue(&log, &number.to_string()).unwrap()).collect();
     let before = sim.steps();
     for ticket in tickets {
-        log.wait(ticket).unwrap();
+        log.wait(&ticket).unwrap();
     }
     assert_eq!(sim.steps() - before, 2, "one append and one commit");
     sim.crash();
@@ -101,43 +118,6 @@ fn a_torn_tail_is_cut_and_nothing_else() {
     }
 }
 
-/// Without this, damaged records would be dropped in silence.
-#[test]
-fn damage_before_the_end_is_told_and_never_cut() {
-    let sim = Sim::new(3);
-    let (log, _) = begin(&sim.restart());
-    for number in 0..3 {
-        write(&log, &format!("record {number}")).unwrap();
-    }
-    sim.crash();
-    let medium = sim.restart();
-    let file = LogFile { run: 1, number: 0 };
-    for offset in [0, 70, ALIGN as u64, ALIGN as u64 + 70, 2 * ALIGN as u64 + 130] {
-        sim.flip_bit(&file.to_string(), offset, 3);
-        let recovery = Recovery::find(&*medium.log, LogFile { run: 0, number: 0 });
-        let visited = recovery.and_then(|recovery| recovery.visit(|_, _| Ok(())));
-        let Err(Fault::Damaged(damage)) = visited else { panic!("byte {offset}: {visited:?}") };
-        assert_eq!(damage.file, file.to_string());
-        sim.flip_bit(&file.to_string(), offset, 3);
-    }
-}
-
-/// Without this, a full disk would poison the store, or acknowledge what it could not keep.
-#[test]
-fn a_full_medium_fails_writes_until_there_is_space() {
-    let sim = Sim::new(4);
-    let (log, _) = begin(&sim.restart());
-    write(&log, "before").unwrap();
-    sim.fail_after(0, SimFault::Enospc);
-    let (first, second) = (queue(&log, "first").unwrap(), queue(&log, "second").unwrap());
-    assert_eq!(log.wait(second), Err(LogError::Full));
-    assert_eq!(log.outcome(first), Outcome::Failed(LogError::Full));
-    sim.make_space();
-    write(&log, "after").unwrap();
-    sim.crash();
-    assert_eq!(texts(&begin(&sim.restart()).1), ["before", "after"]);
-}
-
 /// Without this, a write whose sync failed would be acknowledged by a later sync that never saw its pages.
 #[test]
 fn a_failed_sync_poisons_the_log_for_good() {
@@ -145,11 +125,35 @@ fn a_failed_sync_poisons_the_log_for_good() {
     let (log, _) = begin(&sim.restart());
     write(&log, "before").unwrap();
     sim.fail_after(1, SimFault::Eio);
-    assert_eq!(write(&log, "unsynced"), Err(LogError::Poisoned));
+    let (first, second) = (queue(&log, "unsynced").unwrap(), queue(&log, "with it").unwrap());
+    assert_eq!(log.wait(&second), Err(LogError::Poisoned));
+    assert_eq!(log.outcome(&first), Outcome::Failed(LogError::Poisoned));
     assert_eq!(write(&log, "after"), Err(LogError::Poisoned));
+    let erasure = || record(1, 0, RecordKind::DropPartition, "");
+    assert_eq!(log.commit(|_| erasure()), Err(LogError::Poisoned));
     assert!(log.rotate().is_err());
+    sim.make_space();
+    assert_eq!(write(&log, "still"), Err(LogError::Poisoned));
     sim.crash();
     let (log, records) = begin(&sim.restart());
     assert_eq!(texts(&records)[0], "before");
     write(&log, "reopened").unwrap();
+}
+
+/// Without this, writes would go on in a file that recovery takes for ended, because the next one's start
+/// reached the medium after all.
+#[test]
+fn a_start_whose_sync_failed_poisons_the_log() {
+    for (steps, fault) in
+        [(0, SimFault::Eio), (1, SimFault::Eio), (2, SimFault::Eio), (2, SimFault::LostAnswer)]
+    {
+        let sim = Sim::new(6);
+        let (log, _) = begin(&sim.restart());
+        write(&log, "before").unwrap();
+        sim.fail_after(steps, fault);
+        assert!(log.rotate().is_err());
+        assert_eq!(write(&log, "after"), Err(LogError::Poisoned), "step {steps}");
+        let (_, records) = begin(&sim.restart());
+        assert_eq!(texts(&records), ["before"]);
+    }
 }
