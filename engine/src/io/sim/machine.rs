@@ -11,10 +11,13 @@ use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use super::Fault;
 use super::space::Space;
 use super::tear::{below, coin, tear, write};
-use crate::io::StorageErrorKind;
+use crate::io::{RESERVE_BYTES, StorageErrorKind};
 
 /// When simulated time begins: some day in November 2023.
 const START_MS: u64 = 1_700_000_000_000;
+
+/// What a new name takes beside its bytes: about a block of its folder.
+const NAME_BYTES: usize = 4096;
 
 /// The kinds of call that a fault may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,8 +150,8 @@ impl Machine {
             self.fail_commits(&changes);
             return Err(io_error());
         }
-        let old_bytes = |name: &str| self.objects.get(name).map_or(0, |object| object.bytes.len());
-        if !self.space.take(&changes, old_bytes) {
+        let growth_bytes = changes.iter().map(|change| self.growth_bytes(change)).sum();
+        if !self.space.take(growth_bytes) {
             return Err(StorageErrorKind::Full);
         }
         self.apply_all(changes);
@@ -178,6 +181,21 @@ impl Machine {
             None => {}
         }
         Some(bytes)
+    }
+
+    /// How much of the medium's room a change takes. A released reserve is never enough for a new one.
+    fn growth_bytes(&self, change: &Change) -> u64 {
+        let bytes = match change {
+            Change::Make { bytes, .. } => NAME_BYTES + bytes.len(),
+            Change::Append { bytes, .. } => bytes.len(),
+            Change::Overwrite { name, offset, bytes } => {
+                let old_bytes = self.objects.get(name).map_or(0, |object| object.bytes.len());
+                (offset + bytes.len()).saturating_sub(old_bytes)
+            }
+            Change::Hold if !self.space.is_held => return RESERVE_BYTES + 1,
+            Change::Hold | Change::Release | Change::Sync { .. } | Change::Remove { .. } => 0,
+        };
+        bytes as u64
     }
 
     /// Whether a medium that takes no writes refuses this. Replaying what is durable already needs none.

@@ -117,6 +117,8 @@ fn a_log_file_that_could_not_be_begun_is_not_in_the_way() {
             let stuck = stick(calls, ErrorKind::Other);
             disk.begin(log_file(run, 0)).expect_err("stuck");
             drop(stuck);
+            let stays = disk.list().expect("listed").contains(&log_file(run, 0));
+            assert!(!stays || calls.contains(&RemoveFile), "it could be removed");
             assert!(disk.append(log_file(run, 0), b"x").is_err());
             disk.begin(log_file(run, 1)).or_else(|_| disk.begin(log_file(run, 2))).expect("begun");
         }
