@@ -354,12 +354,8 @@ mod tests {
     #[test]
     fn keys_are_never_printed() {
         let key = Key::from_bytes([0xab; 32]);
-        let told = format!(
-            "{key:?} {:?} {:?} {:?}",
-            key.cipher(&[0; 16], Purpose::Log),
-            key.opener(),
-            key.signer()
-        );
+        let told =
+            format!("{key:?} {:?} {:?} {:?}", key.cipher(&[0; 16], Purpose::Log), key.opener(), key.signer());
         assert_eq!(told, "Key(…) Cipher(…) KeyOpener(…) Signer(…)");
     }
 }
