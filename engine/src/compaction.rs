@@ -51,7 +51,11 @@ pub(crate) fn run(
 ) -> Result<Option<Merged>, ReadError> {
     let bytes: Vec<u64> = partition.segment_places().iter().map(|place| place.bytes).collect();
     let deleted_since_ms = partition.deleted_since_ms();
-    let from = if deleted_since_ms != 0 && deleted_since_ms <= expiry.due_ms && !bytes.is_empty() { Some(0) } else { choose(&bytes) };
+    let from = if deleted_since_ms != 0 && deleted_since_ms <= expiry.due_ms && !bytes.is_empty() {
+        Some(0)
+    } else {
+        choose(&bytes)
+    };
     let Some(from) = from else { return Ok(None) };
     let merged = partition.merge(from, expiry.deleted_ms)?;
     files.hold(&merged.place());

@@ -26,8 +26,11 @@ pub use partition::{
     Counts, DocumentInfo, Hit, NewDocument, NewPassage, Page, Partition, Passage, ReadError, SearchRequest,
     SearchResponse, Trace, WriteError,
 };
+pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
+pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use workspace::{
     CollectionSpec, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
-    PartitionRef, Reach, RootKey, Scope, Store, StoreError, StoreOptions, Totals, WorkspaceId,
+    PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,
+    WorkspaceId,
 };

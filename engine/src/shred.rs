@@ -61,7 +61,13 @@ pub(crate) struct Erasure {
 
 impl Erasure {
     /// An erasure of which nothing is done yet.
-    pub(crate) fn new(kind: ReceiptKind, id: [u8; 16], workspace: [u8; 16], note: DropNote, record: u64) -> Self {
+    pub(crate) fn new(
+        kind: ReceiptKind,
+        id: [u8; 16],
+        workspace: [u8; 16],
+        note: DropNote,
+        record: u64,
+    ) -> Self {
         Self {
             kind,
             id,
@@ -132,7 +138,9 @@ impl Shredder<'_> {
         for &(slot, incarnation) in &erasure.keys {
             if !self.keyring.is_destroyed(slot, incarnation)? {
                 let at = u64::from(slot) * (SLOTS_BYTES / 2);
-                return Err(Damage::new("KeySlot.sealed_key", "overwritten", "still there").at("keyring", at).into());
+                return Err(Damage::new("KeySlot.sealed_key", "overwritten", "still there")
+                    .at("keyring", at)
+                    .into());
             }
             searched += SLOTS_BYTES;
         }

@@ -30,7 +30,7 @@ mod recovery;
 mod tests;
 
 pub use queue::{LogError, Outcome, Ticket, Urgency};
-pub use recovery::{Recovered, Recovery};
+pub use recovery::Recovery;
 
 use crate::io::{Entropy, Fault, LogFile, LogStore, StorageError, StorageErrorKind, lock};
 use queue::{Batch, Queue};
@@ -334,6 +334,18 @@ impl Log {
             lock(&self.state).low = false;
         }
         !self.is_low()
+    }
+
+    /// Gives the reserve back for an erasure that found no room; `false` when there was none left.
+    pub fn make_room(&self) -> bool {
+        let _alone = lock(&self.reserve);
+        lock(&self.state).low = true;
+        self.store.release_reserve().unwrap_or(false)
+    }
+
+    /// Takes nothing more: what may be on the medium contradicts what would be acknowledged.
+    pub fn poison(&self) {
+        lock(&self.state).poisoned = true;
     }
 
     /// No record so far has this number or a higher one.

@@ -67,7 +67,7 @@ impl Loaded {
                 }
             }
         }
-        let is_doubtful = void.first() == versions.last().map(|version| super::name(*version)).as_ref();
+        let is_doubtful = void.first() == versions.last().map(|version| name(*version)).as_ref();
         links.reverse();
         let start = base.as_ref().map_or_else(Head::default, |(_, head, _)| *head);
         let chain = chain(start, links).map_err(|damage| notes.first().cloned().unwrap_or(damage))?;

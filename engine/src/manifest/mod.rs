@@ -168,7 +168,8 @@ impl ManifestStore {
             let found = FoundVersion::read(&mapped).map_err(|damage| damage.at(&name(version), 0))?;
             for partition in found.partitions() {
                 let (state, raw) = partition.map_err(|damage| damage.at(&name(version), 0))?;
-                while let Some((_, raw)) = newer.next_if(|(incarnation, _)| *incarnation < state.incarnation) {
+                while let Some((_, raw)) = newer.next_if(|(incarnation, _)| *incarnation < state.incarnation)
+                {
                     push(raw.as_deref());
                 }
                 match newer.next_if(|(incarnation, _)| *incarnation == state.incarnation) {

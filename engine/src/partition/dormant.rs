@@ -55,11 +55,7 @@ impl Dormant {
             key_slot: state.key_slot,
             dimension: state.dimension,
             flushed_through: state.flushed_through,
-            counts: Counts {
-                documents: state.documents,
-                deleted: state.deleted,
-                passages: state.passages,
-            },
+            counts: Counts { documents: state.documents, deleted: state.deleted, passages: state.passages },
             deleted_since_ms: state.deleted_since_ms,
             purge_since_ms: state.purge_since_ms,
             is_damaged: state.is_damaged,

@@ -6,7 +6,7 @@ use super::view::{Rows, View};
 use super::{Core, Counts, Dormant, LoadedShelf, ReadError, WriteError, Writer};
 use crate::io::lock;
 use crate::memtable::Memtable;
-use crate::seal::Key;
+use crate::seal::{Key, fingerprint};
 use crate::segment::{Segment, SegmentFileWriter, SegmentWriter};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Core {
     pub(super) fn quiesce(&self, writer: &mut Writer) -> Result<(), WriteError> {
         if let Some(last) = writer.pending.back() {
             // Whether it failed is for its writer to hear.
-            self.env.log.wait(last.ticket()).ok();
+            self.env.log.wait(&last.ticket()).ok();
         }
         self.settle(writer)
     }
@@ -283,7 +283,7 @@ impl Core {
 
     /// The key's fingerprint.
     pub(crate) fn fingerprint(&self) -> [u8; 16] {
-        self.shelf().key.as_ref().map_or([0; 16], Key::fingerprint)
+        self.shelf().key.as_ref().map_or([0; 16], fingerprint)
     }
 
     /// Forgets key and documents, and answers what is left to erase.

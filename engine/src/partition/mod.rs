@@ -24,11 +24,10 @@ mod types;
 mod view;
 mod write;
 
-pub(crate) use dormant::Dormant;
+pub(crate) use dormant::{Dormant, identity_of};
 pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
-pub(crate) use rekey::Rewritten;
 pub use types::{
     DocumentInfo, Hit, NewDocument, NewPassage, Page, Passage, SearchRequest, SearchResponse, Trace,
 };

@@ -122,9 +122,7 @@ impl View {
             .skip(offset)
             .take(limit)
             .filter_map(|(_, id)| self.live(id))
-            .map(|location| {
-                self.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes))
-            })
+            .map(|location| self.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes)))
             .collect::<Result<_, _>>()?;
         Ok(Page { documents, total: matches.len() as u64 })
     }

@@ -58,13 +58,8 @@ impl Core {
             file.finish(&*self.env.medium.blobs)?;
             state.segments = Box::new([place]);
         }
-        let entry = state.entry(
-            self.workspace,
-            self.name_tag,
-            &self.identity,
-            &minted.key,
-            self.env.random(),
-        );
+        let entry =
+            state.entry(self.workspace, self.name_tag, &self.identity, &minted.key, self.env.random());
         let rewritten = {
             let shelf = self.shelf();
             let old = (shelf.state.incarnation, shelf.state.key_slot);

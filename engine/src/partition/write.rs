@@ -5,7 +5,8 @@
 
 use super::view::View;
 use super::{
-    Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError, Writer,
+    Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError,
+    Writer,
 };
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::log::{Outcome, Ticket, Urgency};
@@ -34,7 +35,7 @@ pub(super) struct Pending {
 impl Pending {
     /// Where it waits.
     pub(super) fn ticket(&self) -> Ticket {
-        self.ticket
+        self.ticket.clone()
     }
 }
 
@@ -110,7 +111,7 @@ impl Partition {
     pub fn put_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
         limit("documents in one write", documents.len(), BATCH_RECORDS_MAX - 1)?;
         let dimension = self.core.identity.dimension as usize;
-        let documents = documents
+        let mut documents = documents
             .into_iter()
             .map(|document| self.prepare(document, dimension))
             .collect::<Result<Vec<_>, _>>()?;
@@ -123,6 +124,7 @@ impl Partition {
                 }
                 infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
             }
+            let documents = std::mem::take(&mut documents);
             Ok((documents.into_iter().map(|document| Act::Put(Box::new(document))).collect(), infos))
         })
     }
@@ -145,7 +147,7 @@ impl Partition {
             document.version = version.saturating_add(1);
             document.created_ms = created_ms;
             let info = DocumentInfo::of(document.info(), document.content.len() as u64);
-            Ok((vec![Act::Put(Box::new(document))], info))
+            Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
         })
     }
 
@@ -238,7 +240,7 @@ impl Core {
     fn write<R>(
         &self,
         urgency: Urgency,
-        prepare: impl Fn(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
+        mut prepare: impl FnMut(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
     ) -> Result<R, WriteError> {
         if let Some(damage) = self.damage() {
             return Err(WriteError::Quarantined(damage));
@@ -248,9 +250,9 @@ impl Core {
             return Err(WriteError::Dropped);
         }
         self.settle(&mut writer)?;
-        let prepared = match self.prepare(&writer, &prepare) {
+        let prepared = match self.prepared(&writer, &mut prepare) {
             // Damage is believed when it is found twice: a read may have been led elsewhere.
-            Err(WriteError::Read(ReadError::Damaged(_))) => match self.prepare(&writer, &prepare) {
+            Err(WriteError::Read(ReadError::Damaged(_))) => match self.prepared(&writer, &mut prepare) {
                 Err(WriteError::Read(error)) => Err(self.believe(error).into()),
                 other => other,
             },
@@ -265,15 +267,15 @@ impl Core {
         }
         let ticket = self.submit(&mut writer, acts, urgency)?;
         drop(writer);
-        self.env.log.wait(ticket)?;
+        self.env.log.wait(&ticket)?;
         self.settle(&mut lock(&self.writer))?;
         Ok(answer)
     }
 
-    fn prepare<R>(
+    fn prepared<R>(
         &self,
         writer: &Writer,
-        prepare: impl Fn(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
+        prepare: impl FnOnce(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
     ) -> Result<(Vec<Act>, R), WriteError> {
         self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?
     }
@@ -288,6 +290,13 @@ impl Core {
         let (incarnation, _) = self.incarnation();
         let (ticket, first_record) = loop {
             let at = self.env.log.reserve(acts.len() as u64, urgency)?;
+            // The genesis that this write counted on may have found no room.
+            self.settle(writer)?;
+            let is_genesis = |act: &Act| matches!(act, Act::Genesis);
+            let begins = acts.iter().chain(writer.pending.iter().map(|pending| &pending.act)).any(is_genesis);
+            if !begins && !self.is_born() {
+                return Err(WriteError::Full);
+            }
             let cipher = match writer.cipher.take() {
                 Some((file_id, cipher)) if file_id == at.file_id => cipher,
                 _ => {
@@ -313,7 +322,7 @@ impl Core {
             }
         };
         writer.pending.extend((first_record..).zip(acts).map(|(record, act)| Pending {
-            ticket,
+            ticket: ticket.clone(),
             record,
             act,
         }));
@@ -323,7 +332,7 @@ impl Core {
     /// Applies what has become durable, in order, and forgets what failed.
     pub(super) fn settle(&self, writer: &mut Writer) -> Result<(), WriteError> {
         while let Some(first) = writer.pending.front() {
-            match self.env.log.outcome(first.ticket) {
+            match self.env.log.outcome(&first.ticket) {
                 Outcome::Pending => break,
                 Outcome::Failed(_) => {
                     writer.pending.pop_front();

@@ -20,7 +20,7 @@ mod writer;
 
 pub use cache::BlockCache;
 pub use files::SegmentFiles;
-pub use reader::Segment;
+pub use reader::{Segment, check_blocks};
 pub use writer::{SegmentFileWriter, SegmentWriter};
 
 use strongroom_format::manifest::SegmentPlace;

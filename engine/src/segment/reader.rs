@@ -239,3 +239,18 @@ fn fetch(blobs: &dyn BlobStore, name: &str, range: Range<u64>) -> Result<Vec<u8>
     let mut answers = blobs.read(name, &[range])?;
     Ok(answers.pop().unwrap_or_default())
 }
+
+/// Reads every block of a segment and checks the checksums, without a key.
+pub fn check_blocks(blobs: &dyn BlobStore, place: &SegmentPlace) -> Result<(), Fault> {
+    let name = super::file_name(place);
+    let bytes = fetch(blobs, &name, place.offset..place.offset + place.bytes)?;
+    SegmentHeader::read(&bytes).map_err(|damage| damage.at(&name, place.offset))?;
+    let (mut at, mut block) = (SegmentHeader::BYTES, 0);
+    while at < bytes.len() {
+        let opened = BlockHeader::open(&bytes[at..], block);
+        let (_, taken) = opened.map_err(|damage| damage.at(&name, place.offset + at as u64))?;
+        at += taken;
+        block += 1;
+    }
+    Ok(())
+}

@@ -8,6 +8,7 @@ use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::partition::{Core, Counts, Dormant, Forgotten, Partition, WriteError};
+use crate::seal::fingerprint;
 use crate::shred::{Erasure, SignedReceipt, name_hash, read_receipt, receipt_stem, receipts_prefix};
 use std::sync::Arc;
 use strongroom_format::receipt::ReceiptKind;
@@ -190,7 +191,7 @@ impl Store {
         let note = DropNote {
             name_salt,
             name_hash: name_hash(name_salt, &[&workspace.id.0]),
-            key_fingerprint: workspace.key.fingerprint(),
+            key_fingerprint: fingerprint(&workspace.key),
             partitions,
             documents: sum.documents,
             deleted: sum.deleted,
@@ -199,9 +200,8 @@ impl Store {
             successor: [0; 16],
         };
         let kind = RecordKind::DropWorkspace;
-        let logged = outcome.and_then(|()| {
-            Ok(self.shredder().log_drop(&self.root, workspace.id.0, [0; 16], kind, &note)?)
-        });
+        let logged = outcome
+            .and_then(|()| Ok(self.shredder().log_drop(&self.root, workspace.id.0, [0; 16], kind, &note)?));
         match logged {
             Ok(record) => Ok((sum, note, record)),
             Err(error) => {
@@ -329,7 +329,9 @@ impl Store {
     /// Runs a step of an erasure; on a full disk the reserve makes room for it once.
     fn making_room<R>(&self, mut step: impl FnMut() -> Result<R, Fault>) -> Result<R, Fault> {
         match step() {
-            Err(Fault::Storage(error)) if error.kind == StorageErrorKind::Full && self.env.log.make_room() => {
+            Err(Fault::Storage(error))
+                if error.kind == StorageErrorKind::Full && self.env.log.make_room() =>
+            {
                 step()
             }
             other => other,

@@ -236,7 +236,9 @@ impl Store {
                 .entries()
                 .iter()
                 .filter_map(|(collection, name, entry)| match entry {
-                    Entry::Dormant(rest) if rest.deleted_since_ms != 0 && rest.deleted_since_ms <= expiry.due_ms => {
+                    Entry::Dormant(rest)
+                        if rest.deleted_since_ms != 0 && rest.deleted_since_ms <= expiry.due_ms =>
+                    {
                         Some((rest.incarnation, collection.to_owned(), name.clone()))
                     }
                     _ => None,
@@ -282,7 +284,8 @@ impl Store {
             for place in places {
                 bytes += place.bytes;
                 let looked = crate::segment::check_blocks(&*self.env.medium.blobs, &place);
-                let Err(fault) = looked.or_else(|_| crate::segment::check_blocks(&*self.env.medium.blobs, &place))
+                let Err(fault) =
+                    looked.or_else(|_| crate::segment::check_blocks(&*self.env.medium.blobs, &place))
                 else {
                     continue;
                 };
@@ -377,9 +380,11 @@ impl Store {
         let mut awake = Vec::new();
         for workspace in self.sorted_workspaces() {
             let entries = workspace.entries();
-            awake.extend(entries.awake().map(|core| {
-                (core.incarnation().0, Arc::clone(&workspace), core.at(), Arc::clone(core))
-            }));
+            awake.extend(
+                entries
+                    .awake()
+                    .map(|core| (core.incarnation().0, Arc::clone(&workspace), core.at(), Arc::clone(core))),
+            );
         }
         awake.sort_unstable_by_key(|(incarnation, ..)| *incarnation);
         awake.into_iter().map(|(_, workspace, at, core)| (workspace, at, core)).collect()

@@ -372,7 +372,8 @@ impl Workspace {
 
     fn totals(&self, covers: impl Fn(&str, &Option<PartitionName>) -> bool) -> Totals {
         let entries = self.entries();
-        let covered = entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
+        let covered =
+            entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
         covered.fold(Totals::default(), |sum, (_, _, entry)| {
             sum.plus(Totals { partitions: 1, counts: entry.counts(), stored_bytes: entry.stored_bytes() })
         })

@@ -4,13 +4,13 @@
 //! Damage is laid at the door of the partition that it hit: a damaged record, a key or a name that can't be
 //! read. The others come back whole.
 
+use super::Workspace;
 use super::entries::{Entry, Lost};
 use super::open::OpenError;
 use super::scope::{PartitionName, PartitionRef, WorkspaceId};
-use super::Workspace;
 use crate::io::Fault;
 use crate::keyring::Loaded;
-use crate::partition::{Core, Dormant, Environment, open_record};
+use crate::partition::{Core, Dormant, Environment, identity_of, open_record};
 use crate::seal::{Key, KeyOpener};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,7 +94,10 @@ impl Replay<'_> {
             // Records of a shredded incarnation are skipped: no key opens them.
             Ok(None) if self.keys.state(&incarnation) != SlotState::Free => return Ok(()),
             Ok(None) => {
-                self.lose_unnamed(found, Damage::new("KeySlot", "a slot that checks", "none").at("keyring", 0));
+                self.lose_unnamed(
+                    found,
+                    Damage::new("KeySlot", "a slot that checks", "none").at("keyring", 0),
+                );
                 return Ok(());
             }
             Err(damage) => {
@@ -146,10 +149,10 @@ impl Replay<'_> {
             return;
         }
         let slot = self.keys.slot_of(&incarnation).unwrap_or(u32::MAX);
-        let workspace = self.keys.workspace_of(&incarnation).map_or_else(
-            || self.workspace_of_tag(),
-            |workspace| Some(WorkspaceId(workspace)),
-        );
+        let workspace = self
+            .keys
+            .workspace_of(&incarnation)
+            .map_or_else(|| self.workspace_of_tag(), |workspace| Some(WorkspaceId(workspace)));
         let Some(workspace) = workspace else { return };
         let rest = Dormant { is_damaged: true, ..Dormant::new(incarnation, slot, 1) };
         self.lost.insert(incarnation, (workspace, found.name_tag, Lost { rest, damage }));
@@ -167,7 +170,7 @@ impl Replay<'_> {
             return Some(Arc::clone(core));
         }
         let state = self.resting.get(&incarnation)?;
-        let identity = crate::partition::identity_of(state, key).ok()?;
+        let identity = identity_of(state, key).ok()?;
         let state = self.resting.remove(&incarnation)?;
         let core =
             Core::new(self.env, state.workspace, identity, state.name_tag, key.clone(), Dormant::of(&state));
@@ -190,7 +193,7 @@ impl Replay<'_> {
     pub(super) fn shelve(mut self) -> Result<Vec<Damage>, OpenError> {
         for (incarnation, state) in std::mem::take(&mut self.resting) {
             let named = match self.key(incarnation) {
-                Ok(Some(key)) => crate::partition::identity_of(&state, &key),
+                Ok(Some(key)) => identity_of(&state, &key),
                 Ok(None) => continue,
                 Err(damage) => Err(damage),
             };
@@ -199,8 +202,14 @@ impl Replay<'_> {
                 Ok(identity) if state.is_damaged || purges => {
                     // What has something to do, or to tell, is not put to rest.
                     let Ok(Some(key)) = self.key(incarnation) else { continue };
-                    let core =
-                        Core::new(self.env, state.workspace, identity, state.name_tag, key, Dormant::of(&state));
+                    let core = Core::new(
+                        self.env,
+                        state.workspace,
+                        identity,
+                        state.name_tag,
+                        key,
+                        Dormant::of(&state),
+                    );
                     self.env.purges.fetch_add(u64::from(purges), std::sync::atomic::Ordering::Relaxed);
                     self.awake.insert(incarnation, Arc::new(core));
                 }
