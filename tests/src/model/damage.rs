@@ -1,0 +1,1 @@
+//! What does a store answer whose files were damaged?
