@@ -8,7 +8,7 @@ use strongroom_engine::{Filter, OperatorScope, Partition, SearchRequest, Store, 
 
 use super::check::one_search;
 use super::world::{Came, World, is_refusal};
-use super::{DIMENSION, Doc, Docs, SPEC, Spot, State, UNKNOWN_ID, workspace_id};
+use super::{DIMENSION, Doc, Docs, SPEC, Spot, UNKNOWN_ID, workspace_id};
 
 /// Handles that are kept at a time, on partitions that are there and on such as were dropped, each.
 const HANDLES_MAX: usize = 6;
@@ -200,14 +200,14 @@ impl World {
     pub fn search(&mut self, spot: &Spot) -> Came {
         let held = self.state.docs(spot).is_some().then(|| self.held(spot)).flatten();
         let mut chance = self.chance.clone();
-        let State { partitions, .. } = self.state.clone();
+        let docs = self.state.partitions.get(spot).cloned();
         let store = self.operate();
         let found = match held.map_or_else(|| store.partition(&spot.scope(), &spot.at()), |p| Ok(Some(p))) {
-            Ok(Some(partition)) => match partitions.get(spot) {
-                Some(docs) => one_search(docs, &partition, &mut chance).map_err(StoreError::from),
+            Ok(Some(partition)) => match docs {
+                Some(docs) => one_search(&docs, &partition, &mut chance).map_err(StoreError::from),
                 None => Ok(vec!["it is there".to_owned()]),
             },
-            Ok(None) => Ok(partitions.get(spot).map(|_| "it is nowhere".to_owned()).into_iter().collect()),
+            Ok(None) => Ok(docs.map(|_| "it is nowhere".to_owned()).into_iter().collect()),
             Err(error) => Err(error),
         };
         self.chance = chance;

@@ -126,7 +126,7 @@ impl Kind {
 
     /// How many documents a batch has at most.
     pub fn batch_max(self) -> usize {
-        if self == Kind::Batches { 24 } else { 8 }
+        if self == Kind::Batches { 16 } else { 6 }
     }
 
     /// The next act.
@@ -146,38 +146,40 @@ impl Kind {
     /// How likely an act is, beside the others of this kind.
     fn weight(self, act: Act) -> usize {
         match (self, act) {
-            (Kind::Batches, Act::Put) => 6,
-            (Kind::Batches, Act::PutMany) => 30,
-            (Kind::Restless, Act::Stop | Act::Kill | Act::PowerCut | Act::HardOpening) => 4,
-            (Kind::Churn, Act::Drop) => 20,
-            (Kind::Churn, Act::DropWorkspace | Act::CreateWorkspace) => 4,
-            (Kind::Handles, Act::Hold) => 14,
-            (Kind::Handles, Act::Drop) => 6,
-            (Kind::Cramped, Act::Maintain | Act::Look) => 20,
-            (Kind::Full, Act::MakeSpace) => 2,
-            (Kind::Full, Act::Fault) => 9,
-            (Kind::Full, Act::Drop) => 8,
-            (Kind::Full, Act::DropWorkspace) => 3,
-            (Kind::Failing, Act::Fault) => 16,
+            (Kind::Batches, Act::Put) => 20,
+            (Kind::Batches, Act::PutMany) => 90,
+            (Kind::Restless, Act::Stop | Act::Kill | Act::PowerCut) => 6,
+            (Kind::Restless, Act::HardOpening) => 12,
+            (Kind::Churn, Act::Drop) => 60,
+            (Kind::Churn, Act::DropWorkspace | Act::CreateWorkspace) => 12,
+            (Kind::Handles, Act::Hold) => 40,
+            (Kind::Handles, Act::Drop) => 20,
+            (Kind::Cramped, Act::Maintain) => 60,
+            (Kind::Full, Act::MakeSpace) => 6,
+            (Kind::Full, Act::Fault) => 16,
+            (Kind::Full, Act::Drop) => 24,
+            (Kind::Full, Act::DropWorkspace) => 9,
+            (Kind::Failing, Act::Fault) => 24,
             (_, act) => Kind::usual(act),
         }
     }
 
     fn usual(act: Act) -> usize {
         match act {
-            Act::Put => 28,
-            Act::PutMany => 7,
-            Act::Update | Act::Delete => 12,
-            Act::Restore => 8,
-            Act::Search => 14,
-            Act::Look => 6,
-            Act::Maintain => 7,
-            Act::Hold | Act::Drop => 3,
-            Act::DropWorkspace | Act::CreateWorkspace => 1,
+            Act::Put => 84,
+            Act::PutMany => 16,
+            Act::Update | Act::Delete => 36,
+            Act::Restore => 24,
+            Act::Search => 42,
+            Act::Look => 12,
+            Act::Maintain => 18,
+            Act::Hold | Act::Drop => 9,
+            Act::DropWorkspace | Act::CreateWorkspace => 3,
             Act::Stop | Act::Kill | Act::PowerCut | Act::HardOpening => 1,
-            Act::Fault => 5,
-            Act::MakeSpace => 3,
-            Act::Time | Act::Check => 1,
+            Act::Fault => 8,
+            Act::MakeSpace => 6,
+            Act::Time => 3,
+            Act::Check => 2,
         }
     }
 

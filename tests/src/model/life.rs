@@ -17,7 +17,7 @@ pub const OPERATIONS: u64 = 300;
 pub const CRASHES: u64 = 3;
 
 /// Documents that a partition has at most, or a few more: what is small is looked at often.
-const DOCUMENTS_MAX: usize = 24;
+const DOCUMENTS_MAX: usize = 14;
 
 /// Workspaces that are there at a time, at most.
 const WORKSPACES_MAX: usize = 3;
@@ -25,7 +25,7 @@ const WORKSPACES_MAX: usize = 3;
 /// Steps that opening a small store takes, more or less: faults that are to strike it are planned within.
 const OPENING_STEPS: u64 = 36;
 
-const NAMES: [Option<&str>; 5] = [None, Some("acme"), Some("Acme"), Some("../acme"), Some("acme ")];
+const NAMES: [Option<&str>; 4] = [None, Some("acme"), Some("Acme"), Some("acme ")];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 
 /// Runs the life of this seed to its end and answers the world as it is then.
@@ -191,7 +191,7 @@ pub(super) fn doc(chance: &mut Chance) -> Doc {
             _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
         }
     };
-    let words = (0..4 + chance.below(40)).map(|_| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]));
+    let words = (0..4 + chance.below(24)).map(|_| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]));
     let content: String = words.chain([" and so on."]).collect();
     let mut tags: Vec<String> = Vec::new();
     for label in LABELS {

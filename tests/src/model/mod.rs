@@ -81,7 +81,13 @@ pub struct Doc {
 }
 
 impl Doc {
-    /// The document for the engine. Its passages are even pieces of its content.
+    /// The texts of its passages: even pieces of its content.
+    pub fn passages(&self) -> impl ExactSizeIterator<Item = &str> {
+        let piece = self.content.len() / self.vectors.len();
+        (0..self.vectors.len()).map(move |n| &self.content[n * piece..(n + 1) * piece])
+    }
+
+    /// The document for the engine.
     pub fn new_document(&self, id: Option<&str>) -> NewDocument {
         let piece = self.content.len() / self.vectors.len();
         let bound = |n: usize| u32::try_from(n * piece).expect("a short content");
