@@ -194,9 +194,7 @@ impl Log {
             Err(error) if error.kind == StorageErrorKind::Full => Err(LogError::Full),
             Err(_) => Err(LogError::Poisoned),
             // A build that forgets this one sync, for the simulator to find out.
-            #[cfg(feature = "canary")]
-            Ok(()) => Ok(place.offset + bytes.len() as u64),
-            #[cfg(not(feature = "canary"))]
+            Ok(()) if cfg!(feature = "canary") => Ok(place.offset + bytes.len() as u64),
             Ok(()) => self.store.commit(file).map_err(|_| LogError::Poisoned),
         };
         let mut state = lock(&self.state);

@@ -49,6 +49,7 @@ pub struct World {
     next_workspace: u8,
     operations: u64,
     crashes: u64,
+    struck_openings: u64,
 }
 
 /// What a call came to.
@@ -97,6 +98,7 @@ impl World {
             next_workspace: 1,
             operations: 0,
             crashes: 0,
+            struck_openings: 0,
         };
         world.open();
         world
@@ -127,6 +129,11 @@ impl World {
     /// Power cuts and kills so far. The store recovered from each.
     pub fn crashes(&self) -> u64 {
         self.crashes
+    }
+
+    /// How often opening failed so far, for a fault that struck it.
+    pub fn struck_openings(&self) -> u64 {
+        self.struck_openings
     }
 
     /// The number of a workspace that never was: no id is used twice.
@@ -184,10 +191,11 @@ impl World {
                     return;
                 }
                 Err(error) if !self.sim.is_on() => {
-                    self.crashes += 1;
+                    (self.crashes, self.struck_openings) = (self.crashes + 1, self.struck_openings + 1);
                     self.note(format!("crash while opening: {error}"));
                 }
                 Err(error) => {
+                    self.struck_openings += 1;
                     self.note(format!("opening failed: {error}"));
                     if error.to_string().contains("no space") {
                         self.make_space();

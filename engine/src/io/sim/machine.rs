@@ -42,7 +42,7 @@ pub(super) enum Change {
 }
 
 /// A file of any of the stores.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Object {
     pub(super) bytes: Vec<u8>,
     /// How much of it from the front is durable.
@@ -56,6 +56,7 @@ pub(super) struct Object {
 }
 
 /// One machine: its medium, its power, its clock and its chances.
+#[derive(Clone)]
 pub(super) struct Machine {
     objects: BTreeMap<String, Object>,
     /// Names that were published and deleted.
@@ -316,6 +317,14 @@ impl Machine {
         let byte = self.objects.get_mut(name).and_then(|object| object.bytes.get_mut(index));
         let Some(byte) = byte.filter(|_| bit < 8) else { panic!("no bit {bit} of byte {offset} in {name}") };
         *byte ^= 1 << bit;
+    }
+
+    pub(super) fn truncate_file(&mut self, name: &str, bytes: u64) {
+        let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let object = self.objects.get_mut(name).filter(|object| length <= object.bytes.len());
+        let Some(object) = object else { panic!("no {bytes} bytes in {name}") };
+        object.bytes.truncate(length);
+        object.synced_bytes = object.synced_bytes.min(length);
     }
 
     pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {

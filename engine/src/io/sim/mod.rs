@@ -111,6 +111,21 @@ impl Sim {
         self.lock().flip_bit(name, offset, bit);
     }
 
+    /// Cuts a file short: only the first so many bytes stay.
+    ///
+    /// # Panics
+    /// When there is no such file, or it is shorter.
+    pub fn truncate_file(&self, name: &str, bytes: u64) {
+        self.lock().truncate_file(name, bytes);
+    }
+
+    /// A machine of its own with the same medium, clock and chances, switched on; nothing runs on it.
+    pub fn snapshot(&self) -> Sim {
+        let mut machine = self.lock().clone();
+        machine.boot();
+        Sim { machine: Arc::new(Mutex::new(machine)) }
+    }
+
     /// All files with their bytes as readers see them: objects by name, `log/…` and `keyring/…`, sorted.
     /// After a crash this is the durable image.
     pub fn files(&self) -> Vec<(String, Vec<u8>)> {
