@@ -4,6 +4,7 @@
 //! done to it, it never answers wrongly, and never with what belongs to another partition. How much it has to
 //! answer, and how it has to say what it can't, is what the rules of this module demand.
 
+use strongroom_engine::io::StorageErrorKind;
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{OpenError, RootKey, Store};
 
@@ -40,6 +41,18 @@ pub const FLIPPED_TAIL: Tail = Tail::LastBatch;
 
 /// How far a flipped bit or a cut may spread.
 pub const SPREAD: Spread = Spread::WholeStore;
+
+/// How damage that keeps a store from opening is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// As damage; a key that does not open may also be told as the wrong one, and a cut as a failed read.
+    Loosely,
+    /// As damage, by file, offset and field.
+    Exactly,
+}
+
+/// How what keeps a store from opening is told.
+pub const NAMING: Naming = Naming::Loosely;
 
 /// What became of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,10 +174,7 @@ impl SmallStore {
             Ok(store) => store,
             Err(error) => {
                 assert_eq!(SPREAD, Spread::WholeStore, "{harm:?} keeps the store from opening: {error}");
-                assert!(
-                    matches!(error, OpenError::Damaged(_) | OpenError::WrongKey),
-                    "{harm:?}: damage is told as {error}"
-                );
+                assert!(is_named(harm, &error), "{harm:?}: damage is told as {error}");
                 return Told::Opening;
             }
         };
@@ -199,5 +209,17 @@ impl SmallStore {
             Tail::AsMuchAsWasCut => self.history.len(),
         };
         self.history.iter().rev().take(less + 1).cloned().collect()
+    }
+}
+
+fn is_named(harm: &Harm, error: &OpenError) -> bool {
+    let is_cut = matches!(harm, Harm::Cut { .. });
+    match error {
+        OpenError::Damaged(_) => true,
+        OpenError::WrongKey => NAMING == Naming::Loosely,
+        OpenError::Storage(error) => {
+            NAMING == Naming::Loosely && is_cut && matches!(error.kind, StorageErrorKind::TooShort { .. })
+        }
+        _ => false,
     }
 }

@@ -11,6 +11,7 @@ pub mod damage;
 pub mod kinds;
 pub mod life;
 mod observe;
+pub mod runner;
 pub mod script;
 pub mod world;
 
