@@ -195,6 +195,7 @@ impl Shredder<'_> {
             match medium.blobs.create(&name, &[&bytes]) {
                 Ok(()) => break,
                 Err(error) if error.kind == StorageErrorKind::Exists => {
+                    medium.blobs.settle(&name)?;
                     if read_receipt(&*medium.blobs, &name)?.is_some() {
                         break;
                     }

@@ -12,6 +12,7 @@
 )]
 
 mod python;
+mod sim;
 mod steps;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ usage: cargo xtask COMMAND
   check         formatting, clippy without warnings, and the rules of the house
   test          check, then every test of the workspace, then the Python client against the server
   sim SEED      replay one life of the simulated store and print it
+  sim --hours N [--from SEED], or --seeds N
+                live seeds on all cores, and enter what passed into docs/simulator-ledger.csv
+  canary        leave one sync out of the engine, and insist that the simulator finds it
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
   bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
 
@@ -37,11 +41,11 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["check"] => check(&mut steps),
         ["test"] => test(&mut steps),
-        ["sim", seed] => match seed.parse::<u64>() {
-            Ok(seed) => sim(&mut steps, seed),
-            Err(_) => return misuse(&format!("a seed is a whole number, not {seed:?}")),
+        ["sim", words @ ..] => match sim::run(&mut steps, words) {
+            Some(outcome) => outcome,
+            None => return misuse("sim needs the seed to replay, or how long to go on"),
         },
-        ["sim"] => return misuse("sim needs the seed to replay"),
+        ["canary"] => sim::canary(&mut steps),
         ["fuzz-smoke"] => fuzz_smoke(&mut steps),
         ["bench"] => bench(&mut steps, None),
         ["bench", name] => bench(&mut steps, Some(name)),
@@ -91,14 +95,6 @@ fn test(steps: &mut Steps) -> Result<(), Failed> {
     steps.pass_on("STRONGROOM_BIN", steps.release_binary("strongroom"));
     steps.cargo("tests of the workspace", &["test", "--release", "--workspace", "--no-fail-fast"])?;
     python::run_client_suite(steps)
-}
-
-fn sim(steps: &mut Steps, seed: u64) -> Result<(), Failed> {
-    steps.pass_on("STRONGROOM_SIM_SEED", seed.to_string());
-    steps.cargo(
-        "simulated life",
-        &["test", "--release", "--workspace", "--test", "model", "--", "--exact", "replay", "--nocapture"],
-    )
 }
 
 fn fuzz_smoke(steps: &mut Steps) -> Result<(), Failed> {

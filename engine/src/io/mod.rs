@@ -115,6 +115,9 @@ pub trait BlobStore: Send + Sync {
     fn create(&self, name: &str, pieces: &[&[u8]]) -> Result<()>;
     /// Reads many ranges of one object, in one go where the medium can. Each answer is as long as its range.
     fn read(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>>;
+    /// Makes sure that an object that is there is durable: a process that was killed may have written it without
+    /// a sync.
+    fn settle(&self, name: &str) -> Result<()>;
     /// The object's length in bytes, or `None` when it isn't there.
     fn head(&self, name: &str) -> Result<Option<u64>>;
     /// Names that start with `prefix` and sort after `after`, sorted, at most `limit` of them.

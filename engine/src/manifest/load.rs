@@ -50,6 +50,7 @@ impl Loaded {
         let mut run = 0;
         for &version in versions.iter().rev() {
             let name = name(version);
+            blobs.settle(&name)?;
             let bytes = read(&*blobs, &name)?;
             match check(&bytes, version) {
                 Ok(found) => {

@@ -5,16 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use strongroom_engine::{Filter, Partition, ReadError, SearchRequest, Store, StoreError};
+use strongroom_engine::{Filter, Partition, PartitionInfo, ReadError, SearchRequest, Store, StoreError};
 
-use super::{COLLECTION, DIMENSION, Docs, Spot, State, UNKNOWN_ID, whole};
+use super::observe::{Observed, Read, Seen};
+use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
 use crate::chance::Chance;
 
 /// How far a score may be from the model's: single precision over a few dozen components.
 const SCORE_ERROR_MAX: f64 = 1e-4;
-
-/// Workspaces that a life may use.
-pub const WORKSPACES: std::ops::Range<u8> = 1..6;
 
 /// What a comparison found.
 #[derive(Debug, Default)]
@@ -40,115 +38,140 @@ impl std::fmt::Display for Found {
     }
 }
 
-/// Every difference between what should be and what is.
-pub fn differences(state: &State, store: &Store, chance: &mut Chance) -> Found {
-    let (mut found, mut failed) = (Vec::new(), Vec::new());
-    for workspace in WORKSPACES {
-        match (store.partitions(&whole(workspace), COLLECTION), state.workspaces.contains(&workspace)) {
-            (Err(StoreError::NoWorkspace), false) => {}
-            (Err(StoreError::NoWorkspace), true) => found.push(format!("workspace {workspace} is not there")),
-            (Err(error), _) => failed.push(format!("workspace {workspace}: {error}")),
-            (Ok(_), false) => {
-                found.push(format!("workspace {workspace} was dropped, or never made, and is there"))
+/// Every difference between what should be and what was read. What could not be read is not a difference.
+pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
+    let mut found = Vec::new();
+    for (&workspace, listed) in &observed.workspaces {
+        match (listed, state.workspaces.contains(&workspace)) {
+            (None, false) => {}
+            (None, true) => found.push(format!("workspace {workspace} is not there")),
+            (Some(_), false) => {
+                found.push(format!("workspace {workspace} was dropped, or never made, and is there"));
             }
-            (Ok(listed), true) => {
-                let is: BTreeSet<Option<String>> =
-                    listed.iter().map(|i| i.name.as_ref().map(|n| n.as_str().to_owned())).collect();
-                let of_workspace = state.partitions.keys().filter(|s| s.workspace == workspace);
-                let should: BTreeSet<Option<String>> = of_workspace.map(|s| s.name.clone()).collect();
-                if is != should {
-                    found.push(format!("workspace {workspace} has partitions {is:?}, not {should:?}"));
-                }
-                for info in listed {
-                    let name = info.name.map(|n| n.as_str().to_owned());
-                    let Some(docs) = state.partitions.get(&Spot { workspace, name: name.clone() }) else {
-                        continue;
-                    };
-                    let live = docs.values().filter(|d| d.live).count() as u64;
-                    let passages: usize = docs.values().filter(|d| d.live).map(|d| d.vectors.len()).sum();
-                    let should = (live, docs.len() as u64 - live, passages as u64);
-                    let is = (info.counts.documents, info.counts.deleted, info.counts.passages);
-                    if is != should {
-                        found.push(format!("{name:?} counts {is:?}, not {should:?}"));
-                    }
-                }
-            }
+            (Some(listed), true) => found.extend(in_listing(state, workspace, listed)),
         }
     }
-    for (spot, docs) in &state.partitions {
-        match store.partition(&spot.scope(), &spot.at()) {
-            Ok(Some(partition)) => match in_partition(docs, &partition, chance) {
-                Ok(differences) => found.extend(differences.into_iter().map(|d| format!("{spot:?}: {d}"))),
-                Err(error) => failed.push(format!("{spot:?}: {error}")),
-            },
-            Ok(None) | Err(StoreError::NoWorkspace) => found.push(format!("{spot:?} is not there")),
-            Err(error) => failed.push(format!("{spot:?}: {error}")),
+    for (spot, seen) in &observed.partitions {
+        match (seen, state.docs(spot)) {
+            (Some(seen), Some(docs)) => {
+                found.extend(in_partition(docs, seen).into_iter().map(|line| format!("{spot:?}: {line}")));
+            }
+            (None, Some(_)) => found.push(format!("{spot:?} is not there")),
+            (Some(_), None) => found.push(format!("{spot:?} was dropped, or never written to, and is there")),
+            (None, None) => {}
         }
     }
-    Found { wrong: found, failed }
+    found
 }
 
-/// Ids that are live in a partition now.
-pub fn live_ids(store: &Store, spot: &Spot) -> BTreeSet<String> {
-    let Ok(Some(partition)) = store.partition(&spot.scope(), &spot.at()) else { return BTreeSet::new() };
-    let page = partition.list(&Filter::default(), 0, usize::MAX);
-    page.map(|page| page.documents.into_iter().map(|d| d.id).collect()).unwrap_or_default()
+fn in_listing(state: &State, workspace: u8, listed: &[PartitionInfo]) -> Vec<String> {
+    let mut found = Vec::new();
+    let is: BTreeSet<Option<&str>> = listed.iter().map(|i| i.name.as_ref().map(|n| n.as_str())).collect();
+    let of_workspace = state.partitions.keys().filter(|spot| spot.workspace == workspace);
+    let should: BTreeSet<Option<&str>> = of_workspace.map(|spot| spot.name.as_deref()).collect();
+    if is != should || is.len() != listed.len() {
+        found.push(format!("workspace {workspace} has partitions {is:?}, not {should:?}"));
+    }
+    for info in listed {
+        let name = info.name.as_ref().map(|name| name.as_str().to_owned());
+        let Some(docs) = state.docs(&Spot { workspace, name: name.clone() }) else { continue };
+        let live = docs.values().filter(|doc| doc.live).count() as u64;
+        let passages: usize = docs.values().filter(|doc| doc.live).map(|doc| doc.vectors.len()).sum();
+        let should = (live, docs.len() as u64 - live, passages as u64);
+        let is = (info.counts.documents, info.counts.deleted, info.counts.passages);
+        if is != should {
+            found.push(format!("{name:?} counts {is:?}, not {should:?}"));
+        }
+    }
+    found
+}
+
+/// Every difference between the documents of a partition and what was read there.
+pub(super) fn in_partition(docs: &Docs, seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let listed: BTreeSet<&str> = seen.listed.iter().map(String::as_str).collect();
+    let live: BTreeSet<&str> = docs.iter().filter(|(_, doc)| doc.live).map(|(id, _)| id.as_str()).collect();
+    found.extend(live.difference(&listed).map(|id| format!("{id} is not listed")));
+    found.extend(listed.difference(&live).map(|id| format!("{id} is listed")));
+    if seen.listed.len() != listed.len() || seen.total != listed.len() as u64 {
+        found.push("a document is listed twice, or the total is wrong".to_owned());
+    }
+    for (id, read) in &seen.read {
+        match (read, docs.get(id)) {
+            (None, Some(doc)) if doc.live => found.push(format!("{id} is gone")),
+            (Some(_), Some(doc)) if !doc.live => found.push(format!("{id} is deleted, and read")),
+            (Some(_), None) => found.push(format!("{id} was never written, and is read")),
+            (Some(read), Some(doc)) => found.extend(in_document(id, doc, read)),
+            (None, _) => {}
+        }
+    }
+    found
+}
+
+fn in_document(id: &str, doc: &Doc, read: &Read) -> Option<String> {
+    let info = &read.info;
+    let same = read.content == doc.content.as_bytes()
+        && info.content_bytes == read.content.len() as u64
+        && info.version == doc.version
+        && info.tags == doc.tags
+        && info.entity == doc.entity
+        && info.passages as usize == doc.vectors.len();
+    let passages_same = doc.passages().eq(read.passages.iter().map(String::as_str));
+    (!same || !passages_same).then(|| format!("{id} is {read:?}, not {doc:?}"))
 }
 
 /// Gives the document whose id nobody knew the id that turned up in the store.
-pub fn name_the_unknown(state: &mut State, store: &Store) {
-    for (spot, docs) in &mut state.partitions {
-        if let Some(doc) = docs.remove(UNKNOWN_ID) {
-            let extra: Vec<String> =
-                live_ids(store, spot).into_iter().filter(|id| !docs.contains_key(id)).collect();
-            let id = if let [id] = extra.as_slice() { id.clone() } else { UNKNOWN_ID.to_owned() };
-            docs.insert(id, doc);
+pub(super) fn name_the_unknown(state: &mut State, observed: &Observed) {
+    let unnamed: Vec<Spot> = state
+        .partitions
+        .iter()
+        .filter(|(_, docs)| docs.contains_key(UNKNOWN_ID))
+        .map(|(spot, _)| spot.clone())
+        .collect();
+    for spot in unnamed {
+        let Some(Some(seen)) = observed.partitions.get(&spot) else { continue };
+        let docs = state.docs_mut(&spot);
+        let extra: Vec<&String> = seen.listed.iter().filter(|id| !docs.contains_key(*id)).collect();
+        if let [id] = extra.as_slice()
+            && let Some(doc) = docs.remove(UNKNOWN_ID)
+        {
+            docs.insert((*id).clone(), doc);
         }
     }
 }
 
-fn in_partition(docs: &Docs, partition: &Partition, chance: &mut Chance) -> Result<Vec<String>, ReadError> {
-    let mut found = Vec::new();
-    let page = partition.list(&Filter::default(), 0, usize::MAX)?;
-    let listed: BTreeSet<&str> = page.documents.iter().map(|d| d.id.as_str()).collect();
-    let live: BTreeSet<&str> = docs.iter().filter(|(_, d)| d.live).map(|(id, _)| id.as_str()).collect();
-    found.extend(live.difference(&listed).map(|id| format!("{id} is not listed")));
-    found.extend(listed.difference(&live).map(|id| format!("{id} is listed")));
-    if page.documents.len() != listed.len() || page.total != listed.len() as u64 {
-        found.push("a document is listed twice, or the total is wrong".to_owned());
-    }
-    for (id, doc) in docs {
-        match (partition.content(id)?, doc.live) {
-            (None, false) => {}
-            (None, true) => found.push(format!("{id} is gone")),
-            (Some(_), false) => found.push(format!("{id} is deleted, and read")),
-            (Some((info, content)), true) => {
-                let same = content == doc.content.as_bytes()
-                    && info.content_bytes == content.len() as u64
-                    && info.version == doc.version
-                    && info.tags == doc.tags
-                    && info.entity == doc.entity
-                    && info.passages as usize == doc.vectors.len();
-                if !same {
-                    found.push(format!("{id} is {info:?} {content:?}, not {doc:?}"));
-                }
-                let passages = partition.passages(id)?.unwrap_or_default();
-                if passages.len() != doc.vectors.len()
-                    || !passages.iter().all(|p| doc.content.contains(p.as_str()))
-                {
-                    found.push(format!("{id} has passages {passages:?}"));
-                }
+/// A few random searches in every partition of a model.
+pub(super) fn searches(state: &State, store: &Store, chance: &mut Chance, of_each: usize) -> Found {
+    let mut found = Found::default();
+    for (spot, docs) in &state.partitions {
+        for _ in 0..of_each {
+            match search_in(docs, store, spot, chance) {
+                Ok(wrong) => found.wrong.extend(wrong.into_iter().map(|line| format!("{spot:?}: {line}"))),
+                Err(error) => found.failed.push(format!("{spot:?}: {error}")),
             }
         }
     }
-    for _ in 0..2 {
-        found.extend(one_search(docs, partition, chance)?);
+    found
+}
+
+fn search_in(
+    docs: &Docs,
+    store: &Store,
+    spot: &Spot,
+    chance: &mut Chance,
+) -> Result<Vec<String>, StoreError> {
+    match store.partition(&spot.scope(), &spot.at())? {
+        Some(partition) => Ok(one_search(docs, &partition, chance)?),
+        None => Ok(vec!["it is not there".to_owned()]),
     }
-    Ok(found)
 }
 
 /// One random search against brute force.
-pub fn one_search(docs: &Docs, partition: &Partition, chance: &mut Chance) -> Result<Vec<String>, ReadError> {
+pub(super) fn one_search(
+    docs: &Docs,
+    partition: &Partition,
+    chance: &mut Chance,
+) -> Result<Vec<String>, ReadError> {
     let query: Vec<f32> = match docs.values().nth(chance.below(docs.len().max(1))) {
         Some(doc) if chance.percent(50) => doc.vectors[0].clone(),
         _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
@@ -194,7 +217,9 @@ pub fn one_search(docs: &Docs, partition: &Partition, chance: &mut Chance) -> Re
             found.push(format!("{id} scores {}, not {score}", hit.similarity));
         }
         let doc = &docs[id];
-        if hit.content.as_deref() != Some(doc.content.as_bytes()) || !doc.content.contains(&hit.passage) {
+        if hit.content.as_deref() != Some(doc.content.as_bytes())
+            || !doc.passages().any(|passage| passage == hit.passage)
+        {
             found.push(format!("a search returned {id} with the words of another"));
         }
     }

@@ -1,122 +1,187 @@
 //! What happens in a random life of a store?
 //!
 //! Several workspaces and partitions, writes of every sort, jobs, restarts and faults, all chosen by a seed. A
-//! second, short life is scripted, so that it can be crashed at each of its steps.
+//! life has at least [`OPERATIONS`] operations and [`CRASHES`] crashes, which it counts.
 
 use strongroom_engine::io::sim::Fault;
 
-use super::check::WORKSPACES;
-use super::world::World;
-use super::{DIMENSION, Doc, Spot};
+use super::kinds::{Act, Kind};
+use super::world::{End, World};
+use super::{DIMENSION, Doc, Docs, Spot};
 use crate::chance::Chance;
 
-/// Acts of one random life.
-const ACTS: usize = 140;
+/// Operations of a life, at least.
+pub const OPERATIONS: u64 = 300;
 
-const NAMES: [Option<&str>; 5] = [None, Some("acme"), Some("Acme"), Some("../acme"), Some("acme ")];
+/// Crashes of a life, at least.
+pub const CRASHES: u64 = 3;
+
+/// Documents that a partition has at most, or a few more: what is small is looked at often.
+const DOCUMENTS_MAX: usize = 14;
+
+/// Workspaces that are there at a time, at most.
+const WORKSPACES_MAX: usize = 3;
+
+/// Steps that opening a small store takes, more or less: faults that are to strike it are planned within.
+const OPENING_STEPS: u64 = 36;
+
+const NAMES: [Option<&str>; 4] = [None, Some("acme"), Some("Acme"), Some("acme ")];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 
 /// Runs the life of this seed to its end and answers the world as it is then.
+///
+/// # Panics
+/// When the store is not what the model is.
 pub fn random_life(seed: u64, aloud: bool) -> World {
-    let mut chance = Chance::new(seed);
-    let mut world = if aloud { World::new(seed).aloud() } else { World::new(seed) };
+    let (kind, mut chance) = (Kind::of(seed), Chance::new(seed));
+    let world = World::with(seed, kind.options());
+    let mut world = if aloud { world.aloud() } else { world };
     world.create_workspace(1);
     world.create_workspace(2);
-    for _ in 0..ACTS {
-        act(&mut world, &mut chance);
+    // Crashes are planned at even distances, so that each life has them, whatever its dice say.
+    let mut crashes_planned = 0;
+    while world.operations() < OPERATIONS {
+        if world.operations() >= (crashes_planned + 1) * OPERATIONS / (CRASHES + 1) {
+            crashes_planned += 1;
+            world.plan(chance.bits() % 8, Fault::Crash);
+            if chance.percent(50) {
+                harden_opening(&mut world, &mut chance);
+            }
+        }
+        act(kind, &mut world, &mut chance);
     }
     world.make_space();
-    world.restart(false, true);
-    world.restart(true, false);
+    while world.crashes() < CRASHES {
+        world.restart(End::PowerCut);
+    }
+    world.restart(End::PowerCut);
+    world.restart(End::Orderly);
+    assert!(world.operations() >= OPERATIONS && world.crashes() >= CRASHES, "a life that was too quiet");
     world
 }
 
-fn act(world: &mut World, chance: &mut Chance) {
+fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
     let workspaces: Vec<u8> = world.state.workspaces.iter().copied().collect();
     if workspaces.is_empty() {
-        let number = free_workspace(world);
-        world.create_workspace(number);
+        world.make_space();
+        world.create_workspace(world.next_workspace());
         return;
     }
     let spot = Spot { workspace: *chance.pick(&workspaces), name: chance.pick(&NAMES).map(str::to_owned) };
-    match chance.below(100) {
-        0..28 => {
-            let count = if chance.percent(25) { 1 + chance.below(9) } else { 1 };
+    match kind.draw(chance) {
+        Act::Put | Act::PutMany if documents(world, &spot) > DOCUMENTS_MAX => {
+            world.drop_partition(&spot);
+        }
+        Act::Put => {
+            let doc = (own_id(chance, 1), doc(chance));
+            world.put_many(&spot, &[doc]);
+        }
+        Act::PutMany => {
+            let count = 2 + chance.below(kind.batch_max() - 1);
             let docs: Vec<(Option<String>, Doc)> =
                 (0..count).map(|_| (own_id(chance, count), doc(chance))).collect();
             world.put_many(&spot, &docs);
         }
-        28..40 => {
+        Act::Update => {
             let id = some_id(world, &spot, chance);
             world.update(&spot, &id, doc(chance));
         }
-        40..52 => {
+        Act::Delete => {
             let id = some_id(world, &spot, chance);
             world.delete(&spot, &id);
         }
-        52..60 => {
+        Act::Restore => {
             let id = some_id(world, &spot, chance);
             world.restore(&spot, &id);
         }
-        60..70 => world.search(&spot),
-        70..73 => {
+        Act::Search => {
+            world.search(&spot);
+        }
+        Act::Look => world.check_partition(&spot),
+        Act::Hold => {
+            world.hold(&spot);
+        }
+        Act::Drop => {
             world.drop_partition(&spot);
         }
-        73 => world.stale_handle(&spot),
-        74 if chance.percent(40) => {
+        Act::DropWorkspace => {
             world.drop_workspace(spot.workspace);
         }
-        75 if workspaces.len() < 3 => {
-            let number = free_workspace(world);
-            world.create_workspace(number);
+        Act::CreateWorkspace if workspaces.len() < WORKSPACES_MAX => {
+            world.create_workspace(world.next_workspace());
         }
-        76..84 => {
+        Act::CreateWorkspace => world.check_stale(),
+        Act::Maintain => {
             let all = chance.percent(50);
             world.maintain(all);
         }
-        84..87 => world.restart(chance.percent(50), false),
-        87..89 => world.restart(false, true),
-        89..96 => fault(world, chance),
-        96..98 => world.make_space(),
-        98 => world.sim().advance_ms(chance.bits() % 100_000),
-        _ => world.check(),
+        Act::Stop => world.restart(End::Orderly),
+        Act::Kill => world.restart(End::Kill),
+        Act::PowerCut => world.restart(End::PowerCut),
+        Act::HardOpening => {
+            harden_opening(world, chance);
+            world.restart(if chance.percent(50) { End::PowerCut } else { End::Kill });
+        }
+        Act::Fault => {
+            let fault = kind.fault(chance);
+            world.plan(chance.bits() % 12, fault);
+        }
+        Act::MakeSpace => world.make_space(),
+        Act::Time => pass_time(world, chance),
+        Act::Check => world.check(),
     }
 }
 
-fn fault(world: &mut World, chance: &mut Chance) {
-    let steps = chance.bits() % 12;
-    let faults = [
-        Fault::Crash,
-        Fault::Crash,
-        Fault::Crash,
-        Fault::Eio,
-        Fault::Eio,
-        Fault::Enospc,
-        Fault::TornSlotWrite,
-        Fault::LostAnswer,
-        Fault::MisdirectedRead,
-    ];
-    world.plan(steps, *chance.pick(&faults));
+/// Faults that strike the opening to come, and those that it causes.
+fn harden_opening(world: &mut World, chance: &mut Chance) {
+    let mut steps = 0;
+    for _ in 0..=chance.below(4) {
+        steps += chance.bits() % OPENING_STEPS;
+        let faults = [
+            Fault::Crash,
+            Fault::Crash,
+            Fault::Crash,
+            Fault::Eio,
+            Fault::Enospc,
+            Fault::TornSlotWrite,
+            Fault::LostAnswer,
+            Fault::MisdirectedRead,
+        ];
+        world.plan_at_opening(steps, *chance.pick(&faults));
+    }
 }
 
-/// A workspace that was never used: a number is not used twice, as no id ever is.
-fn free_workspace(world: &World) -> u8 {
-    let used = |n: u8| world.life().iter().any(|line| line.starts_with(&format!("create workspace {n}")));
-    WORKSPACES.clone().find(|n| !used(*n)).unwrap_or(WORKSPACES.end - 1)
+/// Mostly days pass; now and then a clock is set back.
+fn pass_time(world: &mut World, chance: &mut Chance) {
+    const DAY_MS: u64 = 86_400_000;
+    if chance.percent(80) {
+        world.advance_ms(chance.bits() % (40 * DAY_MS));
+    } else {
+        world.turn_back_ms(chance.bits() % DAY_MS);
+    }
+}
+
+fn documents(world: &World, spot: &Spot) -> usize {
+    world.state.docs(spot).map_or(0, Docs::len)
 }
 
 /// Mostly the engine's own ids; some of the caller's, which collide now and then.
 fn own_id(chance: &mut Chance, count: usize) -> Option<String> {
-    (count > 1 || chance.percent(40)).then(|| format!("d{}", chance.below(60)))
+    (count > 1 || chance.percent(40)).then(|| format!("d{}", chance.below(60 + 20 * count)))
 }
 
 fn some_id(world: &World, spot: &Spot, chance: &mut Chance) -> String {
-    let ids: Vec<String> =
-        world.state.partitions.get(spot).map(|d| d.keys().cloned().collect()).unwrap_or_default();
-    if ids.is_empty() || chance.percent(5) { "missing".to_owned() } else { chance.pick(&ids).clone() }
+    let missing = "missing".to_owned();
+    let Some(docs) = world.state.docs(spot).filter(|docs| !docs.is_empty()) else { return missing };
+    if chance.percent(5) {
+        missing
+    } else {
+        docs.keys().nth(chance.below(docs.len())).cloned().unwrap_or(missing)
+    }
 }
 
-fn doc(chance: &mut Chance) -> Doc {
+/// A random document of a few words and up to three vectors.
+pub(super) fn doc(chance: &mut Chance) -> Doc {
     let passages = 1 + chance.below(3);
     let vector = |chance: &mut Chance| -> Vec<f32> {
         match chance.below(20) {
@@ -126,7 +191,7 @@ fn doc(chance: &mut Chance) -> Doc {
             _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
         }
     };
-    let words = (0..4 + chance.below(40)).map(|_| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]));
+    let words = (0..4 + chance.below(24)).map(|_| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]));
     let content: String = words.chain([" and so on."]).collect();
     let mut tags: Vec<String> = Vec::new();
     for label in LABELS {
@@ -142,40 +207,4 @@ fn doc(chance: &mut Chance) -> Doc {
         vectors: (0..passages).map(|_| vector(chance)).collect(),
         live: true,
     }
-}
-
-/// A short life in which everything happens once. After an interruption the rest of it is lived as well.
-pub fn scripted_life(world: &mut World) {
-    let mut chance = Chance::new(5);
-    let spot = |workspace: u8, name: &str| Spot { workspace, name: Some(name.to_owned()) };
-    let (acme, globex, other) = (spot(1, "acme"), spot(1, "globex"), spot(2, "acme"));
-    let mut put = |world: &mut World, spot: &Spot, ids: &[&str]| {
-        let docs: Vec<(Option<String>, Doc)> =
-            ids.iter().map(|id| (Some((*id).to_owned()), doc(&mut chance))).collect();
-        world.put_many(spot, &docs);
-    };
-    world.create_workspace(1);
-    world.create_workspace(2);
-    put(world, &acme, &["a", "b"]);
-    put(world, &globex, &["a"]);
-    put(world, &other, &["a"]);
-    world.delete(&acme, "a");
-    world.maintain(true);
-    put(world, &acme, &["c"]);
-    world.restore(&acme, "a");
-    let mut chance = Chance::new(6);
-    world.update(&acme, "b", doc(&mut chance));
-    world.drop_partition(&globex);
-    world.maintain(true);
-    let mut put = |world: &mut World, spot: &Spot, id: &str| {
-        world.put_many(spot, &[(Some(id.to_owned()), doc(&mut chance))]);
-    };
-    put(world, &globex, "new");
-    for id in ["p", "q", "r"] {
-        put(world, &acme, id);
-        world.maintain(true);
-    }
-    world.drop_workspace(2);
-    world.delete(&acme, "c");
-    world.check();
 }

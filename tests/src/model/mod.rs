@@ -3,12 +3,20 @@
 //! The model is maps and brute force, small enough to be believed by reading it. A [`World`](world::World) runs a
 //! store on the simulated machine beside the model: every call goes to both. After each crash what was
 //! acknowledged must be there and nothing else; the one call that was interrupted happened wholly or not at all.
+//! `docs/simulator.md` tells the whole of it.
 
+mod calls;
 pub mod check;
+pub mod damage;
+pub mod kinds;
 pub mod life;
+mod observe;
+pub mod runner;
+pub mod script;
 pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, PartitionName, PartitionRef, Passage, Reach, Scope,
@@ -57,7 +65,7 @@ pub fn whole(number: u8) -> Scope {
 }
 
 /// A document as the model keeps it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Doc {
     /// 1, one more with each update.
     pub version: u32,
@@ -74,7 +82,13 @@ pub struct Doc {
 }
 
 impl Doc {
-    /// The document for the engine. Its passages are even pieces of its content.
+    /// The texts of its passages: even pieces of its content.
+    pub fn passages(&self) -> impl ExactSizeIterator<Item = &str> {
+        let piece = self.content.len() / self.vectors.len();
+        (0..self.vectors.len()).map(move |n| &self.content[n * piece..(n + 1) * piece])
+    }
+
+    /// The document for the engine.
     pub fn new_document(&self, id: Option<&str>) -> NewDocument {
         let piece = self.content.len() / self.vectors.len();
         let bound = |n: usize| u32::try_from(n * piece).expect("a short content");
@@ -116,8 +130,8 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
 }
 
-/// Documents of one partition by id.
-pub type Docs = BTreeMap<String, Doc>;
+/// Documents of one partition by id. Shared, so that a model is cheap to clone for what may have happened.
+pub type Docs = BTreeMap<String, Arc<Doc>>;
 
 /// All that the store should hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -125,7 +139,30 @@ pub struct State {
     /// Workspaces that are there.
     pub workspaces: BTreeSet<u8>,
     /// Partitions that were written to, and not dropped since.
-    pub partitions: BTreeMap<Spot, Docs>,
+    pub partitions: BTreeMap<Spot, Arc<Docs>>,
+}
+
+impl State {
+    /// The documents of a partition that is there.
+    pub fn docs(&self, spot: &Spot) -> Option<&Docs> {
+        self.partitions.get(spot).map(Arc::as_ref)
+    }
+
+    /// A document, live or deleted.
+    pub fn doc(&self, spot: &Spot, id: &str) -> Option<&Doc> {
+        self.docs(spot).and_then(|docs| docs.get(id)).map(Arc::as_ref)
+    }
+
+    /// The documents of a partition, which is made when it is not there.
+    pub fn docs_mut(&mut self, spot: &Spot) -> &mut Docs {
+        Arc::make_mut(self.partitions.entry(spot.clone()).or_default())
+    }
+
+    /// Takes a workspace away with all that is in it.
+    pub fn drop_workspace(&mut self, number: u8) {
+        self.workspaces.remove(&number);
+        self.partitions.retain(|spot, _| spot.workspace != number);
+    }
 }
 
 /// An id that only the engine knows: the insert that it belongs to was not answered.

@@ -7,31 +7,49 @@
 //! - a refusal that names the caller's mistake, or a full disk: nothing happened.
 //! - any other failure: it happened wholly or not at all. The machine is restarted at once, and the store itself
 //!   says which of the two it was.
-
-use std::collections::BTreeSet;
+//!
+//! Opening may be struck as well, again and again: it is tried until no planned fault is left in the way.
 
 use strongroom_engine::io::sim::{Fault, Sim};
-use strongroom_engine::{
-    Filter, OperatorScope, RootKey, SearchRequest, Store, StoreError, StoreOptions, WriteError,
-};
+use strongroom_engine::{Partition, RootKey, Store, StoreError, StoreOptions, WriteError};
 
-use super::check::{Found, differences, name_the_unknown, one_search};
-use super::{DIMENSION, Doc, Docs, SPEC, Spot, State, UNKNOWN_ID, workspace_id};
+use super::check::{Found, differences, in_partition, name_the_unknown, searches};
+use super::observe::{observe, observe_partition};
+use super::{DIMENSION, Doc, SPEC, Spot, State};
 use crate::chance::Chance;
+
+/// So often opening, and looking at what was opened, may be struck in a row.
+const STRIKES_MAX: usize = 20;
+
+/// Small budgets, so that a short life meets flushes, merges and closed partitions.
+pub const SMALL: StoreOptions =
+    StoreOptions { flush_bytes: 6 << 10, open_bytes: 8 << 10, cache_bytes: 16 << 10 };
 
 /// One machine, the store on it, and what the store should hold.
 pub struct World {
     sim: Sim,
     store: Option<Store>,
+    options: StoreOptions,
     /// What was acknowledged.
     pub state: State,
+    /// Handles that were taken earlier, each on a partition that was not dropped since.
+    pub(super) held: Vec<(Spot, Partition)>,
+    /// Handles on partitions that were dropped.
+    pub(super) stale: Vec<(Spot, Partition)>,
     /// Dice for the checks; the life has its own, so that both follow from the seed.
-    chance: Chance,
+    pub(super) chance: Chance,
     seed: u64,
     life: Vec<String>,
     aloud: bool,
     /// Whether a shortage was ever planned.
     may_be_full: bool,
+    /// Faults for the openings to come, see [`World::plan_at_opening`].
+    at_opening: Vec<(u64, Fault)>,
+    /// One more than the highest number of a workspace so far.
+    next_workspace: u8,
+    operations: u64,
+    crashes: u64,
+    struck_openings: u64,
 }
 
 /// What a call came to.
@@ -45,18 +63,42 @@ pub enum Came {
     Interrupted,
 }
 
+/// How a process comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It flushes, and stops.
+    Orderly,
+    /// It is killed: what it wrote stays, synced or not.
+    Kill,
+    /// The power goes: what was not synced is lost or torn.
+    PowerCut,
+}
+
 impl World {
     /// A fresh machine and an empty store on it.
     pub fn new(seed: u64) -> World {
+        World::with(seed, SMALL)
+    }
+
+    /// A fresh machine and an empty store that may use so much memory.
+    pub fn with(seed: u64, options: StoreOptions) -> World {
         let mut world = World {
             sim: Sim::new(seed),
             store: None,
+            options,
             state: State::default(),
+            held: Vec::new(),
+            stale: Vec::new(),
             chance: Chance::new(!seed),
             seed,
             life: Vec::new(),
             aloud: false,
             may_be_full: false,
+            at_opening: Vec::new(),
+            next_workspace: 1,
+            operations: 0,
+            crashes: 0,
+            struck_openings: 0,
         };
         world.open();
         world
@@ -79,33 +121,81 @@ impl World {
         &self.life
     }
 
-    fn note(&mut self, line: String) {
+    /// Calls of the store so far: writes, searches, drops, jobs. Opening and checking are not counted.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Power cuts and kills so far. The store recovered from each.
+    pub fn crashes(&self) -> u64 {
+        self.crashes
+    }
+
+    /// How often opening failed so far, for a fault that struck it.
+    pub fn struck_openings(&self) -> u64 {
+        self.struck_openings
+    }
+
+    /// The number of a workspace that never was: no id is used twice.
+    pub fn next_workspace(&self) -> u8 {
+        self.next_workspace
+    }
+
+    pub(super) fn note(&mut self, line: String) {
         if self.aloud {
             say(&line);
         }
         self.life.push(line);
     }
 
-    fn store(&self) -> &Store {
+    /// The store, for one more operation.
+    pub(super) fn operate(&mut self) -> &Store {
+        self.operations += 1;
+        self.store()
+    }
+
+    pub(super) fn store(&self) -> &Store {
         self.store.as_ref().expect("an open store")
     }
 
-    /// Small budgets, so that a short life meets flushes, merges and closed partitions.
-    fn options(&self) -> StoreOptions {
-        StoreOptions { flush_bytes: 6 << 10, open_bytes: 8 << 10, cache_bytes: 16 << 10 }
+    pub(super) fn workspace_was_made(&mut self, number: u8) {
+        self.next_workspace = self.next_workspace.max(number + 1);
+    }
+
+    /// Ends the process, whatever state it is in, and opens the store again.
+    fn reopen(&mut self, end: End) {
+        self.close();
+        if end == End::PowerCut {
+            self.sim.crash();
+        }
+        self.crashes += u64::from(end != End::Orderly);
+        self.open();
+    }
+
+    fn close(&mut self) {
+        self.held.clear();
+        self.stale.clear();
+        self.store = None;
     }
 
     /// Opens the store, through as many restarts as planned faults cause.
     fn open(&mut self) {
-        for _ in 0..20 {
+        for _ in 0..STRIKES_MAX {
             let medium = self.sim.restart();
-            match Store::open(medium, RootKey([7; 32]), self.options()) {
+            for (steps, fault) in std::mem::take(&mut self.at_opening) {
+                self.plan(steps, fault);
+            }
+            match Store::open(medium, RootKey([7; 32]), self.options.clone()) {
                 Ok(store) => {
                     self.store = Some(store);
                     return;
                 }
-                Err(error) if !self.sim.is_on() => self.note(format!("crash while opening: {error}")),
+                Err(error) if !self.sim.is_on() => {
+                    (self.crashes, self.struck_openings) = (self.crashes + 1, self.struck_openings + 1);
+                    self.note(format!("crash while opening: {error}"));
+                }
                 Err(error) => {
+                    self.struck_openings += 1;
                     self.note(format!("opening failed: {error}"));
                     if error.to_string().contains("no space") {
                         self.make_space();
@@ -120,52 +210,66 @@ impl World {
     /// after a restart it must not.
     #[track_caller]
     pub fn check(&mut self) {
-        let found = self.compare();
-        if found.wrong.is_empty() && !found.failed.is_empty() {
+        let mut found = self.compare();
+        for _ in 0..STRIKES_MAX {
+            if !found.wrong.is_empty() || found.failed.is_empty() {
+                break;
+            }
             self.note(format!("a check could not be made: {}", found.failed[0]));
-            self.store = None;
-            self.open();
-            let found = self.compare();
-            assert!(found.is_same(), "the store is not what it should be:\n{found}");
-        } else {
-            assert!(found.is_same(), "the store is not what it should be:\n{found}");
+            self.reopen(End::Kill);
+            found = self.compare();
         }
+        assert!(found.is_same(), "the store is not what it should be:\n{found}");
+    }
+
+    /// Insists on one partition.
+    #[track_caller]
+    pub fn check_partition(&mut self, spot: &Spot) {
+        let known: Vec<&super::Docs> = self.state.docs(spot).into_iter().collect();
+        let wrong = match (observe_partition(self.store(), spot, &known), self.state.docs(spot)) {
+            (Ok(Some(seen)), Some(docs)) => in_partition(docs, &seen),
+            (Ok(None), None) => Vec::new(),
+            (Ok(seen), docs) => vec![format!("there is {seen:?}, not {docs:?}")],
+            // Some fault struck: the whole store must stand up to a look.
+            (Err(_), _) => return self.check(),
+        };
+        assert!(wrong.is_empty(), "{spot:?} is not what it should be:\n{}", wrong.join("\n"));
     }
 
     fn compare(&mut self) -> Found {
+        let observed = observe(self.store(), &[&self.state], 1..self.next_workspace + 1);
+        let wrong = differences(&self.state, &observed);
+        if !wrong.is_empty() || !observed.failed.is_empty() {
+            return Found { wrong, failed: observed.failed };
+        }
         let mut chance = self.chance.clone();
-        let found = differences(&self.state, self.store(), &mut chance);
+        let found = searches(&self.state, self.store(), &mut chance, 1);
         self.chance = chance;
         found
     }
 
     /// Ends the process and opens the store again.
-    pub fn restart(&mut self, orderly: bool, power_cut: bool) {
-        self.note(format!("restart, orderly {orderly}, power cut {power_cut}"));
-        if orderly && let Err(error) = self.store().flush() {
+    pub fn restart(&mut self, end: End) {
+        self.note(format!("restart: {end:?}"));
+        if end == End::Orderly
+            && let Err(error) = self.store().flush()
+        {
             self.note(format!("the last flush failed: {error}"));
         }
-        self.store = None;
-        if power_cut {
-            self.sim.crash();
-        }
-        self.open();
+        self.reopen(end);
         self.check();
     }
 
-    /// Flips one bit of a file while the store is stopped, and opens it: the damage is told, or does no harm. What
-    /// is served is right. Answers whether it was told.
-    pub fn flip(&mut self, name: &str, offset: usize, bit: u8) -> bool {
-        self.note(format!("flip bit {bit} of byte {offset} of {name}"));
-        self.store = None;
-        self.sim.flip_bit(name, offset as u64, bit);
-        let Ok(store) = Store::open(self.sim.restart(), RootKey([7; 32]), self.options()) else {
-            return true;
-        };
-        self.store = Some(store);
-        let found = self.compare();
-        assert!(found.wrong.is_empty(), "bit {bit} of byte {offset} of {name}:\n{found}");
-        !found.failed.is_empty()
+    /// Ends the process for good, and answers the machine: nothing runs on it.
+    pub fn stop(mut self, end: End) -> (Sim, State) {
+        if end == End::Orderly {
+            self.store().flush().expect("a medium without faults");
+        }
+        self.close();
+        if end == End::PowerCut {
+            self.sim.crash();
+        }
+        (self.sim.clone(), self.state.clone())
     }
 
     /// Plans a fault so many steps ahead.
@@ -175,6 +279,24 @@ impl World {
         self.sim.fail_after(steps, fault);
     }
 
+    /// Plans a fault so many steps behind the beginning of the next opening.
+    pub fn plan_at_opening(&mut self, steps: u64, fault: Fault) {
+        self.at_opening.push((steps, fault));
+    }
+
+    /// Lets time pass.
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.note(format!("{ms} ms pass"));
+        self.sim.advance_ms(ms);
+    }
+
+    /// Sets the clock back.
+    pub fn turn_back_ms(&mut self, ms: u64) {
+        self.note(format!("the clock is set back by {ms} ms"));
+        let now_ms = self.sim.medium().clock.now_ms();
+        self.sim.set_now_ms(now_ms.saturating_sub(ms));
+    }
+
     /// Ends a shortage.
     pub fn make_space(&mut self) {
         self.note("space is there again".to_owned());
@@ -182,7 +304,7 @@ impl World {
     }
 
     /// Takes over what a call came to. `after` is the model if it happened.
-    fn settle(&mut self, what: &str, outcome: Result<(), StoreError>, after: State) -> Came {
+    pub(super) fn settle(&mut self, what: &str, outcome: Result<(), StoreError>, after: State) -> Came {
         match outcome {
             Ok(()) => {
                 self.note(format!("{what}: done"));
@@ -204,37 +326,47 @@ impl World {
     }
 
     /// After a failure: reopen, and find out whether the interrupted call happened.
-    fn recover(&mut self, after: State) {
+    pub(super) fn recover(&mut self, after: State) {
         let mut may_be = vec![self.state.clone(), after];
         if self.sim.is_on() && self.chance.percent(50) {
             self.write_on(&mut may_be);
         }
-        self.store = None;
-        if self.chance.percent(50) {
-            self.sim.crash();
+        let end = if self.chance.percent(50) { End::PowerCut } else { End::Kill };
+        self.reopen(end);
+        let mut observed = None;
+        for _ in 0..STRIKES_MAX {
+            let models: Vec<&State> = may_be.iter().collect();
+            let seen = observe(self.store(), &models, 1..self.next_workspace + 1);
+            let Some(why) = seen.failed.first() else {
+                observed = Some(seen);
+                break;
+            };
+            self.note(format!("what came of it could not be read: {why}"));
+            self.reopen(End::Kill);
         }
-        self.open();
-        if !self.could_read() {
-            // One more planned fault struck.
-            self.store = None;
-            self.open();
-        }
+        let observed = observed.expect("a store that can be read once no fault is left");
         let mut faults = Vec::new();
         for (number, mut state) in may_be.into_iter().enumerate() {
-            name_the_unknown(&mut state, self.store());
-            self.state = state;
-            let found = self.compare();
-            if found.is_same() {
+            name_the_unknown(&mut state, &observed);
+            let wrong = differences(&state, &observed);
+            if wrong.is_empty() {
                 self.note(format!("it is as if {number} of what may have happened had"));
-                return;
+                self.state = state;
+                return self.check_searches();
             }
-            faults.push(found.to_string());
+            faults.push(wrong.join("\n"));
         }
-        panic!("an interrupted call happened neither wholly nor not at all:\n{}", faults.join("or\n"));
+        panic!("an interrupted call happened neither wholly nor not at all:\n{}", faults.join("\nor\n"));
     }
 
-    fn could_read(&mut self) -> bool {
-        self.compare().failed.is_empty()
+    fn check_searches(&mut self) {
+        let mut chance = self.chance.clone();
+        let found = searches(&self.state, self.store(), &mut chance, 1);
+        self.chance = chance;
+        assert!(found.wrong.is_empty(), "a search is wrong:\n{found}");
+        if !found.failed.is_empty() {
+            self.check();
+        }
     }
 
     /// Writes on after a failure. What is acknowledged now counts, whichever way the interrupted call went; what
@@ -256,7 +388,7 @@ impl World {
         let mut with = may_be.clone();
         for state in &mut with {
             if state.workspaces.contains(&spot.workspace) {
-                state.partitions.entry(spot.clone()).or_default().insert(id.clone(), doc.clone());
+                state.docs_mut(&spot).insert(id.clone(), doc.clone().into());
             }
         }
         match outcome {
@@ -265,189 +397,10 @@ impl World {
             Err(_) => may_be.extend(with),
         }
     }
-
-    /// Makes a workspace.
-    pub fn create_workspace(&mut self, number: u8) -> Came {
-        let outcome = self.store().create_workspace(&OperatorScope::grant(), workspace_id(number));
-        let mut after = self.state.clone();
-        after.workspaces.insert(number);
-        let what = format!("create workspace {number}");
-        match outcome {
-            // The key's slot may lie in one mirror already, and then counts.
-            Err(StoreError::Write(WriteError::Full)) => {
-                self.note(format!("{what}: the disk is full"));
-                self.recover(after);
-                Came::Interrupted
-            }
-            outcome => self.settle(&what, outcome, after),
-        }
-    }
-
-    /// Drops a workspace and all that is in it.
-    pub fn drop_workspace(&mut self, number: u8) -> Came {
-        let outcome = self.store().drop_workspace(&OperatorScope::grant(), workspace_id(number)).map(drop);
-        let mut after = self.state.clone();
-        after.workspaces.remove(&number);
-        after.partitions.retain(|spot, _| spot.workspace != number);
-        self.settle(&format!("drop workspace {number}"), outcome, after)
-    }
-
-    /// Inserts documents at once; those without an id get one of the engine's.
-    pub fn put_many(&mut self, spot: &Spot, docs: &[(Option<String>, Doc)]) -> Came {
-        let new = docs.iter().map(|(id, doc)| doc.new_document(id.as_deref())).collect();
-        let outcome = self.store().partition_for_write(&spot.scope(), &spot.at(), SPEC);
-        let outcome = outcome.and_then(|partition| Ok(partition.put_many(new)?));
-        let mut after = self.state.clone();
-        let there = after.partitions.entry(spot.clone()).or_default();
-        for (position, (id, doc)) in docs.iter().enumerate() {
-            let given = outcome.as_ref().ok().map(|infos| infos[position].id.clone());
-            let id = given.or_else(|| id.clone()).unwrap_or_else(|| UNKNOWN_ID.to_owned());
-            let taken = there.insert(id.clone(), doc.clone()).is_some();
-            if outcome.is_ok() {
-                assert!(!taken, "{id} was there, and was inserted again");
-            }
-        }
-        let names: Vec<&str> = docs.iter().map(|(id, _)| id.as_deref().unwrap_or(UNKNOWN_ID)).collect();
-        self.settle(&format!("put {names:?} into {spot:?}"), outcome.map(drop), after)
-    }
-
-    /// Replaces a document.
-    pub fn update(&mut self, spot: &Spot, id: &str, mut doc: Doc) -> Came {
-        let known = self.state.partitions.get(spot).and_then(|docs| docs.get(id)).cloned();
-        doc.version = known.as_ref().map_or(1, |d| d.version + 1);
-        let new = doc.new_document(None);
-        self.write(spot, "update", id, doc.clone(), known.is_some_and(|d| d.live), |p| {
-            p.update(id, new).map(drop)
-        })
-    }
-
-    /// Deletes a document softly.
-    pub fn delete(&mut self, spot: &Spot, id: &str) -> Came {
-        let known = self.state.partitions.get(spot).and_then(|docs| docs.get(id)).cloned();
-        let may = known.as_ref().is_some_and(|d| d.live);
-        let Some(doc) = known else { return self.nothing_to(spot, id, |p| p.delete(id)) };
-        self.write(spot, "delete", id, Doc { live: false, ..doc }, may, |p| p.delete(id))
-    }
-
-    /// Brings a deleted document back.
-    pub fn restore(&mut self, spot: &Spot, id: &str) -> Came {
-        let known = self.state.partitions.get(spot).and_then(|docs| docs.get(id)).cloned();
-        let may = known.as_ref().is_some_and(|d| !d.live);
-        let Some(doc) = known else { return self.nothing_to(spot, id, |p| p.restore(id)) };
-        self.write(spot, "restore", id, Doc { live: true, ..doc }, may, |p| p.restore(id))
-    }
-
-    /// Acts on a partition that may not be there.
-    fn act(
-        &self,
-        spot: &Spot,
-        act: impl FnOnce(&strongroom_engine::Partition) -> Result<(), WriteError>,
-    ) -> Result<(), StoreError> {
-        let partition = self.store().partition(&spot.scope(), &spot.at())?;
-        Ok(act(&partition.ok_or(WriteError::NotFound)?)?)
-    }
-
-    /// A write on a document that isn't there must say so.
-    fn nothing_to(
-        &mut self,
-        spot: &Spot,
-        id: &str,
-        act: impl FnOnce(&strongroom_engine::Partition) -> Result<(), WriteError>,
-    ) -> Came {
-        let outcome = self.act(spot, act);
-        assert!(outcome.is_err(), "{id} is not there, and was written");
-        let after = self.state.clone();
-        self.settle(&format!("write to {id}, which is not in {spot:?}"), outcome, after)
-    }
-
-    /// One write on one document; `may` says whether the store must take it.
-    fn write(
-        &mut self,
-        spot: &Spot,
-        what: &str,
-        id: &str,
-        doc: Doc,
-        may: bool,
-        act: impl FnOnce(&strongroom_engine::Partition) -> Result<(), WriteError>,
-    ) -> Came {
-        let outcome = self.act(spot, act);
-        match &outcome {
-            Ok(()) => assert!(may, "{what} of {id} in {spot:?} had to be refused"),
-            Err(error) if is_refusal(error) && !matches!(error, StoreError::Write(WriteError::Full)) => {
-                assert!(!may, "{what} of {id} in {spot:?} had to be taken, not: {error}");
-            }
-            Err(_) => {}
-        }
-        let mut after = self.state.clone();
-        if let Some(docs) = after.partitions.get_mut(spot) {
-            docs.insert(id.to_owned(), doc);
-        }
-        self.settle(&format!("{what} {id} in {spot:?}"), outcome, after)
-    }
-
-    /// Drops a partition.
-    pub fn drop_partition(&mut self, spot: &Spot) -> Came {
-        let known = self.state.partitions.get(spot).map(|docs| docs.len() as u64);
-        let outcome = self.store().drop_partition(&spot.scope(), &spot.at());
-        if let Ok(dropped) = &outcome {
-            assert_eq!(
-                dropped.map(|c| c.documents + c.deleted),
-                known,
-                "documents that a drop of {spot:?} took"
-            );
-        }
-        let mut after = self.state.clone();
-        after.partitions.remove(spot);
-        self.settle(&format!("drop {spot:?}"), outcome.map(drop), after)
-    }
-
-    /// Lets the host's jobs run.
-    pub fn maintain(&mut self, all: bool) -> Came {
-        let outcome = if all { self.store().flush() } else { self.store().run_maintenance() };
-        let line = format!("maintenance, all {all}: {outcome:?}");
-        let after = self.state.clone();
-        self.settle(&line, outcome.map(drop), after)
-    }
-
-    /// One random search; a medium that fails may make it fail, never answer wrongly.
-    pub fn search(&mut self, spot: &Spot) {
-        let mut chance = self.chance.clone();
-        let none = Docs::new();
-        let docs = self.state.partitions.get(spot).unwrap_or(&none);
-        let found = match self.store().partition(&spot.scope(), &spot.at()) {
-            Ok(Some(partition)) => one_search(docs, &partition, &mut chance).map_err(StoreError::from),
-            Ok(None) => Ok(docs.keys().map(|id| format!("{id} is nowhere")).collect()),
-            Err(error) => Err(error),
-        };
-        self.chance = chance;
-        match found {
-            Ok(found) => assert!(found.is_empty(), "a search in {spot:?}:\n{}", found.join("\n")),
-            Err(error) => {
-                let after = self.state.clone();
-                self.settle("search", Err(error), after);
-            }
-        }
-    }
-
-    /// A handle that was taken before a drop must not reach what comes after it.
-    pub fn stale_handle(&mut self, spot: &Spot) {
-        let Ok(Some(stale)) = self.store().partition(&spot.scope(), &spot.at()) else { return };
-        if self.drop_partition(spot) != Came::Done {
-            return;
-        }
-        let vector = [1.0; DIMENSION];
-        let filter = Filter::default();
-        let request =
-            SearchRequest { vector: &vector, k: 5, filter: &filter, similarity_min: 0.0, with_content: true };
-        assert!(stale.search(&request).is_err(), "a handle on a dropped partition searches on");
-        assert!(stale.list(&filter, 0, 10).is_err(), "a handle on a dropped partition lists on");
-        let ids: BTreeSet<String> = BTreeSet::from(["a".to_owned()]);
-        assert!(ids.iter().all(|id| stale.get(id).is_err() && stale.delete(id).is_err()));
-    }
 }
 
 /// Failures that name the caller's mistake, or a full disk: nothing happened.
-fn is_refusal(error: &StoreError) -> bool {
+pub(super) fn is_refusal(error: &StoreError) -> bool {
     let by_caller = |error: &WriteError| {
         matches!(
             error,

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::calls::{sync_all, sync_data, sync_folder};
+use super::calls::{sync_all, sync_data, sync_folder, sync_name};
 use super::folders::is_absence;
 use super::{Disk, failed, private};
 use crate::io::{BlobStore, Erased, Mapped, Result, StorageError, StorageErrorKind, checks};
@@ -39,6 +39,12 @@ impl BlobStore for Disk {
         let file = self.open_object("read", name, false)?;
         let end = file.metadata().map_err(|e| failed("read", name, e))?.len();
         ranges.iter().map(|range| read_range(&file, name, range, end)).collect()
+    }
+
+    fn settle(&self, name: &str) -> Result<()> {
+        let file = self.open_object("settle", name, false)?;
+        let path = self.root.join(name);
+        sync_all(&file).and_then(|()| sync_name(&path)).map_err(|e| failed("settle", name, e))
     }
 
     fn head(&self, name: &str) -> Result<Option<u64>> {

@@ -50,7 +50,7 @@ pub(super) enum Change {
 }
 
 /// A file of any of the stores.
-#[derive(Default, Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Object {
     pub(super) bytes: Vec<u8>,
     /// How much of it from the front is durable.

@@ -107,6 +107,12 @@ impl BlobStore for Process {
         ranges.iter().map(cut).collect()
     }
 
+    fn settle(&self, name: &str) -> Result<()> {
+        let mut step = self.step("settle", name)?;
+        step.bytes()?;
+        step.look()
+    }
+
     fn head(&self, name: &str) -> Result<Option<u64>> {
         checks::check_object("head", name)?;
         let mut step = self.step("head", name)?;
