@@ -104,7 +104,7 @@ fn a_dropped_partition_is_gone_and_its_name_begins_anew() {
         if flushed {
             store.flush().unwrap();
         }
-        let counts = store.drop_partition(&scope(), &at("acme-by-name")).unwrap().unwrap();
+        let (counts, _) = store.drop_partition(&scope(), &at("acme-by-name")).unwrap().unwrap();
         assert_eq!((counts.documents, counts.deleted), (1, 1));
         assert!(store.drop_partition(&scope(), &at("acme-by-name")).unwrap().is_none());
         assert!(acme.get(&kept.id).is_err(), "a handle from before reaches nothing");

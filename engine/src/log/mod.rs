@@ -41,9 +41,7 @@ use strongroom_format::log::{ALIGN, BatchPlace, Previous, SealedRecord, encode_b
 /// Where records are going to stand: what their sealing needs to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Reservation {
-    /// The file.
-    pub file: LogFile,
-    /// Its id, the salt of its subkeys.
+    /// The file's id, the salt of its subkeys.
     pub file_id: [u8; 16],
     /// The first record's number; the others follow.
     pub first_record: u64,
@@ -143,7 +141,7 @@ impl Log {
         }
         let first_record = state.next_record;
         state.next_record += records;
-        Ok(Reservation { file: state.file, file_id: state.file_id, first_record, era: state.era })
+        Ok(Reservation { file_id: state.file_id, first_record, era: state.era })
     }
 
     /// Queues records that were sealed for this reservation; `None` when it is void, because the file was

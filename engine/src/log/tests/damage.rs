@@ -1,5 +1,6 @@
 //! What would users lose if a damaged log were read wrongly?
 
+use super::super::recovery::Recovered;
 use super::*;
 use crate::io::Result as IoResult;
 use std::collections::BTreeMap;
