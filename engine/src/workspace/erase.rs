@@ -6,11 +6,12 @@
 use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
-use crate::io::{Fault, StorageErrorKind, lock};
+use crate::io::{Fault, StorageError, StorageErrorKind, lock};
 use crate::partition::{Core, Counts, Dormant, Forgotten, Partition, WriteError};
 use crate::seal::fingerprint;
 use crate::shred::{Erasure, SignedReceipt, name_hash, read_receipt, receipt_stem, receipts_prefix};
 use std::sync::Arc;
+use strongroom_format::Damage;
 use strongroom_format::receipt::ReceiptKind;
 use strongroom_format::record::{DropNote, RecordKind};
 
@@ -232,7 +233,11 @@ impl Store {
         if partition.core.purge_since_ms() == 0 {
             return Ok(Purged { receipt: None, is_final: true });
         }
-        let receipt = self.rewrite(&mut maintenance, &workspace, at, &partition.core)?;
+        let rewritten = self.rewrite(&mut maintenance, &workspace, at, &partition.core);
+        let receipt = rewritten.map_err(|error| match error {
+            StoreError::Write(WriteError::Full) => StoreError::Unfinished(full()),
+            other => other,
+        })?;
         Ok(Purged { receipt, is_final: true })
     }
 
@@ -295,11 +300,10 @@ impl Store {
     fn finish(&self, maintenance: &mut Maintenance, erasure: Erasure) -> Result<SignedReceipt, StoreError> {
         let (workspace, id) = (erasure.workspace, erasure.id);
         maintenance.unfinished.push(erasure);
-        self.finish_all(maintenance)?;
-        let receipt = self.stored_receipt(&workspace, &id)?;
-        receipt.ok_or_else(|| {
-            let damage = strongroom_format::Damage::new("receipt", "there", "missing");
-            Fault::from(damage.at(&receipt_stem(&workspace, &id), 0)).into()
+        let finished = self.finish_all(maintenance).and_then(|()| self.stored_receipt(&workspace, &id));
+        finished.map_err(StoreError::Unfinished)?.ok_or_else(|| {
+            let damage = Damage::new("receipt", "there", "missing");
+            StoreError::Unfinished(damage.at(&receipt_stem(&workspace, &id), 0).into())
         })
     }
 
@@ -438,4 +442,9 @@ impl PartitionRef {
             Some(name) => name_hash(salt, &[collection, name.as_str().as_bytes()]),
         }
     }
+}
+
+/// A full disk, met where it can't be told as a refusal any more.
+fn full() -> Fault {
+    StorageError { what: "erase", name: "partition".to_owned(), kind: StorageErrorKind::Full }.into()
 }

@@ -143,6 +143,10 @@ pub enum StoreError {
         /// The one that was asked for.
         found: u32,
     },
+    /// It is dropped, or purged, for good, and nothing serves it any more; but its erasing met a failure. It is
+    /// tried again with each round of maintenance and at open; the receipt comes then.
+    #[error("it is gone for good, but its erasing could not be finished yet and is tried again: {0}")]
+    Unfinished(Fault),
     /// The write failed.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -4,7 +4,9 @@
 //! it to [`World`] to settle which of the two it was. Calls go through a fresh handle or one that was taken long
 //! before, as the dice fall.
 
-use strongroom_engine::{Filter, OperatorScope, Partition, SearchRequest, Store, StoreError, WriteError};
+use strongroom_engine::{
+    Filter, OperatorScope, Partition, SearchRequest, Store, StoreError, WriteError, verify_receipt,
+};
 
 use super::check::one_search;
 use super::world::{Came, World, is_refusal};
@@ -49,11 +51,16 @@ impl World {
         let known = self.state.docs(spot).map(|docs| docs.len() as u64);
         let outcome = self.operate().drop_partition(&spot.scope(), &spot.at());
         if let Ok(dropped) = &outcome {
-            assert_eq!(
-                dropped.map(|c| c.documents + c.deleted),
-                known,
-                "documents that a drop of {spot:?} took"
-            );
+            let took = dropped.as_ref().map(|(counts, _)| counts.documents + counts.deleted);
+            assert_eq!(took, known, "documents that a drop of {spot:?} took");
+            if let Some((_, receipt)) = dropped {
+                let receipt = verify_receipt(&receipt.bytes).expect("a receipt that verifies");
+                assert_eq!(
+                    Some(receipt.documents.get() + receipt.deleted.get()),
+                    known,
+                    "the receipt of {spot:?}"
+                );
+            }
         }
         let mut after = self.state.clone();
         after.partitions.remove(spot);
@@ -159,6 +166,28 @@ impl World {
         self.write(spot, &format!("restore {id}"), may, |docs| set_live(docs, id, true), |p| p.restore(id))
     }
 
+    /// Makes a document go for good: at once, or with a later round of maintenance.
+    pub fn purge(&mut self, spot: &Spot, id: &str, at_once: bool) -> Came {
+        let may = self.state.doc(spot, id).is_some();
+        let gone = |docs: &mut Docs| drop(docs.remove(id));
+        if !at_once {
+            return self.write(spot, &format!("purge {id} some time"), may, gone, |p| p.purge(id));
+        }
+        let outcome = self.operate().purge(&spot.scope(), &spot.at(), &[id]);
+        match &outcome {
+            Ok(purged) => assert!(may && purged.is_final, "purge of {id} in {spot:?}"),
+            Err(error) if is_refusal(error) && !is_full(error) => {
+                assert!(!may, "purge of {id} in {spot:?} had to be taken, not: {error}");
+            }
+            Err(_) => {}
+        }
+        let mut after = self.state.clone();
+        if may {
+            gone(after.docs_mut(spot));
+        }
+        self.settle(&format!("purge {id} in {spot:?}"), outcome.map(drop), after)
+    }
+
     /// One write in a partition, which may not be there: `may` says whether the store must take it, `change` what
     /// it makes of the partition's documents.
     fn write(
@@ -222,6 +251,10 @@ impl World {
             }
         }
     }
+}
+
+fn is_full(error: &StoreError) -> bool {
+    matches!(error, StoreError::Write(WriteError::Full))
 }
 
 /// A partition for a write that makes none.

@@ -22,6 +22,8 @@ pub enum Act {
     Delete,
     /// A deleted one comes back.
     Restore,
+    /// One goes for good.
+    Purge,
     /// One search against brute force.
     Search,
     /// One partition is compared with the model.
@@ -54,12 +56,13 @@ pub enum Act {
     Check,
 }
 
-const ACTS: [Act; 20] = [
+const ACTS: [Act; 21] = [
     Act::Put,
     Act::PutMany,
     Act::Update,
     Act::Delete,
     Act::Restore,
+    Act::Purge,
     Act::Search,
     Act::Look,
     Act::Hold,
@@ -118,7 +121,9 @@ impl Kind {
     /// How much memory the store may use.
     pub fn options(self) -> StoreOptions {
         match self {
-            Kind::Cramped => StoreOptions { flush_bytes: 3 << 10, open_bytes: 1, cache_bytes: 1 << 10 },
+            Kind::Cramped => {
+                StoreOptions { flush_bytes: 3 << 10, open_bytes: 1, cache_bytes: 1 << 10, ..SMALL }
+            }
             Kind::Batches => StoreOptions { flush_bytes: 16 << 10, ..SMALL },
             _ => SMALL,
         }
@@ -151,13 +156,14 @@ impl Kind {
             (Kind::Restless, Act::Stop | Act::Kill | Act::PowerCut) => 6,
             (Kind::Restless, Act::HardOpening) => 12,
             (Kind::Churn, Act::Drop) => 60,
+            (Kind::Churn, Act::Purge) => 40,
             (Kind::Churn, Act::DropWorkspace | Act::CreateWorkspace) => 12,
             (Kind::Handles, Act::Hold) => 40,
             (Kind::Handles, Act::Drop) => 20,
             (Kind::Cramped, Act::Maintain) => 60,
             (Kind::Full, Act::MakeSpace) => 6,
             (Kind::Full, Act::Fault) => 16,
-            (Kind::Full, Act::Drop) => 24,
+            (Kind::Full, Act::Drop | Act::Purge) => 24,
             (Kind::Full, Act::DropWorkspace) => 9,
             (Kind::Failing, Act::Fault) => 24,
             (_, act) => Kind::usual(act),
@@ -174,6 +180,7 @@ impl Kind {
             Act::Look => 12,
             Act::Maintain => 18,
             Act::Hold | Act::Drop => 9,
+            Act::Purge => 8,
             Act::DropWorkspace | Act::CreateWorkspace => 3,
             Act::Stop | Act::Kill | Act::PowerCut | Act::HardOpening => 1,
             Act::Fault => 8,

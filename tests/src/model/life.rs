@@ -94,6 +94,10 @@ fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
             let id = some_id(world, &spot, chance);
             world.restore(&spot, &id);
         }
+        Act::Purge => {
+            let id = some_id(world, &spot, chance);
+            world.purge(&spot, &id, chance.percent(50));
+        }
         Act::Search => {
             world.search(&spot);
         }

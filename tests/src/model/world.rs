@@ -22,8 +22,15 @@ use crate::chance::Chance;
 const STRIKES_MAX: usize = 20;
 
 /// Small budgets, so that a short life meets flushes, merges and closed partitions.
-pub const SMALL: StoreOptions =
-    StoreOptions { flush_bytes: 6 << 10, open_bytes: 8 << 10, cache_bytes: 16 << 10 };
+pub const SMALL: StoreOptions = StoreOptions {
+    flush_bytes: 6 << 10,
+    flush_age_ms: 20 * 60 * 1000,
+    open_bytes: 8 << 10,
+    cache_bytes: 16 << 10,
+    // Whether a deleted document can still be restored would depend on when it was merged.
+    retention_ms: u64::MAX / 2,
+    purge_ms: 30 * 60 * 1000,
+};
 
 /// One machine, the store on it, and what the store should hold.
 pub struct World {
