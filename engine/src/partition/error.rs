@@ -97,7 +97,7 @@ pub enum ReadError {
 
 impl WriteError {
     /// Whether bytes didn't check.
-    pub(crate) fn is_damage(&self) -> bool {
+    pub(crate) fn is_of_damage(&self) -> bool {
         matches!(self, Self::Quarantined(_) | Self::Read(ReadError::Damaged(_) | ReadError::Quarantined(_)))
     }
 

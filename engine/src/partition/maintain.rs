@@ -3,7 +3,7 @@
 //! The store calls these for all partitions of a flush; they never run two at a time for one partition.
 
 use super::view::{Rows, View};
-use super::{Core, Counts, Dormant, LoadedShelf, ReadError, WriteError, Writer};
+use super::{Core, Counts, Dormant, LoadedShelf, ReadError, WriteError, Writer, look_again};
 use crate::io::lock;
 use crate::memtable::Memtable;
 use crate::seal::{Key, fingerprint};
@@ -88,7 +88,7 @@ impl Core {
 
     /// Serves a frozen memtable's documents from their segment from now on.
     pub(crate) fn install_frozen(&self, frozen: &Frozen, place: SegmentPlace) -> Result<(), ReadError> {
-        let segment = self.open_segment(place).or_else(|_| self.open_segment(place))?;
+        let segment = look_again(|| self.open_segment(place))?;
         let mut shelf = self.loaded()?;
         shelf.view().install(&segment, &[frozen.source]);
         let state = &mut shelf.0.state;
@@ -212,7 +212,7 @@ impl Core {
     /// Serves from the merged segment from now on; `false` when something that was left out has been restored
     /// meanwhile.
     pub(crate) fn install_merged(&self, merged: &Merged) -> Result<bool, ReadError> {
-        let segment = self.open_segment(merged.place).or_else(|_| self.open_segment(merged.place))?;
+        let segment = look_again(|| self.open_segment(merged.place))?;
         // A restore that waits for its sync is one as well.
         let mut writer = lock(&self.writer);
         self.quiesce(&mut writer).map_err(WriteError::into_read)?;
@@ -267,7 +267,7 @@ impl Core {
         writer.fenced = true;
         // What can't be applied to damaged segments goes as well.
         match self.quiesce(&mut writer) {
-            Err(error) if self.damage().is_none() && !error.is_damage() => {
+            Err(error) if self.damage().is_none() && !error.is_of_damage() => {
                 writer.fenced = false;
                 return Err(error);
             }

@@ -108,7 +108,7 @@ impl Core {
             workspace,
             identity,
             name_tag,
-            born: AtomicBool::new(state.flushed_through > 0),
+            born: AtomicBool::new(state.flushed_through > 0 || state.is_damaged),
             shelf: RwLock::new(Shelf { key: Some(key), state, view: None, frozen_through: 0, purged: 0 }),
             writer: Mutex::new(writer),
             last_use: AtomicU64::new(0),
@@ -163,15 +163,12 @@ impl Core {
         lock(&self.damage).clone()
     }
 
-    /// Runs a read. Damage is believed when it is found twice: a read may have been led elsewhere.
+    /// Runs a read. Damage is believed when it is found at each of several looks.
     fn attempt<R>(&self, read: impl Fn() -> Result<R, ReadError>) -> Result<R, ReadError> {
         if let Some(damage) = self.damage() {
             return Err(ReadError::Quarantined(damage));
         }
-        match read() {
-            Err(ReadError::Damaged(_)) => read().map_err(|error| self.believe(error)),
-            other => other,
-        }
+        look_again(read).map_err(|error| self.believe(error))
     }
 
     fn believe(&self, error: ReadError) -> ReadError {
@@ -205,6 +202,39 @@ impl Core {
             *view = Some(View::open(&self.env, key, state.incarnation, state.dimension, &state.segments)?);
         }
         Ok(LoadedShelf(shelf))
+    }
+}
+
+/// Damage is believed when it is found so often in a row: a read may have been led elsewhere.
+const LOOKS: usize = 4;
+
+/// Tries again what came to damage, and answers the last outcome.
+fn look_again<R, E: MayBeDamage>(mut read: impl FnMut() -> Result<R, E>) -> Result<R, E> {
+    let mut outcome = read();
+    for _ in 1..LOOKS {
+        match &outcome {
+            Err(error) if error.is_damage() => outcome = read(),
+            _ => break,
+        }
+    }
+    outcome
+}
+
+/// An error that may be of bytes that don't check.
+trait MayBeDamage {
+    /// Whether it is.
+    fn is_damage(&self) -> bool;
+}
+
+impl MayBeDamage for ReadError {
+    fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged(_))
+    }
+}
+
+impl MayBeDamage for WriteError {
+    fn is_damage(&self) -> bool {
+        matches!(self, Self::Read(ReadError::Damaged(_)))
     }
 }
 

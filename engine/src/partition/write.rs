@@ -6,7 +6,7 @@
 use super::view::View;
 use super::{
     Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError,
-    Writer,
+    Writer, look_again,
 };
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::log::{Outcome, Ticket, Urgency};
@@ -250,14 +250,11 @@ impl Core {
             return Err(WriteError::Dropped);
         }
         self.settle(&mut writer)?;
-        let prepared = match self.prepared(&writer, &mut prepare) {
-            // Damage is believed when it is found twice: a read may have been led elsewhere.
-            Err(WriteError::Read(ReadError::Damaged(_))) => match self.prepared(&writer, &mut prepare) {
-                Err(WriteError::Read(error)) => Err(self.believe(error).into()),
-                other => other,
-            },
+        let prepared = look_again(|| self.prepared(&writer, &mut prepare));
+        let prepared = prepared.map_err(|error| match error {
+            WriteError::Read(error) => self.believe(error).into(),
             other => other,
-        };
+        });
         let (mut acts, answer) = prepared?;
         if acts.is_empty() {
             return Ok(answer);
@@ -367,13 +364,9 @@ impl Core {
             RecordKind::Change => Change::decode(plain).map(Act::Change),
             _ => return Ok(()),
         };
-        let loaded = decoded.map_err(ReadError::from).and_then(|act| {
-            let shelf = self.loaded().or_else(|error| match error {
-                ReadError::Damaged(_) => self.loaded(),
-                other => Err(other),
-            });
-            shelf.map(|shelf| (shelf, act))
-        });
+        let loaded = decoded
+            .map_err(ReadError::from)
+            .and_then(|act| look_again(|| self.loaded()).map(|shelf| (shelf, act)));
         match loaded {
             Ok((mut shelf, act)) => self.apply(&mut shelf, record, act),
             Err(ReadError::Damaged(damage)) => self.lose(damage),

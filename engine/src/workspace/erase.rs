@@ -406,8 +406,11 @@ impl Store {
     fn stored_receipt(&self, workspace: &[u8; 16], id: &[u8; 16]) -> Result<Option<SignedReceipt>, Fault> {
         let blobs = &self.env.medium.blobs;
         for name in blobs.list_after(&format!("{}-", receipt_stem(workspace, id)), None, usize::MAX)? {
-            if let Some(receipt) = read_receipt(&**blobs, &name)? {
-                return Ok(Some(receipt));
+            // A read may have been led elsewhere, or a crash have cut this attempt short.
+            for _ in 0..4 {
+                if let Some(receipt) = read_receipt(&**blobs, &name)? {
+                    return Ok(Some(receipt));
+                }
             }
         }
         Ok(None)

@@ -153,8 +153,9 @@ impl Store {
                 maintenance.change(&core);
                 match core.install_frozen(&frozen, place) {
                     Ok(()) if frozen.left_over => again.push(core),
-                    Ok(()) => {}
-                    Err(error) => self.one_alone(maintenance, &core, error)?,
+                    Ok(()) | Err(ReadError::Dropped) => {}
+                    // What was just written doesn't read back: the log keeps it, and the next flush tries again.
+                    Err(error) => return Err(error.into()),
                 }
             }
         }

@@ -159,7 +159,7 @@ impl StoreError {
     /// Whether bytes didn't check.
     fn is_damage(&self) -> bool {
         match self {
-            Self::Write(error) => error.is_damage(),
+            Self::Write(error) => error.is_of_damage(),
             Self::Read(error) => matches!(error, ReadError::Damaged(_) | ReadError::Quarantined(_)),
             _ => false,
         }

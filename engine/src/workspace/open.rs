@@ -128,6 +128,9 @@ impl Store {
         notes.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
         notes.dedup();
         let drops = drops.finish();
+        // What is to be erased is held until it is.
+        let going = drops.erasures.iter().flat_map(|erasure| &erasure.segments);
+        going.chain(&manifest.released).for_each(|place| files.hold(place));
         let dropped = |id: &WorkspaceId| drops.gone.contains(&id.0);
         let store = Self {
             signer: root.signer(),
