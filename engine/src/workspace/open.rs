@@ -116,6 +116,12 @@ impl Store {
                 drops.erase(&state);
                 return Ok(());
             }
+            if let (Some(damage), false) =
+                (&manifest.doubt, keys.state(&state.incarnation) == SlotState::Live)
+            {
+                // No drop tells why its key is gone: the version that would was relied on, and is damaged.
+                return Err(damage.clone().into());
+            }
             replay.partition(state)
         })?;
         recovery.visit(|file_id, found| match drops.is_gone(&found.incarnation) {
@@ -162,7 +168,7 @@ impl Store {
         store.finish_what_was_begun()?;
         store.keyring.set_spares(|slot| held.slots.contains(&slot));
         // What a newer version names may be among the files that this one doesn't: nothing is deleted then.
-        if !manifest.is_doubtful {
+        if manifest.doubt.is_none() {
             store.files.collect()?;
         }
         Ok(store)
