@@ -107,7 +107,9 @@ impl Receipt {
         check_crc("Receipt.crc32", rest)?;
         zero("Receipt.reserved", &found.reserved)?;
         zero("Receipt.reserved_end", &found.reserved_end)?;
-        found.kind()?;
+        if found.kind()? != ReceiptKind::Purge {
+            zero("Receipt.successor", &found.successor)?;
+        }
         if !(1..=4).contains(&found.strength) {
             return Err(Damage::new("Receipt.strength", "1 to 4", found.strength));
         }
