@@ -61,8 +61,8 @@ layout! {
         nonce: [u8; 12],
         /// The key (32 bytes) and its tag. Zero unless live.
         sealed_key: [u8; 48],
-        /// Once shredded: every record sealed with the key has a smaller number. When the log begins later than
-        /// that, the slot may serve another key.
+        /// Once the key is gone: every record sealed with it has a smaller number. When the log begins later than
+        /// that, the slot may serve another key. Zero while live.
         retired_record: U64,
         /// Zero.
         reserved: [u8; 4],
@@ -108,6 +108,8 @@ impl KeySlot {
         if found.state != SlotState::Live as u8 {
             zero("KeySlot.nonce", &found.nonce)?;
             zero("KeySlot.sealed_key", &found.sealed_key)?;
+        } else {
+            zero("KeySlot.retired_record", found.retired_record.as_bytes())?;
         }
         Ok(Some(found))
     }

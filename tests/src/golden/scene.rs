@@ -355,6 +355,7 @@ pub fn successor() -> PartitionState {
         passages: 2,
         deleted_since_ms: 0,
         purge_since_ms: 0,
+        is_damaged: false,
         segments: vec![segment_place()],
     }
 }

@@ -50,8 +50,11 @@ layout! {
         identity_bytes: U32,
         /// Over the segment references and the sealed identity.
         body_crc32: U32,
+        /// 1 when damage took something that was acknowledged: it is not served until it is restored or
+        /// dropped. Else 0.
+        is_damaged: U32,
         /// Zero.
-        reserved: [u8; 8],
+        reserved: [u8; 4],
         /// Over the 156 bytes before.
         crc32: U32,
     }
@@ -127,6 +130,8 @@ pub struct PartitionState {
     pub deleted_since_ms: u64,
     /// When the first purge that still waits was asked for; 0 when none is.
     pub purge_since_ms: u64,
+    /// Whether damage took something that was acknowledged.
+    pub is_damaged: bool,
     /// Oldest first.
     pub segments: Vec<SegmentPlace>,
 }
@@ -157,7 +162,8 @@ impl PartitionState {
             segments: U32::new(self.segments.len() as u32),
             identity_bytes: U32::new(self.sealed_identity.len() as u32),
             body_crc32: U32::new(crc32fast::hash(&body)),
-            reserved: [0; 8],
+            is_damaged: U32::new(u32::from(self.is_damaged)),
+            reserved: [0; 4],
             crc32: U32::ZERO,
         };
         entry.crc32 = crc_of(entry.as_bytes());
@@ -170,6 +176,9 @@ impl PartitionState {
             .map_err(|_| Damage::new("PartitionEntry", "160 bytes", format_args!("{} bytes", rest.len())))?;
         check_crc("PartitionEntry.crc32", entry.as_bytes())?;
         zero("PartitionEntry.reserved", &entry.reserved)?;
+        if entry.is_damaged.get() > 1 {
+            return Err(Damage::new("PartitionEntry.is_damaged", "0 or 1", entry.is_damaged));
+        }
         let (count, identity_bytes) = (entry.segments.get() as usize, entry.identity_bytes.get() as usize);
         if count > SEGMENTS_MAX {
             return Err(Damage::new("PartitionEntry.segments", SEGMENTS_MAX, count));
@@ -204,6 +213,7 @@ impl PartitionState {
             passages: entry.passages.get(),
             deleted_since_ms: entry.deleted_since_ms.get(),
             purge_since_ms: entry.purge_since_ms.get(),
+            is_damaged: entry.is_damaged.get() == 1,
             segments,
         })
     }

@@ -61,6 +61,7 @@ fn partition(n: u8) -> PartitionState {
         passages: 4,
         deleted_since_ms: 11,
         purge_since_ms: 12,
+        is_damaged: n == 1,
         segments: (0..n).map(place).collect(),
     }
 }
