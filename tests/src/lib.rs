@@ -6,6 +6,7 @@
 pub mod chance;
 pub mod client;
 pub mod documents;
+pub mod golden;
 pub mod house;
 pub mod keys;
 pub mod model;
