@@ -6,6 +6,8 @@
 pub mod chance;
 pub mod client;
 pub mod documents;
+#[cfg(target_os = "linux")]
+pub mod faults;
 pub mod house;
 pub mod keys;
 pub mod model;

@@ -25,6 +25,8 @@ usage: cargo xtask COMMAND
   check         formatting, clippy without warnings, and the rules of the house
   test          check, then every test of the workspace, then the Python client against the server
   sim SEED      replay one life of the simulated store and print it
+  faults [CALL MODE]
+                strike every call of a scripted store on the real disk, or one (Linux)
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
   bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
 
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
             Err(_) => return misuse(&format!("a seed is a whole number, not {seed:?}")),
         },
         ["sim"] => return misuse("sim needs the seed to replay"),
+        ["faults"] => faults(&mut steps, "all"),
+        ["faults", call, mode] => faults(&mut steps, &format!("{call} {mode}")),
         ["fuzz-smoke"] => fuzz_smoke(&mut steps),
         ["bench"] => bench(&mut steps, None),
         ["bench", name] => bench(&mut steps, Some(name)),
@@ -99,6 +103,12 @@ fn sim(steps: &mut Steps, seed: u64) -> Result<(), Failed> {
         "simulated life",
         &["test", "--release", "--workspace", "--test", "model", "--", "--exact", "replay", "--nocapture"],
     )
+}
+
+fn faults(steps: &mut Steps, wanted: &str) -> Result<(), Failed> {
+    steps.pass_on("STRONGROOM_FAULTS", wanted);
+    steps
+        .cargo("struck calls", &["test", "--release", "--workspace", "--test", "faults", "--", "--nocapture"])
 }
 
 fn fuzz_smoke(steps: &mut Steps) -> Result<(), Failed> {
