@@ -2,10 +2,10 @@
 //!
 //! A script of 200 operations is lived on the real disk once for each of its calls that change files, and each
 //! time something else happens to one of them: it fails once or from there on, for an I/O error or a full disk, or
-//! the process is killed before, in or after it. If this fails, a user loses an acknowledged write, sees erased
+//! the process is killed before, in or after it, or soon after the failure. If this fails, a user loses an acknowledged write, sees erased
 //! data again, or meets a panic; the message names the call and how to strike it again.
 //!
-//! Every run lives a sample. `cargo xtask faults` lives all, `cargo xtask faults CALL MODE` one. Except while the
+//! Every run lives a sample. `cargo xtask faults` lives all of it, `cargo xtask faults CALL MODE` one case. Except while the
 //! calls are counted, a sync that isn't struck is answered at once: the machine lives on, so what the disk does in
 //! its own time changes nothing, and a life takes a twentieth of it. `STRONGROOM_FAULTS_SYNC=real` waits nevertheless,
 //! and judges without the library.
@@ -19,14 +19,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use strongroom_tests::chance::Chance;
 use strongroom_tests::faults::strike::{Call, Finding, Mode, Workshop};
 
-/// What to live: `all`, or `CALL MODE`; the sample when it isn't set.
+/// What to live: `all`, `all MODE`, `CALL MODE`; the sample when it isn't set.
 const WANTED: &str = "STRONGROOM_FAULTS";
 
 /// Whether every sync waits for the disk: `real`.
 const SYNC: &str = "STRONGROOM_FAULTS_SYNC";
 
 /// Of each mode, one call in so many is in the sample.
-const SAMPLE: usize = 24;
+const SAMPLE: usize = 32;
 
 /// Sorts of findings that are told.
 const SORTS_TOLD_MAX: usize = 30;
@@ -44,8 +44,7 @@ fn nothing_acknowledged_is_lost_and_nothing_erased_returns() {
     }
     let cases = match std::env::var(WANTED).as_deref() {
         Err(_) => sample(&calls),
-        Ok("all") => all(&calls),
-        Ok(one) => vec![single(one)],
+        Ok(wanted) => chosen(&calls, wanted),
     };
     let findings = live(&workshop, &cases);
     say(&format!("{} calls, {} cases, {} findings", calls.len(), cases.len(), findings.len()));
@@ -78,12 +77,6 @@ fn report(findings: &[Finding]) -> String {
     text
 }
 
-fn all(calls: &[Call]) -> Vec<(usize, Mode)> {
-    let of =
-        |mode: Mode| calls.iter().filter(move |call| mode.fits(call)).map(move |call| (call.number, mode));
-    Mode::ALL.into_iter().flat_map(of).collect()
-}
-
 /// Of each mode, calls spread over the whole life, each mode with others.
 fn sample(calls: &[Call]) -> Vec<(usize, Mode)> {
     let mut chance = Chance::new(3);
@@ -95,13 +88,24 @@ fn sample(calls: &[Call]) -> Vec<(usize, Mode)> {
     chosen
 }
 
-fn single(wanted: &str) -> (usize, Mode) {
+/// What was asked for: `all`, `all MODE` or `CALL MODE`.
+fn chosen(calls: &[Call], wanted: &str) -> Vec<(usize, Mode)> {
     let mut words = wanted.split_whitespace();
-    let number = words.next().and_then(|word| word.parse().ok()).expect("the number of a call");
-    let name = words.next().unwrap_or_default();
-    let mode = Mode::ALL.into_iter().find(|mode| mode.name() == name);
-    let names: Vec<&str> = Mode::ALL.into_iter().map(Mode::name).collect();
-    (number, mode.unwrap_or_else(|| panic!("a mode is one of {names:?}, not {name:?}")))
+    let number = match words.next() {
+        Some("all") => None,
+        word => Some(word.and_then(|word| word.parse::<usize>().ok()).expect("a call's number, or all")),
+    };
+    let wanted = words.next().map(|name| {
+        let names = || Mode::ALL.map(Mode::name);
+        let mode = Mode::ALL.into_iter().find(|mode| mode.name() == name);
+        mode.unwrap_or_else(|| panic!("a mode is one of {:?}, not {name:?}", names()))
+    });
+    let modes = Mode::ALL.into_iter().filter(|mode| wanted.is_none_or(|wanted| wanted == *mode));
+    let calls = || calls.iter().filter(|call| number.is_none_or(|number| number == call.number));
+    let of = |mode: Mode| calls().filter(move |call| mode.fits(call)).map(move |call| (call.number, mode));
+    let cases: Vec<_> = modes.flat_map(of).collect();
+    assert!(!cases.is_empty(), "there is no case {number:?} {wanted:?}");
+    cases
 }
 
 /// Lives the cases on all processors, and answers what went wrong in the order of the cases.

@@ -25,8 +25,8 @@ usage: cargo xtask COMMAND
   check         formatting, clippy without warnings, and the rules of the house
   test          check, then every test of the workspace, then the Python client against the server
   sim SEED      replay one life of the simulated store and print it
-  faults [CALL MODE]
-                strike every call of a scripted store on the real disk, or one (Linux)
+  faults [CALL|all MODE]
+                fail every call of a scripted store on the real disk one by one, or one of them (Linux)
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
   bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
 

@@ -13,7 +13,7 @@
  *
  * Invariants:
  * 1. A call that fails has done nothing, but for a write that met a full disk, which left its first half; with
- *    eio-lost, a sync that fails has thrown away what was written to the file since its last sync.
+ *    eio-lost and eio-kill, a sync that fails has thrown away what was written to the file since its last sync.
  * 2. A killed process has made every call before the number, and none after it.
  * 3. A call that opens a file counts when it makes one.
  *
@@ -36,7 +36,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum mode { NOTHING, COUNT, FAIL_ONCE, FAIL_ON, FAIL_AND_LOSE, KILL_BEFORE, KILL_MIDWAY, KILL_AFTER };
+enum mode { NOTHING, COUNT, FAIL_ONCE, FAIL_ON, FAIL_AND_LOSE, FAIL_THEN_KILL, KILL_BEFORE, KILL_MIDWAY, KILL_AFTER };
 
 static const struct {
     const char *name;
@@ -50,6 +50,8 @@ static const struct {
     { "eio-lost", FAIL_AND_LOSE, EIO },
     { "enospc-once", FAIL_ONCE, ENOSPC },
     { "enospc-stuck", FAIL_ON, ENOSPC },
+    { "eio-kill", FAIL_THEN_KILL, EIO },
+    { "enospc-kill", FAIL_THEN_KILL, ENOSPC },
     { "kill-before", KILL_BEFORE, 0 },
     { "kill-midway", KILL_MIDWAY, 0 },
     { "kill-after", KILL_AFTER, 0 },
@@ -57,6 +59,10 @@ static const struct {
 
 /* A case takes seconds. A process that waits for itself is ended by the alarm, and so told from a slow one. */
 enum { SECONDS_MAX = 120 };
+
+/* With eio-kill and enospc-kill, so many calls at most pass between the failure and the end of the process: before
+ * a later flush makes up for what was lost. */
+enum { KILLED_WITHIN = 12 };
 
 /* What a call is to do. */
 enum verdict { PASS, FAIL, DIE_MIDWAY, DIE_AFTER };
@@ -167,12 +173,14 @@ static enum verdict judge(const char *call, const char *path)
     if (number == strike_at || (mode == FAIL_ON && number > strike_at)) {
         switch (mode) {
         case NOTHING: case COUNT: break;
-        case FAIL_ONCE: case FAIL_ON: case FAIL_AND_LOSE: verdict = FAIL; break;
+        case FAIL_ONCE: case FAIL_ON: case FAIL_AND_LOSE: case FAIL_THEN_KILL: verdict = FAIL; break;
         case KILL_BEFORE: die(); break;
         case KILL_MIDWAY: verdict = DIE_MIDWAY; break;
         case KILL_AFTER: verdict = DIE_AFTER; break;
         }
     }
+    if (mode == FAIL_THEN_KILL && number == strike_at + 1 + strike_at % KILLED_WITHIN)
+        die();
     pthread_mutex_unlock(&lock);
     if (verdict == FAIL)
         errno = error_given;
@@ -205,6 +213,11 @@ struct note {
 };
 static struct note *notes;
 
+static int loses(void)
+{
+    return mode == FAIL_AND_LOSE || (mode == FAIL_THEN_KILL && error_given == EIO);
+}
+
 static void note_before(int fd, size_t bytes, off_t at)
 {
     NEXT(close);
@@ -232,7 +245,7 @@ static ssize_t next_pwrite(int fd, const void *from, size_t bytes, off_t at)
 static void settle(int fd, int lose)
 {
     struct stat is;
-    if (mode != FAIL_AND_LOSE || fstat(fd, &is) != 0)
+    if (!loses() || fstat(fd, &is) != 0)
         return;
     pthread_mutex_lock(&lock);
     for (struct note **at = &notes; *at;) {
@@ -297,7 +310,7 @@ static ssize_t write_at(int fd, const void *from, size_t bytes, off_t at)
         die();
     if (verdict == FAIL)
         return -1;
-    if (mode == FAIL_AND_LOSE)
+    if (loses())
         note_before(fd, bytes, at);
     ssize_t result = next_pwrite(fd, from, bytes, at);
     if (verdict != PASS)

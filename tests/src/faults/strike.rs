@@ -25,10 +25,14 @@ pub enum Mode {
     EioStuck,
     /// It is a sync, fails with an I/O error, and what it was to make durable is gone.
     EioLost,
+    /// It fails with an I/O error, a sync loses what it was to make durable, and soon after the process is killed.
+    EioKill,
     /// It fails for want of space.
     EnospcOnce,
     /// It and all later ones do.
     EnospcStuck,
+    /// It fails for want of space, and soon after the process is killed.
+    EnospcKill,
     /// The process is killed before it.
     KillBefore,
     /// It is a write, and the process is killed when half of it is done.
@@ -39,12 +43,14 @@ pub enum Mode {
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Mode; 8] = [
+    pub const ALL: [Mode; 10] = [
         Mode::EioOnce,
         Mode::EioStuck,
         Mode::EioLost,
+        Mode::EioKill,
         Mode::EnospcOnce,
         Mode::EnospcStuck,
+        Mode::EnospcKill,
         Mode::KillBefore,
         Mode::KillMidway,
         Mode::KillAfter,
@@ -56,8 +62,10 @@ impl Mode {
             Mode::EioOnce => "eio-once",
             Mode::EioStuck => "eio-stuck",
             Mode::EioLost => "eio-lost",
+            Mode::EioKill => "eio-kill",
             Mode::EnospcOnce => "enospc-once",
             Mode::EnospcStuck => "enospc-stuck",
+            Mode::EnospcKill => "enospc-kill",
             Mode::KillBefore => "kill-before",
             Mode::KillMidway => "kill-midway",
             Mode::KillAfter => "kill-after",
@@ -73,12 +81,20 @@ impl Mode {
         }
     }
 
-    fn kills(self) -> bool {
-        matches!(self, Mode::KillBefore | Mode::KillMidway | Mode::KillAfter)
+    /// Whether it may end a life: by a signal, or because the store never opens again.
+    fn may_end(self) -> bool {
+        !matches!(self, Mode::EioOnce | Mode::EioLost | Mode::EnospcOnce)
     }
 
-    fn sticks(self) -> bool {
-        matches!(self, Mode::EioStuck | Mode::EnospcStuck)
+    /// Whether a life that ends in this way is one of this mode.
+    fn ends(self, status: ExitStatus) -> bool {
+        let killed = status.signal() == Some(SIGKILL);
+        match self {
+            Mode::KillBefore | Mode::KillMidway | Mode::KillAfter => killed,
+            // The script may end before the process is killed.
+            Mode::EioKill | Mode::EnospcKill => killed || status.success(),
+            _ => status.success(),
+        }
     }
 }
 
@@ -197,13 +213,11 @@ impl Workshop {
         if text(&case.path().join("calls")).is_empty() {
             return Err("the call never came: does the script live the same life each time?".to_owned());
         }
-        let ended =
-            if mode.kills() { output.status.signal() == Some(SIGKILL) } else { output.status.success() };
-        if !ended {
+        if !mode.ends(output.status) {
             return Err(format!("the program ended with {}: {stderr}", output.status));
         }
         let journal = read(&text(&case.path().join("journal")));
-        if !mode.kills() && !mode.sticks() && journal.last() != Some(&Line::Done) {
+        if !mode.may_end() && journal.last() != Some(&Line::Done) {
             return Err("one failure ended the script, the store does not open again".to_owned());
         }
         self.judge(case)
