@@ -192,7 +192,7 @@ mod tests {
         let script = [Op::CreateWorkspace(1), put("a"), put("b")];
         let mut journal = told(&script, &[Answer::Ok, Answer::Ok]);
         journal.push(Line::Begin(2));
-        assert_eq!(ids(&possible(&script, &journal).unwrap()), ["a", "ab"]);
+        assert_eq!(ids(&possible(&script, &journal).expect("a story that fits")), ["a", "ab"]);
     }
 
     // A drop that failed must not take along what was written and acknowledged after it.
@@ -201,11 +201,12 @@ mod tests {
         use Answer::{Failed, Ok};
         let end = Op::DropPartition(spot());
         let script = [Op::CreateWorkspace(1), put("a"), end.clone(), put("b")];
-        let open = possible(&script, &told(&script, &[Ok, Ok, Failed, Ok])).unwrap();
+        let open = possible(&script, &told(&script, &[Ok, Ok, Failed, Ok])).expect("a story that fits");
         assert_eq!(ids(&open), ["ab", "b"]);
-        let open = possible(&script[..3], &told(&script[..3], &[Ok, Ok, Failed])).unwrap();
+        let open = possible(&script[..3], &told(&script[..3], &[Ok, Ok, Failed])).expect("a story that fits");
         assert_eq!(ids(&open), ["", "a"]);
-        let open = possible(&script, &told(&script, &[Ok, Ok, Failed, Answer::Dropped])).unwrap();
+        let open =
+            possible(&script, &told(&script, &[Ok, Ok, Failed, Answer::Dropped])).expect("a story that fits");
         assert_eq!(ids(&open), ["", "a"]);
     }
 }
