@@ -7,6 +7,8 @@ pub mod chance;
 pub mod client;
 pub mod documents;
 pub mod golden;
+#[cfg(target_os = "linux")]
+pub mod faults;
 pub mod house;
 pub mod keys;
 pub mod model;

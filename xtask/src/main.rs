@@ -29,6 +29,8 @@ usage: cargo xtask COMMAND
   sim --hours N [--from SEED], or --seeds N
                 live seeds on all cores, and enter what passed into docs/simulator-ledger.csv
   canary        leave one sync out of the engine, and insist that the simulator finds it
+  faults [CALL|all MODE]
+                fail every call of a scripted store on the real disk one by one, or one of them (Linux)
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
   bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
 
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
             None => return misuse("sim needs the seed to replay, or how long to go on"),
         },
         ["canary"] => sim::canary(&mut steps),
+        ["faults"] => faults(&mut steps, "all"),
+        ["faults", call, mode] => faults(&mut steps, &format!("{call} {mode}")),
         ["fuzz-smoke"] => fuzz_smoke(&mut steps),
         ["bench"] => bench(&mut steps, None),
         ["bench", name] => bench(&mut steps, Some(name)),
@@ -95,6 +99,12 @@ fn test(steps: &mut Steps) -> Result<(), Failed> {
     steps.pass_on("STRONGROOM_BIN", steps.release_binary("strongroom"));
     steps.cargo("tests of the workspace", &["test", "--release", "--workspace", "--no-fail-fast"])?;
     python::run_client_suite(steps)
+}
+
+fn faults(steps: &mut Steps, wanted: &str) -> Result<(), Failed> {
+    steps.pass_on("STRONGROOM_FAULTS", wanted);
+    steps
+        .cargo("struck calls", &["test", "--release", "--workspace", "--test", "faults", "--", "--nocapture"])
 }
 
 fn fuzz_smoke(steps: &mut Steps) -> Result<(), Failed> {
