@@ -11,6 +11,7 @@
     reason = "a command for people: it talks to a terminal"
 )]
 
+mod bench;
 mod python;
 mod sim;
 mod steps;
@@ -51,8 +52,8 @@ fn main() -> ExitCode {
         ["faults"] => faults(&mut steps, "all"),
         ["faults", call, mode] => faults(&mut steps, &format!("{call} {mode}")),
         ["fuzz-smoke"] => fuzz_smoke(&mut steps),
-        ["bench"] => bench(&mut steps, None),
-        ["bench", name] => bench(&mut steps, Some(name)),
+        ["bench"] => bench::run(&mut steps, None),
+        ["bench", name] => bench::run(&mut steps, Some(name)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -109,35 +110,4 @@ fn faults(steps: &mut Steps, wanted: &str) -> Result<(), Failed> {
 
 fn fuzz_smoke(steps: &mut Steps) -> Result<(), Failed> {
     steps.cargo("fuzz smoke", &["run", "--release", "--package", "strongroom-fuzz", "--bin", "smoke"])
-}
-
-fn bench(steps: &mut Steps, wanted: Option<&str>) -> Result<(), Failed> {
-    let names = match wanted {
-        Some(name) => vec![name.to_owned()],
-        None => bench_names(steps)?,
-    };
-    for name in names {
-        steps.cargo(
-            &format!("bench {name}"),
-            &["run", "--release", "--package", "strongroom-benches", "--bin", &name],
-        )?;
-    }
-    Ok(())
-}
-
-/// The benchmarks there are: the files of `benches/src/bin`, sorted.
-fn bench_names(steps: &Steps) -> Result<Vec<String>, Failed> {
-    let folder = steps.root().join("benches/src/bin");
-    let entries = std::fs::read_dir(&folder).map_err(|e| Failed::new("list the benchmarks", &e))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| Failed::new("list the benchmarks", &e))?.path();
-        if let (Some("rs"), Some(stem)) =
-            (path.extension().and_then(|e| e.to_str()), path.file_stem().and_then(|s| s.to_str()))
-        {
-            names.push(stem.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }
