@@ -6,7 +6,7 @@ use crate::header::{FileHeader, FileKind};
 use crate::keyring::{KeySlot, SlotState};
 use crate::log::{BatchHeader, DirectoryEntry, decode_batch, encode_batch};
 use crate::manifest::{
-    FoundVersion, ManifestHeader, PartitionEntry, SegmentRef, VersionKind, encode_version,
+    FoundVersion, ManifestHeader, PartitionEntry, PartitionState, SegmentRef, VersionKind, encode_version,
 };
 use crate::receipt::{Receipt, ReceiptKind};
 use crate::record::{Change, ChangeKind, DropNote, Identity, decode_put, encode_put};
@@ -88,6 +88,8 @@ fn what_no_writer_writes_is_refused() {
     for state in [SlotState::Shredding, SlotState::Shredded] {
         let kept = KeySlot { state: state as u8, ..slot() }.finished();
         assert!(KeySlot::read(kept.as_bytes(), 6).is_err(), "a destroyed key that is there");
+        let half_gone = KeySlot { nonce: [0; 12], ..kept }.finished();
+        assert!(KeySlot::read(half_gone.as_bytes(), 6).is_err(), "a destroyed key without its nonce");
         let gone = KeySlot { nonce: [0; 12], sealed_key: [0; 48], ..kept }.finished();
         assert_eq!(KeySlot::read(gone.as_bytes(), 6).unwrap(), Some(gone));
     }
@@ -201,6 +203,19 @@ fn a_manifest_holds_what_it_counts() {
     let bytes = unsorted(VersionKind::Checkpoint);
     let damage = FoundVersion::read(&bytes).unwrap().partitions().find_map(Result::err).unwrap();
     assert_eq!(damage.offset as usize, body_at + entries.len(), "the second entry is told");
+    // Whose second copy is read tells places there.
+    let mut entry = Vec::new();
+    PartitionState { dimension: 0, ..partition(2) }.encode(&mut entry);
+    let mut bytes = encode_version(&info(VersionKind::Edit), [1; 16], 1, &entry, &[]);
+    bytes[0] ^= 1;
+    let damage = FoundVersion::read(&bytes).unwrap().partitions().find_map(Result::err).unwrap();
+    assert_eq!(damage.offset as usize, bytes.len() / 2 + body_at);
+    let mut entry = Vec::new();
+    PartitionState { sealed_identity: vec![0; 2000], ..partition(2) }.encode(&mut entry);
+    assert!(
+        !checks(&encode_version(&info(VersionKind::Edit), [1; 16], 1, &entry, &[])),
+        "no name is so long"
+    );
 }
 
 /// Without this, a segment's sections or documents could be read from each other's bytes.
@@ -224,8 +239,9 @@ fn what_lies_in_a_segment_lies_one_after_the_other() {
     }
     assert!(decode_directory(&directory(&rows()), 3, 6).is_ok());
     type Lie = fn(&mut crate::segment::DocumentRow);
-    let lies: [Lie; 7] = [
+    let lies: [Lie; 8] = [
         |row| row.first_row += 1,
+        |row| row.rows = 5,
         |row| row.rows = u32::MAX,
         |row| row.info_offset -= 1,
         |row| row.info_offset = u64::MAX,
