@@ -31,6 +31,9 @@ const SAMPLE: usize = 32;
 /// Sorts of findings that are told.
 const SORTS_TOLD_MAX: usize = 30;
 
+/// Cases that are named of a sort, beside the one that is told in full.
+const OTHERS_TOLD_MAX: usize = 20;
+
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_erased_returns() {
     let real_syncs = std::env::var(SYNC).is_ok_and(|how| how == "real");
@@ -67,9 +70,9 @@ fn report(findings: &[Finding]) -> String {
     sorts.sort_by_key(|sort| std::cmp::Reverse(sort.len()));
     let mut text = String::new();
     for sort in sorts.iter().take(SORTS_TOLD_MAX) {
-        let others: Vec<String> =
-            sort.iter().skip(1).map(|f| format!("{} {}", f.call.number, f.mode.name())).collect();
-        text += &format!("{}  and {} more: {}\n\n", sort[0], others.len(), others.join(", "));
+        let named = |f: &&Finding| format!("{} {}", f.call.number, f.mode.name());
+        let others: Vec<String> = sort.iter().skip(1).take(OTHERS_TOLD_MAX).map(named).collect();
+        text += &format!("{}  and {} more: {} …\n\n", sort[0], sort.len() - 1, others.join(", "));
     }
     if sorts.len() > SORTS_TOLD_MAX {
         text += &format!("and {} more sorts of findings\n", sorts.len() - SORTS_TOLD_MAX);
