@@ -16,7 +16,10 @@ use super::life::{Answer, Line, open, read};
 use super::script::{Op, script};
 use crate::chance::Chance;
 use crate::model::State;
-use crate::model::check::differences;
+use crate::model::check::compare;
+
+/// The numbers that the script's workspaces have, and one that none has.
+const WORKSPACES: std::ops::Range<u8> = 1..6;
 
 /// More open stories than this are a mistake of the script's or the judge's.
 const STORIES_MAX: usize = 4096;
@@ -117,7 +120,7 @@ pub fn judge(folder: &Path, journal: &Path) -> Result<(), String> {
     let store = open(folder).map_err(|error| format!("the store does not open: {error}"))?;
     let mut found = Vec::new();
     let holds = possible.iter().find(|state| {
-        let differences = differences(state, &store, chance);
+        let differences = compare(state, &store, chance, WORKSPACES);
         let same = differences.is_same();
         found.push(differences.to_string());
         same
@@ -133,7 +136,7 @@ pub fn judge(folder: &Path, journal: &Path) -> Result<(), String> {
     store.flush().map_err(|error| format!("the recovered store does not flush: {error}"))?;
     drop(store);
     let store = open(folder).map_err(|error| format!("the store opened once and does not again: {error}"))?;
-    let differences = differences(holds, &store, chance);
+    let differences = compare(holds, &store, chance, WORKSPACES);
     if differences.is_same() { Ok(()) } else { Err(format!("flushed and opened again:\n{differences}")) }
 }
 

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+use crate::model::world::SMALL;
 use strongroom_engine::io::disk;
 use strongroom_engine::{OpenError, RootKey, Store, StoreError, StoreOptions, WriteError};
 
@@ -69,7 +70,7 @@ impl Answer {
 
 /// Small budgets, so that a short life meets flushes, merges and closed partitions.
 pub fn options() -> StoreOptions {
-    StoreOptions { flush_bytes: 5 << 10, open_bytes: 8 << 10, cache_bytes: 16 << 10 }
+    StoreOptions { flush_bytes: 5 << 10, ..SMALL }
 }
 
 /// Opens the store in this folder.

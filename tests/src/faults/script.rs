@@ -3,6 +3,8 @@
 //! 200 operations over three workspaces and several partitions, the same in every run. Each [`Op`] can be done to a
 //! store and to the model; another operation of the engine joins by one more variant.
 
+use std::sync::Arc;
+
 use strongroom_engine::{OperatorScope, Store, StoreError, WriteError};
 
 use crate::chance::Chance;
@@ -95,16 +97,15 @@ impl Op {
                 if there.is_some_and(|there| docs.iter().any(|(id, _)| there.contains_key(id))) {
                     return false;
                 }
-                state.partitions.entry(spot.clone()).or_default().extend(docs.iter().cloned());
+                state.docs_mut(spot).extend(docs.iter().map(|(id, doc)| (id.clone(), doc.clone().into())));
             }
             Op::Update(spot, id, doc) => {
-                let Some(known) = state.partitions.get_mut(spot).and_then(|docs| docs.get_mut(id)) else {
+                let Some(version) = state.doc(spot, id).filter(|known| known.live).map(|known| known.version)
+                else {
                     return false;
                 };
-                if !known.live {
-                    return false;
-                }
-                *known = Doc { version: known.version + 1, ..doc.clone() };
+                let doc = Doc { version: version + 1, ..doc.clone() };
+                state.docs_mut(spot).insert(id.clone(), doc.into());
             }
             Op::Delete(spot, id) | Op::Restore(spot, id) => {
                 let is_live = live(state, spot, id);
@@ -112,8 +113,8 @@ impl Op {
                 if is_live != Some(!to_live) {
                     return false;
                 }
-                if let Some(doc) = state.partitions.get_mut(spot).and_then(|docs| docs.get_mut(id)) {
-                    doc.live = to_live;
+                if let Some(doc) = state.docs_mut(spot).get_mut(id) {
+                    Arc::make_mut(doc).live = to_live;
                 }
             }
             Op::DropPartition(spot) => {
@@ -239,7 +240,7 @@ impl Writer {
         let workspace = if self.state.workspaces.contains(&workspace) { workspace } else { 1 };
         let place = spot(workspace, name);
         let of = |live: bool| -> Vec<String> {
-            let docs = self.state.partitions.get(&place).into_iter().flatten();
+            let docs = self.state.docs(&place).into_iter().flatten();
             docs.filter(|(_, doc)| doc.live == live).map(|(id, _)| id.clone()).collect()
         };
         let (live, deleted) = (of(true), of(false));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use strongroom_engine::{Filter, Partition, PartitionInfo, ReadError, SearchRequest, Store, StoreError};
 
-use super::observe::{Observed, Read, Seen};
+use super::observe::{Observed, Read, Seen, observe};
 use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
 use crate::chance::Chance;
 
@@ -36,6 +36,16 @@ impl std::fmt::Display for Found {
             &self.wrong.iter().chain(&self.failed).map(|line| format!("- {line}\n")).collect::<String>(),
         )
     }
+}
+
+/// Every difference between a store and what it should be, searches included.
+pub fn compare(state: &State, store: &Store, chance: &mut Chance, workspaces: std::ops::Range<u8>) -> Found {
+    let observed = observe(store, &[state], workspaces);
+    let wrong = differences(state, &observed);
+    if !wrong.is_empty() || !observed.failed.is_empty() {
+        return Found { wrong, failed: observed.failed };
+    }
+    searches(state, store, chance, 1)
 }
 
 /// Every difference between what should be and what was read. What could not be read is not a difference.
