@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) pool: Pool,
     pub(crate) bodies: Budget,
     pub(crate) limits: Limits,
+    /// How long a purge in a large partition waits at most until it is final, in milliseconds.
+    pub(crate) purge_ms: u64,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) damages: Damages,
     pub(crate) jobs: Queue,

@@ -4,6 +4,8 @@
 //! outcome into an exit code: 0 when all went well, 1 with one line on standard error otherwise, 2 for a command line
 //! that can't be read.
 
+mod verify_receipt;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,6 +30,8 @@ struct CommandLine {
 enum Command {
     /// Run the server
     Serve(Serve),
+    /// Check the receipt of an erasure, without a server
+    VerifyReceipt(verify_receipt::VerifyReceipt),
 }
 
 #[derive(Debug, Args)]
@@ -58,8 +62,11 @@ struct Serve {
 /// Runs the binary.
 pub fn main() -> ExitCode {
     log::tell_panics_by_place();
-    let Command::Serve(told) = CommandLine::parse().command;
-    match serve(told) {
+    let outcome = match CommandLine::parse().command {
+        Command::Serve(told) => serve(told),
+        Command::VerifyReceipt(told) => return verify_receipt::run(&told),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             log::error(&text);

@@ -28,10 +28,11 @@ mod message;
 mod metrics;
 mod pool;
 mod random;
+mod receipt;
 pub mod serve;
 mod span;
 mod tenancy;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;
-pub use http::routes::{Access, BodyKind, Kind, Partition, ROUTES, Route};
+pub use http::routes::{Access, BodyKind, Kind, Partition, RECEIPT_SCOPES, ROUTES, Route};

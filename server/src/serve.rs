@@ -203,6 +203,7 @@ fn open(
         retention_ms: config.retention_ms,
         ..StoreOptions::default()
     };
+    let purge_ms = options.purge_ms;
     let store =
         Store::open(medium, RootKey(master_key), options).map_err(|error| open_error(data_dir, &error))?;
     let root_key = config.root_key.as_ref().map(|key| key.0.as_str());
@@ -215,6 +216,7 @@ fn open(
         embedder: StaticEmbedder::built_in(),
         pool: Pool::new(limits.running_max, limits.waiting_max),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
+        purge_ms,
         metrics: Arc::new(Metrics::new()),
         damages: Damages::default(),
         jobs: queue,

@@ -88,7 +88,7 @@ async fn every_route_checks_key_then_scope_then_partition() {
     let folder = TempDir::new().unwrap();
     let server = start(folder.path()).await;
     let (address, owner) = (server.address(), server.owner_key().unwrap().to_owned());
-    let weak = minted(address, &owner, json!({"name": "weak", "scopes": ["audit:read"]})).await;
+    let weak = minted(address, &owner, json!({"name": "weak", "scopes": ["usage:read"]})).await;
     let shared =
         minted(address, &owner, json!({"name": "shared", "scopes": ["*"], "multi_tenant": true})).await;
     for route in ROUTES {
@@ -99,9 +99,9 @@ async fn every_route_checks_key_then_scope_then_partition() {
         assert!(without.head.contains("x-request-id: "), "{name}");
         match route.access {
             Access::Open | Access::OpenOrKey => assert_eq!(without.status, 200, "{name}"),
-            Access::AnyKey | Access::Key(_) => assert_eq!(without.status, 401, "{name}"),
+            Access::AnyKey | Access::Key(_) | Access::Receipts => assert_eq!(without.status, 401, "{name}"),
         }
-        if matches!(route.access, Access::Key(_)) {
+        if matches!(route.access, Access::Key(_) | Access::Receipts) {
             let answer = call(address, &weak, method, &path, &body).await;
             assert_eq!((answer.status, answer.code()), (403, "scope_missing"), "{name}");
         }
