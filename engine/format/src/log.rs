@@ -415,9 +415,9 @@ fn read_entry(bytes: &[u8]) -> Result<DirectoryEntry, Damage> {
     Ok(entry)
 }
 
-/// The records of a batch: they follow each other and fill the body, and their numbers rise.
+/// The records of a batch: they follow each other and fill the body.
 fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<FoundRecord<'a>>, Damage> {
-    let (mut records, mut rest, mut least) = (Vec::with_capacity(entries.len()), body, 0);
+    let (mut records, mut rest) = (Vec::with_capacity(entries.len()), body);
     let body_begin = BatchHeader::BYTES + entries.len() * DirectoryEntry::BYTES;
     for (number, entry) in entries.iter().enumerate() {
         let at = |damage: Damage| damage.at("", (BatchHeader::BYTES + number * DirectoryEntry::BYTES) as u64);
@@ -431,10 +431,10 @@ fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<F
             .filter(|_| bytes <= RECORD_BYTES_MAX + TAG_BYTES)
             .ok_or_else(|| at(Damage::new("DirectoryEntry.bytes", "inside the body", bytes)))?;
         // The highest number of all is never given: none could follow it.
-        let Some(next) = record.checked_add(1).filter(|_| record >= least) else {
-            return Err(at(Damage::new("DirectoryEntry.record", format_args!("{least} or more"), record)));
-        };
-        (rest, least) = (after, next);
+        if record == u64::MAX {
+            return Err(at(Damage::new("DirectoryEntry.record", "a number that others follow", record)));
+        }
+        rest = after;
         let crc32 = crc32fast::hash(sealed);
         let sealed = if crc32 == entry.body_crc32.get() {
             Ok(sealed)
