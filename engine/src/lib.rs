@@ -5,7 +5,7 @@
 //! stand in this order, and import downward only:
 //!
 //! `io` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `filter`, `manifest` < `partition` <
-//! `compaction`, `shred` < `workspace`
+//! `compaction`, `shred` < `workspace` < `verify` < `inspect`
 
 mod compaction;
 mod filter;
@@ -19,6 +19,7 @@ mod partition;
 mod seal;
 mod segment;
 mod shred;
+mod verify;
 mod workspace;
 
 pub use filter::Filter;
@@ -29,6 +30,8 @@ pub use partition::{
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
 pub use strongroom_format::receipt::{Receipt, ReceiptKind};
+pub use strongroom_format::record::Identity;
+pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
     CollectionSpec, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
     PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,
