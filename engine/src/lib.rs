@@ -10,6 +10,7 @@
 mod compaction;
 mod filter;
 mod index;
+mod inspect;
 pub mod io;
 mod keyring;
 mod log;
@@ -23,6 +24,7 @@ mod verify;
 mod workspace;
 
 pub use filter::Filter;
+pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Counts, DocumentInfo, Hit, NewDocument, NewPassage, Page, Partition, Passage, ReadError, SearchRequest,
     SearchResponse, Trace, WriteError,

@@ -80,6 +80,7 @@ pub(super) fn check(
             None => report.note(Damage::new("file", "a version of the manifest", "another").at(file, 0)),
         }
     }
+    tell_gaps(names, report);
     let mut manifest = Manifest::default();
     let generations = versions.generations(report);
     let last = generations.len().saturating_sub(1);
@@ -96,6 +97,16 @@ pub(super) fn check(
     }
     report.verified.partitions = manifest.partitions.len() as u64;
     manifest
+}
+
+/// Versions that are missing between others. A publishing that fails uses up its number; what else is missing
+/// may have been a checkpoint, which nothing names.
+fn tell_gaps(names: &[String], report: &mut Report<'_>) {
+    let versions: Vec<u64> = names.iter().filter_map(|file| number(file)).collect();
+    for pair in versions.windows(2).filter(|pair| pair[0] + 1 < pair[1]) {
+        let damage = Damage::new("manifest version", "there, unless its publishing failed", "missing");
+        report.note(damage.at(&name(pair[1] - 1), 0));
+    }
 }
 
 #[derive(Default)]

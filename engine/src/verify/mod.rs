@@ -30,7 +30,7 @@ mod torn;
 pub use finding::{Finding, Hits, Severity};
 pub(crate) use finding::{OneLine, hex};
 pub use keys::StoreKeys;
-pub(crate) use segment::Opened;
+pub(crate) use segment::{Opened, Sealed};
 
 use crate::io::{Medium, StorageError, StorageErrorKind};
 use crate::workspace::RootKey;
