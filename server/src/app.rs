@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use strongroom_embed::Embedder;
 use strongroom_engine::{CollectionSpec, DocumentInfo, Store, WorkspaceId};
+use tokio::sync::watch;
 
 use crate::auth::{DEFAULT_COLLECTION, Place};
 use crate::config::Limits;
 use crate::control::{Collection, Control};
+use crate::damages::Damages;
 use crate::ingest::{self, Intake};
 use crate::jobs::Queue;
 use crate::message::body::Budget;
@@ -25,12 +27,17 @@ pub(crate) struct App {
     pub(crate) pool: Pool,
     pub(crate) bodies: Budget,
     pub(crate) limits: Limits,
+    /// How long a purge in a large partition waits at most until it is final, in milliseconds.
+    pub(crate) purge_ms: u64,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) damages: Damages,
     pub(crate) jobs: Queue,
     /// What `/openapi.json` answers.
     pub(crate) openapi: String,
     /// Whether requests are served: after recovery, before a stop.
     pub(crate) is_ready: AtomicBool,
+    /// Turns true when the disk failed under a write: this process can't go on.
+    pub(crate) disk_failed: watch::Sender<bool>,
 }
 
 impl App {

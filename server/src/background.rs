@@ -1,18 +1,21 @@
 //! What does the server do that nobody waits for?
 //!
-//! Two tasks: one stores documents that were inserted in the background, one at a time in the order they came; the
-//! other asks the engine about once a second whether it wants to flush or compact, and has it do so.
+//! Three tasks: one stores documents that were inserted in the background, one at a time in the order they came; one
+//! asks the engine about once a second whether there is something to do (flush, compact, purge) and has it do so, and
+//! reads the store back for damage, slowly; one notices when the disk has failed under a write.
 //!
 //! Invariants:
 //! 1. A job that a stop cut short is failed at the next start; nobody polls for ever.
 //! 2. Maintenance that fails is told and tried again after a pause that grows.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::app::App;
+use crate::auth::server_itself;
 use crate::control::JobState;
 use crate::jobs::Job;
 use crate::log;
@@ -20,8 +23,13 @@ use crate::message::error::ApiError;
 
 const MAINTENANCE_PERIOD: Duration = Duration::from_secs(1);
 const MAINTENANCE_PAUSE_MAX: Duration = Duration::from_secs(60);
-/// How often the times of keys' last use are written down, in maintenance periods.
-const SAVE_LAST_USED_EVERY: u32 = 60;
+/// What waits for no demand is done this often, in maintenance periods: a round whether the engine wants one or not, a
+/// look for damage, and writing down when keys were last used.
+const SLOW_ROUND_EVERY: u32 = 60;
+/// How much of the store is read back in a slow round.
+const SCRUB_BYTES: u64 = 64 << 20;
+/// A server that is never idle is read back too, this much more slowly.
+const BUSY_SCRUB_EVERY: u32 = 10;
 
 /// Stores what is queued, until `stop`. The job that runs is finished; the rest is failed at the next start.
 pub(crate) async fn work(app: Arc<App>, mut waiting: mpsc::Receiver<Job>, mut stop: watch::Receiver<bool>) {
@@ -60,7 +68,7 @@ async fn run(app: Arc<App>, job: Job) -> Result<(), ApiError> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Lets the engine flush and compact, until `stop`.
+/// Lets the engine flush, compact, purge and look for damage, until `stop`.
 pub(crate) async fn maintain(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let (mut pause, mut rounds) = (MAINTENANCE_PERIOD, 0_u32);
     loop {
@@ -70,17 +78,8 @@ pub(crate) async fn maintain(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         }
         rounds = rounds.wrapping_add(1);
         let worker = app.clone();
-        let saves = rounds.is_multiple_of(SAVE_LAST_USED_EVERY);
         // Not through the pool: under full load maintenance is needed most.
-        let done = tokio::task::spawn_blocking(move || -> Result<(), ApiError> {
-            if saves {
-                worker.control.save_last_used()?;
-            }
-            if worker.store.wants_maintenance() {
-                worker.store.run_maintenance()?;
-            }
-            Ok(())
-        });
+        let done = tokio::task::spawn_blocking(move || round(&worker, rounds));
         let outcome =
             done.await.unwrap_or_else(|_| Err(ApiError::internal("it panicked; the line before says where")));
         match outcome {
@@ -92,4 +91,46 @@ pub(crate) async fn maintain(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             }
         }
     }
+}
+
+fn round(app: &App, rounds: u32) -> Result<(), ApiError> {
+    let is_slow = rounds.is_multiple_of(SLOW_ROUND_EVERY);
+    // Erasures that met a failure, and what comes due in partitions that rest, wait for no flush.
+    if is_slow || app.store.wants_maintenance() {
+        app.store.run_maintenance()?;
+    }
+    if is_slow {
+        look_for_damage(app, rounds / SLOW_ROUND_EVERY);
+        app.control.save_last_used()?;
+    }
+    Ok(())
+}
+
+/// Reads a little of the store back, so that damage is found before a customer does. Waits while there is work, but not
+/// for ever.
+fn look_for_damage(app: &App, slow_rounds: u32) {
+    if !app.metrics.is_busy() || slow_rounds.is_multiple_of(BUSY_SCRUB_EVERY) {
+        match app.store.scrub(&server_itself(), SCRUB_BYTES) {
+            Ok(scrubbed) => app.damages.tell(&app.metrics, &scrubbed.damages),
+            Err(error) => {
+                let error = ApiError::from(error);
+                let why = error.cause.unwrap_or_else(|| error.text.into_owned());
+                log::error(&format!("segments could not be read back: {why}"));
+            }
+        }
+    }
+    app.damages.tell(&app.metrics, &app.store.damages(&server_itself()));
+}
+
+/// Notices, until `stop`, that the disk failed under a write. What it holds can't be known then without opening it anew:
+/// the server takes itself out of service, and whoever runs it ends the process.
+pub(crate) async fn watch_disk(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    while !app.store.is_poisoned() {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(MAINTENANCE_PERIOD) => {}
+        }
+    }
+    app.is_ready.store(false, Ordering::Relaxed);
+    app.disk_failed.send_replace(true);
 }

@@ -4,6 +4,8 @@
 //! outcome into an exit code: 0 when all went well, 1 with one line on standard error otherwise, 2 for a command line
 //! that can't be read.
 
+mod verify_receipt;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Told};
 use crate::serve::Server;
 use crate::{demo, log};
+
+const DISK_FAILED: &str = "the disk failed while writing: what it holds has to be read anew, so this process ends; check the \
+                           disk and start again (a supervisor that restarts it does)";
 
 #[derive(Debug, Parser)]
 #[command(name = "strongroom", version, about = "A store for the documents and vectors of many tenants")]
@@ -25,6 +30,8 @@ struct CommandLine {
 enum Command {
     /// Run the server
     Serve(Serve),
+    /// Check the receipt of an erasure, without a server
+    VerifyReceipt(verify_receipt::VerifyReceipt),
 }
 
 #[derive(Debug, Args)]
@@ -35,12 +42,18 @@ struct Serve {
     /// Where to listen [default: 127.0.0.1:7373; env: STRONGROOM_LISTEN]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// A TOML file with data_dir, listen, master_key_file and [limits]
+    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age and [limits]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A file with the root encryption key: 32 bytes as hexadecimal or base64 [or env: STRONGROOM_MASTER_KEY]
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
+    /// How long soft-deleted documents can be restored [default: 30d; env: STRONGROOM_RETENTION]
+    #[arg(long, value_name = "SPAN")]
+    retention: Option<String>,
+    /// How old a write gets at most before it is moved into a segment [default: 10m; env: STRONGROOM_FLUSH_AGE]
+    #[arg(long, value_name = "SPAN")]
+    flush_age: Option<String>,
     /// Start over with three made-up companies in ./strongroom-demo-data, and show what isolation looks like
     #[arg(long)]
     demo: bool,
@@ -49,8 +62,11 @@ struct Serve {
 /// Runs the binary.
 pub fn main() -> ExitCode {
     log::tell_panics_by_place();
-    let Command::Serve(told) = CommandLine::parse().command;
-    match serve(told) {
+    let outcome = match CommandLine::parse().command {
+        Command::Serve(told) => serve(told),
+        Command::VerifyReceipt(told) => return verify_receipt::run(&told),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             log::error(&text);
@@ -78,7 +94,13 @@ fn serve(told: Serve) -> Result<(), String> {
 
 fn resolve(told: Serve) -> Result<Config, String> {
     let data_dir = told.data_dir.or_else(|| told.demo.then(|| PathBuf::from(demo::FOLDER)));
-    let command_line = Told { data_dir, listen: told.listen, master_key_file: told.master_key_file };
+    let command_line = Told {
+        data_dir,
+        listen: told.listen,
+        master_key_file: told.master_key_file,
+        retention: told.retention,
+        flush_age: told.flush_age,
+    };
     // A variable that is set to nothing, as compose files do, is not set.
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     config::resolve(command_line, environment, told.config.as_deref())
@@ -93,9 +115,15 @@ async fn run(config: Config, is_demo: bool) -> Result<(), String> {
         log::info("first start: the owner key of the workspace `default` follows; it is shown this once");
         log::print(&format!("{key}\n"));
     }
-    signals.await;
+    let has_failed = tokio::select! {
+        () = signals => false,
+        () = server.disk_failed() => true,
+    };
     log::info("stopping: requests in flight are finished first");
     server.stop().await?;
+    if has_failed {
+        return Err(DISK_FAILED.to_owned());
+    }
     log::info("stopped");
     Ok(())
 }

@@ -11,6 +11,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use strongroom_engine::StoreOptions;
+
+use crate::{base64, span};
 
 /// Everything that a server is started with.
 #[derive(Debug, Clone)]
@@ -23,6 +26,10 @@ pub struct Config {
     pub root_key: Option<RootKeyText>,
     /// Where the root encryption key comes from.
     pub master_key: MasterKeySource,
+    /// How long soft-deleted documents can be restored.
+    pub(crate) retention_ms: u64,
+    /// How old a write gets at most before it is moved from the log into a segment.
+    pub(crate) flush_age_ms: u64,
     pub(crate) limits: Limits,
 }
 
@@ -140,6 +147,8 @@ pub(crate) struct Told {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
     pub(crate) master_key_file: Option<PathBuf>,
+    pub(crate) retention: Option<String>,
+    pub(crate) flush_age: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -148,6 +157,8 @@ struct File {
     data_dir: Option<PathBuf>,
     listen: Option<String>,
     master_key_file: Option<PathBuf>,
+    retention: Option<String>,
+    flush_age: Option<String>,
     limits: Limits,
 }
 
@@ -177,6 +188,14 @@ pub(crate) fn resolve(
         )?),
         (None, None) => file.master_key_file.map_or(MasterKeySource::DataDir, MasterKeySource::File),
     };
+    let span = |name: &str, on_line: Option<String>, in_file: Option<String>, default_ms: u64| {
+        let variable = format!("STRONGROOM_{}", name.to_uppercase());
+        let told = on_line.or_else(|| environment(&variable)).or(in_file);
+        told.map_or(Ok(default_ms), |text| span::parse_ms(name, &text))
+    };
+    let usual = StoreOptions::default();
+    let retention_ms = span("retention", command_line.retention, file.retention, usual.retention_ms)?;
+    let flush_age_ms = span("flush_age", command_line.flush_age, file.flush_age, usual.flush_age_ms)?;
     let root_key = environment("STRONGROOM_ROOT_KEY").map(RootKeyText);
     if let Some(RootKeyText(text)) = &root_key
         && (text.chars().count() < 16 || text.contains(|c: char| !c.is_ascii_graphic()))
@@ -185,7 +204,8 @@ pub(crate) fn resolve(
             "STRONGROOM_ROOT_KEY must have at least 16 characters, all of them visible ASCII".to_owned()
         );
     }
-    Ok(Config { data_dir, listen, root_key, master_key, limits: file.limits })
+    let limits = file.limits;
+    Ok(Config { data_dir, listen, root_key, master_key, retention_ms, flush_age_ms, limits })
 }
 
 fn read_file(path: &Path) -> Result<File, String> {
@@ -209,31 +229,7 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 /// Reads 32 bytes from hexadecimal or base64, white space around them ignored.
 pub(crate) fn parse_master_key(text: &str) -> Option<[u8; 32]> {
     let text = text.trim();
-    crate::random::parse_hex(text).or_else(|| parse_base64(text))
-}
-
-/// Standard or URL-safe base64 of exactly 32 bytes, with or without its padding.
-fn parse_base64(text: &str) -> Option<[u8; 32]> {
-    let text = text.strip_suffix('=').unwrap_or(text);
-    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(33), 0_u32, 0);
-    for c in text.bytes() {
-        let six = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    let is_whole = held == 2 && bits & 0b11 == 0;
-    is_whole.then(|| bytes.try_into().ok()).flatten()
+    crate::random::parse_hex(text).or_else(|| base64::decode(text)?.try_into().ok())
 }
 
 #[cfg(test)]
@@ -274,6 +270,24 @@ mod tests {
         assert_eq!(seen(from_environment), ("/from-environment".to_owned(), 2));
         let from_flag = resolve(flags(), environment, Some(file.path())).unwrap();
         assert_eq!(seen(from_flag), ("/from-flag".to_owned(), 1));
+    }
+
+    /// Lost otherwise: deleted documents would be kept for longer, or shorter, than the operator promised.
+    #[test]
+    fn spans_come_from_the_same_three_places() {
+        let file = file("retention = \"3d\"\nflush_age = \"3m\"\n");
+        let environment = |name: &str| (name == "STRONGROOM_RETENTION").then(|| "2d".to_owned());
+        let flag = Told { retention: Some("1d".to_owned()), ..Told::default() };
+        let seen = |told: Told, environment: &dyn Fn(&str) -> Option<String>, file: Option<&Path>| {
+            resolve(told, environment, file).map(|config| (config.retention_ms, config.flush_age_ms))
+        };
+        let day = crate::clock::DAY_MS;
+        assert_eq!(seen(Told::default(), &|_| None, None), Ok((30 * day, 600_000)));
+        assert_eq!(seen(Told::default(), &|_| None, Some(file.path())), Ok((3 * day, 180_000)));
+        assert_eq!(seen(Told::default(), &environment, Some(file.path())), Ok((2 * day, 180_000)));
+        assert_eq!(seen(flag, &environment, Some(file.path())), Ok((day, 180_000)));
+        let wrong = Told { flush_age: Some("10".to_owned()), ..Told::default() };
+        assert!(seen(wrong, &|_| None, None).unwrap_err().contains("flush_age"));
     }
 
     /// Lost otherwise: a misspelt limit would protect nobody.

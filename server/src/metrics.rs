@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 pub(crate) struct Metrics {
     started: Instant,
     in_flight: Arc<AtomicU64>,
+    damages: AtomicU64,
     answers: Mutex<BTreeMap<(&'static str, u16), Answers>>,
 }
 
@@ -35,12 +36,26 @@ impl Drop for InFlight {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), in_flight: Arc::default(), answers: Mutex::default() }
+        Self {
+            started: Instant::now(),
+            in_flight: Arc::default(),
+            damages: AtomicU64::new(0),
+            answers: Mutex::default(),
+        }
     }
 
     pub(crate) fn begin(&self) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.in_flight.clone())
+    }
+
+    /// Whether somebody waits for an answer.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn count_damage(&self) {
+        self.damages.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count(&self, template: &'static str, status: StatusCode, took: Duration) {
@@ -69,6 +84,8 @@ impl Metrics {
         }
         text += &head("requests_in_flight", "gauge", "Requests being answered now.");
         writeln!(text, "strongroom_requests_in_flight {}", self.in_flight.load(Ordering::Relaxed)).ok();
+        text += &head("damages_total", "counter", "Places on the disk that were found to be damaged.");
+        writeln!(text, "strongroom_damages_total {}", self.damages.load(Ordering::Relaxed)).ok();
         text += &head("uptime_seconds", "gauge", "Time since the server started.");
         writeln!(text, "strongroom_uptime_seconds {}", self.started.elapsed().as_secs()).ok();
         text

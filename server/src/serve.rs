@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use strongroom_embed::StaticEmbedder;
-use strongroom_engine::io::disk;
+use strongroom_engine::io::{Medium, StorageError, disk};
 use strongroom_engine::{OpenError, RootKey, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ use crate::background;
 use crate::config::{Config, Limits};
 use crate::control::scopes::ScopeSet;
 use crate::control::{Control, NewKey, Workspace};
+use crate::damages::Damages;
 use crate::http::{dispatch, listener, openapi};
 use crate::jobs::Queue;
 use crate::message::body::{Budget, Patience};
@@ -53,11 +54,19 @@ pub struct Server {
 impl Server {
     /// Starts a server. The error is one line that says what to do.
     pub async fn start(config: Config) -> Result<Self, String> {
+        Self::start_on(config, disk::medium).await
+    }
+
+    /// The same on a medium that `medium` makes of the data folder.
+    async fn start_on(
+        config: Config,
+        medium: impl FnOnce(&Path) -> Result<Medium, StorageError> + Send + 'static,
+    ) -> Result<Self, String> {
         let listener = listen(config.listen).await?;
         let address =
             listener.local_addr().map_err(|error| format!("the listening socket has no address: {error}"))?;
         let (queue, waiting) = Queue::new(config.limits.jobs_max);
-        let opened = tokio::task::spawn_blocking(move || open(&config, queue)).await;
+        let opened = tokio::task::spawn_blocking(move || open(&config, queue, medium)).await;
         let (app, owner_key) =
             opened.map_err(|_| "opening the store failed; the line before says where".to_owned())??;
         let app = Arc::new(app);
@@ -66,6 +75,7 @@ impl Server {
         let background = vec![
             tokio::spawn(background::work(app.clone(), waiting, stopping.clone())),
             tokio::spawn(background::maintain(app.clone(), stopping.clone())),
+            tokio::spawn(background::watch_disk(app.clone(), stopping.clone())),
         ];
         let (router, metrics, limits) =
             (dispatch::router(&app), app.metrics.clone(), connections(&app.limits));
@@ -90,6 +100,13 @@ impl Server {
     /// The owner key of the workspace `default`, when this was the first start. It is nowhere else.
     pub fn owner_key(&self) -> Option<&str> {
         self.owner_key.as_deref()
+    }
+
+    /// Ready once the disk has failed under a write: then nothing is acknowledged any more, and the process has to be
+    /// started anew.
+    pub async fn disk_failed(&self) {
+        // The sender lives in `self.app`.
+        self.app.disk_failed.subscribe().wait_for(|failed| *failed).await.ok();
     }
 
     /// Makes a workspace with one key; for the demo.
@@ -122,7 +139,9 @@ impl Server {
         let app = self.app;
         let closing = tokio::task::spawn_blocking(move || -> Result<(), ApiError> {
             app.control.save_last_used()?;
-            app.store.flush()?;
+            if !app.store.is_poisoned() {
+                app.store.flush()?;
+            }
             Ok(())
         });
         match timeout_at(end, closing).await {
@@ -167,16 +186,24 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 /// Opens everything on disk and finishes what a crash cut short. Blocks.
-fn open(config: &Config, queue: Queue) -> Result<(App, Option<String>), String> {
+fn open(
+    config: &Config,
+    queue: Queue,
+    medium: impl FnOnce(&Path) -> Result<Medium, StorageError>,
+) -> Result<(App, Option<String>), String> {
     let (data_dir, limits) = (&config.data_dir, config.limits.clone());
     make_data_dir(data_dir)?;
     let master_key = master_key::find(&config.master_key, data_dir)?;
-    let medium = disk::medium(data_dir).map_err(|error| open_error(data_dir, &error.into()))?;
+    let medium = medium(data_dir).map_err(|error| open_error(data_dir, &error.into()))?;
     let options = StoreOptions {
         flush_bytes: limits.flush_bytes,
+        flush_age_ms: config.flush_age_ms,
         open_bytes: limits.open_bytes,
         cache_bytes: limits.cache_bytes,
+        retention_ms: config.retention_ms,
+        ..StoreOptions::default()
     };
+    let purge_ms = options.purge_ms;
     let store =
         Store::open(medium, RootKey(master_key), options).map_err(|error| open_error(data_dir, &error))?;
     let root_key = config.root_key.as_ref().map(|key| key.0.as_str());
@@ -189,12 +216,16 @@ fn open(config: &Config, queue: Queue) -> Result<(App, Option<String>), String> 
         embedder: StaticEmbedder::built_in(),
         pool: Pool::new(limits.running_max, limits.waiting_max),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
+        purge_ms,
         metrics: Arc::new(Metrics::new()),
+        damages: Damages::default(),
         jobs: queue,
         openapi: openapi::document().to_string(),
         is_ready: AtomicBool::new(false),
+        disk_failed: watch::Sender::new(false),
         limits,
     };
+    app.damages.tell(&app.metrics, &app.store.damages(&server_itself()));
     let owner_key = recover(&app).map_err(|error| {
         format!(
             "{} could not be brought up to date: {}",
@@ -283,3 +314,7 @@ fn in_use(data_dir: &Path) -> String {
 #[cfg(test)]
 #[path = "serve_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "disk_tests.rs"]
+mod disk_tests;

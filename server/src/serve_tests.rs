@@ -14,30 +14,31 @@ use crate::http::routes::{Access, BodyKind, Kind, ROUTES, Route};
 
 const ROOT: &str = "operator's-key-of-these-tests";
 
-async fn start(folder: &Path) -> Server {
-    let told = Told {
-        data_dir: Some(folder.to_owned()),
-        listen: Some("127.0.0.1:0".to_owned()),
-        master_key_file: None,
-    };
+pub(super) fn config_for(folder: &Path) -> Config {
+    let told =
+        Told { data_dir: Some(folder.to_owned()), listen: Some("127.0.0.1:0".to_owned()), ..Told::default() };
     let environment = |name: &str| (name == "STRONGROOM_ROOT_KEY").then(|| ROOT.to_owned());
-    Server::start(config::resolve(told, environment, None).unwrap()).await.unwrap()
+    config::resolve(told, environment, None).unwrap()
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: Value,
+async fn start(folder: &Path) -> Server {
+    Server::start(config_for(folder)).await.unwrap()
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: Value,
 }
 
 impl Answer {
     /// The word of the error, in either shape.
-    fn code(&self) -> &str {
+    pub(super) fn code(&self) -> &str {
         self.body["code"].as_str().or(self.body["error"]["code"].as_str()).unwrap_or("")
     }
 }
 
-async fn call(address: SocketAddr, key: &str, method: &str, path: &str, body: &str) -> Answer {
+pub(super) async fn call(address: SocketAddr, key: &str, method: &str, path: &str, body: &str) -> Answer {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let authorization =
         if key.is_empty() { String::new() } else { format!("authorization: Bearer {key}\r\n") };
@@ -87,7 +88,7 @@ async fn every_route_checks_key_then_scope_then_partition() {
     let folder = TempDir::new().unwrap();
     let server = start(folder.path()).await;
     let (address, owner) = (server.address(), server.owner_key().unwrap().to_owned());
-    let weak = minted(address, &owner, json!({"name": "weak", "scopes": ["audit:read"]})).await;
+    let weak = minted(address, &owner, json!({"name": "weak", "scopes": ["usage:read"]})).await;
     let shared =
         minted(address, &owner, json!({"name": "shared", "scopes": ["*"], "multi_tenant": true})).await;
     for route in ROUTES {
@@ -98,9 +99,9 @@ async fn every_route_checks_key_then_scope_then_partition() {
         assert!(without.head.contains("x-request-id: "), "{name}");
         match route.access {
             Access::Open | Access::OpenOrKey => assert_eq!(without.status, 200, "{name}"),
-            Access::AnyKey | Access::Key(_) => assert_eq!(without.status, 401, "{name}"),
+            Access::AnyKey | Access::Key(_) | Access::Receipts => assert_eq!(without.status, 401, "{name}"),
         }
-        if matches!(route.access, Access::Key(_)) {
+        if matches!(route.access, Access::Key(_) | Access::Receipts) {
             let answer = call(address, &weak, method, &path, &body).await;
             assert_eq!((answer.status, answer.code()), (403, "scope_missing"), "{name}");
         }
@@ -378,11 +379,8 @@ async fn what_cannot_start_says_what_to_do() {
     let folder = TempDir::new().unwrap();
     let server = start(folder.path()).await;
     let with = |data_dir: &Path, listen: &str, key: Option<[u8; 32]>| {
-        let told = Told {
-            data_dir: Some(data_dir.to_owned()),
-            listen: Some(listen.to_owned()),
-            master_key_file: None,
-        };
+        let told =
+            Told { data_dir: Some(data_dir.to_owned()), listen: Some(listen.to_owned()), ..Told::default() };
         let environment = move |name: &str| match (name, key) {
             ("STRONGROOM_MASTER_KEY", Some(key)) => Some(crate::random::hex(&key)),
             _ => None,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use strongroom_engine::{Counts, OperatorScope, Store, WorkspaceId};
+use strongroom_engine::{Counts, OperatorScope, SignedReceipt, Store, WorkspaceId};
 
 use crate::control::{Collection, Control, State, Workspace};
 use crate::message::error::ApiError;
@@ -23,17 +23,18 @@ pub(crate) fn create_workspace(
     Ok(control.finish_workspace(workspace.id)?)
 }
 
-/// Drops a workspace: its keys are dead from the first step on, its data is shredded by the second.
+/// Drops a workspace: its keys are dead from the first step on, its data is shredded by the second. There is no receipt
+/// when the engine held nothing of it any more.
 pub(crate) fn drop_workspace(
     control: &Control,
     store: &Store,
     scope: &OperatorScope,
     id: WorkspaceId,
-) -> Result<Counts, ApiError> {
+) -> Result<(Counts, Option<SignedReceipt>), ApiError> {
     control.begin_deletion(id)?;
     let dropped = store.drop_workspace(scope, id)?;
     control.finish_deletion(id)?;
-    Ok(dropped)
+    Ok(dropped.map_or_else(Default::default, |(counts, receipt)| (counts, Some(receipt))))
 }
 
 /// Finishes what was begun. Answers how many acts that were.

@@ -243,6 +243,30 @@ def test_delete_restore_and_the_conflicts(acme):
     assert texts(acme.search(WHALES, k=5, include_content=True)) == [WHALES]
 
 
+def test_a_hard_delete_is_final(caller, acme):
+    """A person who asks to be forgotten would be found again."""
+    kept = acme.insert_text(BREAD).doc_id
+    live, deleted = acme.insert_text(WHALES, tags=["sea"]).doc_id, acme.insert_text(INVOICE).doc_id
+    acme.delete(deleted)
+    for doc_id in (live, deleted):
+        acme.delete(doc_id, hard=True)
+        calls = (acme.get, acme.download_text, acme.get_text, acme.restore, acme.delete,
+                 lambda doc_id: acme.delete(doc_id, hard=True))
+        for call in calls:
+            with pytest.raises(AetherApiError) as gone:
+                call(doc_id)
+            assert gone.value.status_code == 404
+    assert texts(acme.search(WHALES, k=10, include_content=True)) == [BREAD]
+    assert acme.search(WHALES, k=10, tags=["sea"]) == [] and acme.list().total == 1
+    with pytest.raises(AetherApiError) as foreign:
+        caller.partition("globex").delete(kept, hard=True)
+    assert foreign.value.status_code == 404 and acme.download_text(kept) == BREAD
+    again = acme.insert_text(WHALES)
+    assert again.doc_id not in (live, deleted) and again.version == 1
+    assert acme.download_text(again.doc_id) == WHALES
+    assert caller.delete_partition("acme") == 2, "the client ignores what else the answer holds"
+
+
 def test_retrieve_brings_the_text(acme):
     acme.insert_text(WHALES, filename="whales.txt", tags=["sea"])
     acme.insert_text(BREAD)

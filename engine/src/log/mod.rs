@@ -322,6 +322,11 @@ impl Log {
         Ok(self.store.truncate(before)?)
     }
 
+    /// Whether a sync failed, so that nothing more is acknowledged.
+    pub fn is_poisoned(&self) -> bool {
+        lock(&self.state).poisoned
+    }
+
     /// Whether the reserve is released, so that writes are refused.
     pub fn is_low(&self) -> bool {
         lock(&self.state).low

@@ -303,6 +303,11 @@ impl Store {
         workspaces.iter().map(|workspace| workspace.totals(|_, _| true)).fold(Totals::default(), Totals::plus)
     }
 
+    /// Whether the medium failed under a write: nothing more is acknowledged until the store is opened anew. Cheap.
+    pub fn is_poisoned(&self) -> bool {
+        self.env.log.is_poisoned()
+    }
+
     /// What was found to be damaged when the store was opened, and what keeps partitions from being served.
     pub fn damages(&self, _: &OperatorScope) -> Vec<Damage> {
         let mut damages = self.notes.clone();

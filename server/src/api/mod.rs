@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod aether;
+pub(crate) mod receipts;
 pub(crate) mod system;
 
 /// Routes that the contract names and this server doesn't have yet.

@@ -42,6 +42,13 @@ pub(crate) async fn healthz(_call: Call) -> Result<Response, ApiError> {
 
 /// `GET /readyz`
 pub(crate) async fn readyz(call: Call) -> Result<Response, ApiError> {
+    if call.app.store.is_poisoned() {
+        return Err(ApiError::busy(
+            "log_failed",
+            "the server's disk failed while writing; the server is ending",
+            30,
+        ));
+    }
     if call.app.is_ready.load(Ordering::Relaxed) {
         return json::answer(StatusCode::OK, &json!({"status": "ready"}));
     }

@@ -12,14 +12,14 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope};
+use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, grant};
-use crate::clock;
 use crate::control::api_key::ApiKey;
 use crate::control::scopes::{self, ScopeSet};
 use crate::control::{Control, KeyRow, PartitionHasher, Workspace};
 use crate::message::error::ApiError;
+use crate::{clock, random};
 
 /// The header by which the operator names a workspace, by its name or id.
 const WORKSPACE_HEADER: &str = "strongroom-workspace";
@@ -40,6 +40,8 @@ enum Holder {
 pub(crate) struct Caller {
     holder: Holder,
     workspace: Option<Arc<Workspace>>,
+    /// The id that the operator named and that is none of a workspace in service: perhaps one that is gone.
+    gone: Option<WorkspaceId>,
     pins: Pins,
     hasher: PartitionHasher,
 }
@@ -54,6 +56,35 @@ impl Caller {
             "scope_missing",
             format!("this key lacks the scope {scope}; ask its owner for one that has it"),
         ))
+    }
+
+    /// Whether the caller may do one of these, somewhere.
+    pub(crate) fn require_one_of(&self, scopes: [scopes::Scope; 2]) -> Result<(), ApiError> {
+        let [one, other] = scopes;
+        if scopes.into_iter().any(|scope| self.scopes().allows(scope)) {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(
+            "scope_missing",
+            format!("this key lacks the scopes {one} and {other}; ask its owner for one that has either"),
+        ))
+    }
+
+    /// Refuses a caller who names a workspace that isn't there. On every route but those that speak of the past.
+    pub(crate) fn require_no_gone_workspace(&self) -> Result<(), ApiError> {
+        self.gone.map_or(Ok(()), |_| Err(no_workspace()))
+    }
+
+    /// The right to read the receipts of a workspace, which outlive it for the operator alone.
+    pub(crate) fn reach_of_receipts(&self) -> Result<Scope, ApiError> {
+        if self.pins != Pins::default() {
+            return Err(ApiError::forbidden(
+                "pinned_key",
+                "receipts are the whole workspace's, and this key is pinned to a part of it; use one that is not pinned",
+            ));
+        }
+        let workspace = self.gone.map_or_else(|| self.workspace().map(|own| own.id), Ok)?;
+        Ok(Scope::grant(workspace, Reach::Workspace))
     }
 
     pub(crate) fn scopes(&self) -> ScopeSet {
@@ -162,11 +193,15 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
     let text = bearer(headers)?;
     let (named, hasher) = (workspace_header(headers)?, control.partition_hasher().clone());
     if control.is_root_key(text) {
-        let workspace = match named {
-            None => control.workspace_named(DEFAULT_WORKSPACE),
-            Some(name) => Some(control.find_workspace(name).ok_or_else(no_workspace)?),
+        let (workspace, gone) = match named {
+            None => (control.workspace_named(DEFAULT_WORKSPACE), None),
+            Some(name) => match (control.find_workspace(name), random::parse_hex(name)) {
+                (Some(found), _) => (Some(found), None),
+                (None, Some(id)) => (None, Some(WorkspaceId(id))),
+                (None, None) => return Err(no_workspace()),
+            },
         };
-        return Ok(Caller { holder: Holder::Operator, workspace, pins: Pins::default(), hasher });
+        return Ok(Caller { holder: Holder::Operator, workspace, gone, pins: Pins::default(), hasher });
     }
     if !ApiKey::looks_like(text) {
         return Err(dead_key());
@@ -190,7 +225,7 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
     let partition = key.partition.map(|hash| Pin { hash, name: control.partition_of(hash) });
     let pins = Pins { collection: key.collection.clone(), partition };
     key.touch(now);
-    Ok(Caller { holder: Holder::Key(key), workspace: Some(workspace), pins, hasher })
+    Ok(Caller { holder: Holder::Key(key), workspace: Some(workspace), gone: None, pins, hasher })
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {

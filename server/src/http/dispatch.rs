@@ -17,7 +17,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::edge::Template;
-use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use super::routes::{Access, BodyKind, Partition, RECEIPT_SCOPES, ROUTES, Route};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate};
 use crate::call::{Call, Parts, place};
@@ -110,12 +110,19 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
     let mut caller = match route.access {
         Access::Open => None,
         Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => None,
-        Access::OpenOrKey | Access::AnyKey | Access::Key(_) => {
+        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::Receipts => {
             Some(authenticate(&app.control, &head.headers)?)
         }
     };
-    if let (Some(caller), Access::Key(scope)) = (&caller, route.access) {
-        caller.require(scope)?;
+    if let Some(caller) = &caller {
+        match route.access {
+            Access::Receipts => caller.require_one_of(RECEIPT_SCOPES)?,
+            Access::Key(scope) => {
+                caller.require_no_gone_workspace()?;
+                caller.require(scope)?;
+            }
+            Access::Open | Access::OpenOrKey | Access::AnyKey => caller.require_no_gone_workspace()?,
+        }
     }
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let mut decided = None;

@@ -7,7 +7,7 @@
 //! 1. A route of the kind `Data` never answers before a partition was decided by `auth/reach.rs`.
 //! 2. A query parameter that isn't in `params` is refused.
 
-use crate::api::{admin, aether, not_offered, system};
+use crate::api::{admin, aether, not_offered, receipts, system};
 use crate::call::Handler;
 use crate::control::scopes::Scope;
 
@@ -33,7 +33,12 @@ pub enum Access {
     AnyKey,
     /// A key with this scope.
     Key(Scope),
+    /// A key that is not pinned, with one of [`RECEIPT_SCOPES`]. The operator may name a workspace that is gone.
+    Receipts,
 }
+
+/// Either of these lets a key read receipts: who may look into what was done, and who may do it.
+pub const RECEIPT_SCOPES: [Scope; 2] = [Scope::AuditRead, Scope::PartitionDelete];
 
 /// Where a request names its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +204,7 @@ pub static ROUTES: &[Route] = &[
     route!("PUT" "/v1/documents/{id}", Data, Access::Key(Scope::DocumentUpload), InQuery, INSERT, Document, 200,
         "Replace a document under its id", aether::insert::update),
     route!("DELETE" "/v1/documents/{id}", Data, Access::Key(Scope::DocumentDelete), InQuery, &["hard", "partition"],
-        None, 200, "Delete a document; it can be restored", aether::documents::delete),
+        None, 200, "Delete a document; it can be restored, unless hard=true", aether::documents::delete),
     route!("POST" "/v1/documents/{id}/restore", Data, Access::Key(Scope::DocumentDelete), InQuery, BY_ID, None, 200,
         "Bring a deleted document back", aether::documents::restore),
     route!("GET" "/v1/documents/{id}/download", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
@@ -218,6 +223,11 @@ pub static ROUTES: &[Route] = &[
         "The partitions, with warnings about look-alikes", aether::partitions::list),
     route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath, &[], None, 200,
         "Delete a partition for good", aether::partitions::delete),
+    // What was erased
+    route!("GET" "/v1/receipts", Free, Access::Receipts, None, &["limit", "after"], None, 200,
+        "The signed receipts of what was erased", receipts::list),
+    route!("GET" "/v1/receipts/{id}", Free, Access::Receipts, None, &[], None, 200,
+        "A signed receipt", receipts::get),
     // Workspaces and keys
     route!("POST" "/v1/admin/workspaces", Admin, Access::AnyKey, None, &[], Json, 201,
         "Make a workspace", admin::workspaces::create),

@@ -13,7 +13,8 @@ pub(crate) mod media;
 use bytes::Bytes;
 use strongroom_embed::{ChunkOptions, Embedder, chunk};
 use strongroom_engine::{
-    CollectionSpec, NewDocument, NewPassage, Partition, Passage, ReadError, Store, WriteError,
+    CollectionSpec, NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError,
+    WriteError,
 };
 
 use crate::auth::Place;
@@ -119,6 +120,18 @@ pub(crate) fn change<T>(
         let Some(partition) = store.partition(&place.scope, &place.at)? else { return Ok(None) };
         match act(&partition) {
             Err(WriteError::Dropped) => {}
+            outcome => return Ok(Some(outcome?)),
+        }
+    }
+    Ok(None)
+}
+
+/// Purges a document, live or soft-deleted; `None` when it isn't there.
+pub(crate) fn purge(store: &Store, place: &Place, id: &str) -> Result<Option<Purged>, ApiError> {
+    for _ in 0..HANDLES_MAX {
+        match store.purge(&place.scope, &place.at, &[id]) {
+            Err(StoreError::Write(WriteError::Dropped)) => {}
+            Err(StoreError::Write(WriteError::NotFound)) => return Ok(None),
             outcome => return Ok(Some(outcome?)),
         }
     }

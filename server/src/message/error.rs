@@ -18,7 +18,9 @@ use axum::response::Response;
 use serde_json::json;
 use strongroom_embed::EmbedError;
 use strongroom_engine::io::{StorageError, StorageErrorKind};
-use strongroom_engine::{ReadError, StoreError, WriteError};
+use strongroom_engine::{Damage, ReadError, StoreError, WriteError};
+
+use crate::damages;
 
 /// A failure on its way to the caller.
 #[derive(Debug, Clone)]
@@ -206,12 +208,14 @@ impl From<WriteError> for ApiError {
             WriteError::Invalid { .. } => Self::unacceptable("invalid", error.to_string()),
             WriteError::Dropped => dropped(),
             WriteError::Full => Self::disk_full(),
+            WriteError::Quarantined(damage) => quarantined(&damage),
             WriteError::Poisoned => Self::busy(
                 "log_failed",
-                "the server's disk failed while writing; nothing more is acknowledged until it is restarted",
+                "the server's disk failed while writing, so nothing more is acknowledged until the server has been \
+                 restarted; try again then",
                 30,
             )
-            .because("the log is poisoned: check the disk, then restart the server"),
+            .because("the log is poisoned: the process ends, to be started anew; check the disk"),
             WriteError::Read(error) => error.into(),
             // The engine's enums are open; a variant that is new here is our fault, not the caller's.
             _ => Self::internal(format!("write: {error}")),
@@ -225,12 +229,7 @@ impl From<ReadError> for ApiError {
             ReadError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
             ReadError::NotFinite => Self::unacceptable("not_finite", error.to_string()),
             ReadError::Dropped => dropped(),
-            ReadError::Damaged(damage) => Self::busy(
-                "partition_quarantined",
-                "this partition's data is damaged on disk and is not served; it can still be deleted",
-                3600,
-            )
-            .because(damage.to_string()),
+            ReadError::Damaged(damage) | ReadError::Quarantined(damage) => quarantined(&damage),
             ReadError::Storage(error) => error.into(),
             _ => Self::internal(format!("read: {error}")),
         }
@@ -254,6 +253,13 @@ impl From<StoreError> for ApiError {
             }
             StoreError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             StoreError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
+            StoreError::Unfinished(_) => Self::busy(
+                "erasure_unfinished",
+                "it is deleted for good and nothing serves it any more, but the disk failed while its bytes were being \
+                 overwritten; the server goes on with that by itself, and the receipt is listed when it is done",
+                60,
+            )
+            .because(error.to_string()),
             StoreError::Write(error) => error.into(),
             StoreError::Read(error) => error.into(),
             _ => Self::internal(format!("store: {error}")),
@@ -272,6 +278,17 @@ impl From<EmbedError> for ApiError {
                 .because(error.to_string()),
         }
     }
+}
+
+/// The place of the damage is for the log alone.
+fn quarantined(damage: &Damage) -> ApiError {
+    ApiError::busy(
+        "partition_quarantined",
+        "part of this partition is damaged on the server's disk, so none of it is served: restore it from a backup, or \
+         delete it; every other partition goes on",
+        3600,
+    )
+    .because(damages::place(damage))
 }
 
 fn dropped() -> ApiError {
@@ -322,6 +339,36 @@ mod tests {
         assert_eq!(full.status, StatusCode::INSUFFICIENT_STORAGE);
         let gone: ApiError = WriteError::Dropped.into();
         assert!(gone.retry_after_seconds.is_some());
+    }
+
+    /// Lost otherwise: damage would be told as a bug of the server, or its owner not what to do about it.
+    #[test]
+    fn damage_is_told_without_its_place() {
+        let damage = Damage::new("BlockHeader.crc32", "1", "2").at("segments/0/abc", 4096);
+        let errors: [ApiError; 4] = [
+            ReadError::Damaged(damage.clone()).into(),
+            ReadError::Quarantined(damage.clone()).into(),
+            WriteError::Quarantined(damage.clone()).into(),
+            StoreError::Read(ReadError::Quarantined(damage)).into(),
+        ];
+        for error in errors {
+            assert_eq!(
+                (error.status, error.code),
+                (StatusCode::SERVICE_UNAVAILABLE, "partition_quarantined")
+            );
+            assert!(error.retry_after_seconds.is_some());
+            let body = Dialect::Aether.body(&error, "id");
+            assert!(body.contains("backup") && body.contains("delete"), "{body}");
+            assert!(
+                !body.contains("segments") && !body.contains("4096") && !body.contains("crc32"),
+                "{body}"
+            );
+            let cause = error.cause.unwrap();
+            assert!(
+                cause.contains("segments/0/abc") && cause.contains("4096") && cause.contains("crc32"),
+                "{cause}"
+            );
+        }
     }
 
     /// Lost otherwise: an answer could carry the server's inner workings to a tenant.

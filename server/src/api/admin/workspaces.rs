@@ -65,10 +65,15 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         // One whose deletion failed half-way can be deleted again.
         app.control.workspace_in_any_state(id).ok_or_else(no_workspace)?;
-        let dropped = tenancy::drop_workspace(&app.control, &app.store, &scope, id)?;
+        let (dropped, receipt) = tenancy::drop_workspace(&app.control, &app.store, &scope, id)?;
         json::answer(
             StatusCode::OK,
-            &json!({"id": random::hex(&id.0), "status": "deleted", "documents_deleted": dropped.documents + dropped.deleted}),
+            &json!({
+                "id": random::hex(&id.0),
+                "status": "deleted",
+                "documents_deleted": dropped.documents + dropped.deleted,
+                "receipt_id": receipt.map(|receipt| random::hex(&receipt.receipt.id)),
+            }),
         )
     })
     .await

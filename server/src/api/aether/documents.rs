@@ -15,10 +15,10 @@ use super::sections;
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
-use crate::clock;
 use crate::ingest::{self, media};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
+use crate::{clock, random};
 
 const LIST_LIMIT: u64 = 50;
 const PAGE_BYTES: u64 = 64 << 10;
@@ -61,18 +61,33 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v1/documents/{id}`
 pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
-    if call.query.flag("hard")? {
-        return Err(ApiError::not_offered(
-            "hard=true (purging one document; deleting its partition purges all of it)",
-        ));
-    }
     let pool = app.pool.clone();
+    if call.query.flag("hard")? {
+        return pool.run(move || purge(&app, &place, &id)).await;
+    }
     pool.run(move || {
         let done = ingest::change(&app.store, &place, |partition| partition.delete(&id))?;
         done.ok_or_else(no_document)?;
         json::answer(StatusCode::OK, &json!({"doc_id": id, "status": "deleted", "hard": false}))
     })
     .await
+}
+
+/// Nothing brings it back from here on. In a large partition its bytes go a little later, but not later than is said.
+fn purge(app: &App, place: &Place, id: &str) -> Result<Response, ApiError> {
+    let purged = ingest::purge(&app.store, place, id)?.ok_or_else(no_document)?;
+    let final_by = (!purged.is_final).then(|| clock::rfc3339(clock::now_ms().saturating_add(app.purge_ms)));
+    json::answer(
+        StatusCode::OK,
+        &json!({
+            "doc_id": id,
+            "status": "deleted",
+            "hard": true,
+            "final": purged.is_final,
+            "final_by": final_by,
+            "receipt_id": purged.receipt.map(|receipt| random::hex(&receipt.receipt.id)),
+        }),
+    )
 }
 
 /// `POST /v1/documents/{id}/restore`

@@ -12,6 +12,7 @@ use crate::auth::{DEFAULT_COLLECTION, Named};
 use crate::call::{Call, place};
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::random;
 
 /// `GET /v1/partitions`
 pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
@@ -41,7 +42,9 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let dropped = app.store.drop_partition(&place.scope, &place.at)?.unwrap_or_default();
+        let dropped = app.store.drop_partition(&place.scope, &place.at)?;
+        let (dropped, receipt) =
+            dropped.map_or_else(Default::default, |(counts, receipt)| (counts, Some(receipt)));
         json::answer(
             StatusCode::OK,
             &json!({
@@ -49,6 +52,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
                 // Live and soft-deleted ones: all of them are gone for good.
                 "documents_deleted": dropped.documents + dropped.deleted,
                 "vectors_deleted": dropped.passages,
+                "receipt_id": receipt.map(|receipt| random::hex(&receipt.receipt.id)),
             }),
         )
     })
