@@ -5,11 +5,12 @@
 //! stand in this order, and import downward only:
 //!
 //! `io` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `filter`, `manifest` < `partition` <
-//! `compaction`, `shred` < `workspace`
+//! `compaction`, `shred` < `workspace` < `verify` < `inspect`
 
 mod compaction;
 mod filter;
 mod index;
+mod inspect;
 pub mod io;
 mod keyring;
 mod log;
@@ -19,9 +20,11 @@ mod partition;
 mod seal;
 mod segment;
 mod shred;
+mod verify;
 mod workspace;
 
 pub use filter::Filter;
+pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Counts, DocumentInfo, Hit, NewDocument, NewPassage, Page, Partition, Passage, ReadError, SearchRequest,
     SearchResponse, Trace, WriteError,
@@ -29,6 +32,8 @@ pub use partition::{
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
 pub use strongroom_format::receipt::{Receipt, ReceiptKind};
+pub use strongroom_format::record::Identity;
+pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
     CollectionSpec, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
     PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,

@@ -18,6 +18,8 @@ pub const FLOORS: &[&[&str]] = &[
     &["partition"],
     &["compaction", "shred"],
     &["workspace"],
+    &["verify"],
+    &["inspect"],
 ];
 
 /// The crates whose imports are bound, and which crates of this repository each may import.

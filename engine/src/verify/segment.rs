@@ -1,0 +1,270 @@
+//! Is one segment whole, and does it say what it must?
+//!
+//! Without the partition's key the blocks are followed from header to header. With it the sealed table tells where each must
+//! be: every block is opened in its place, the vectors are looked at as they pass, and the other sections are
+//! decoded once all of their blocks opened.
+
+use crate::seal::{Cipher, Key, Place, Purpose};
+use roaring::RoaringBitmap;
+use strongroom_format::Damage;
+use strongroom_format::document::Document;
+use strongroom_format::limits::BLOCK_BYTES_MAX;
+use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::segment::{
+    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelRow, SECTIONS, Section,
+    SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_table,
+};
+use strongroom_format::wire::Reader;
+use zerocopy::FromBytes;
+use zeroize::Zeroizing;
+
+/// A segment in the bytes of its file.
+pub(crate) struct Sealed<'a> {
+    /// The whole file.
+    pub(crate) file: &'a [u8],
+    /// Where the segment lies in it, and what it must hold.
+    pub(crate) place: SegmentPlace,
+    /// Whose it is.
+    pub(crate) incarnation: [u8; 16],
+    /// Components of each vector.
+    pub(crate) dimension: u32,
+}
+
+/// What a segment says that opens.
+pub(crate) struct Opened {
+    /// Where its sections are.
+    pub(crate) sections: [Section; SECTIONS.len()],
+    /// Its documents; `None` when they can't be read.
+    pub(crate) directory: Option<Vec<DocumentRow>>,
+}
+
+impl Sealed<'_> {
+    /// Reads every byte of it. Each damage is told with its offset in the file; the caller names the file.
+    pub(crate) fn check(&self, key: Option<&Key>, tell: &mut dyn FnMut(Damage)) -> Option<Opened> {
+        let SegmentPlace { offset, bytes, documents, rows, file_id, .. } = self.place;
+        let within = usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(bytes)).ok());
+        let Some(segment) = within.and_then(|(begin, end)| self.file.get(begin..end)) else {
+            let there = (self.file.len() as u64).saturating_sub(offset);
+            tell(Damage::new("segment", format_args!("{bytes} bytes"), there).at("", offset));
+            return None;
+        };
+        match SegmentHeader::read(segment) {
+            Ok(header)
+                if header == SegmentHeader::new(self.incarnation, self.dimension, documents, rows, bytes) => {
+            }
+            Ok(_) => tell(Damage::new("SegmentHeader", "as the manifest says", "another").at("", offset)),
+            Err(damage) => tell(damage.at("", offset)),
+        }
+        let mut blocks = Blocks {
+            segment,
+            offset,
+            incarnation: self.incarnation,
+            file_id,
+            cipher: key.map(|key| key.cipher(&file_id, Purpose::Segment)),
+        };
+        let Some(table) = blocks.table(tell) else {
+            blocks.follow(tell);
+            return None;
+        };
+        let mut opened = Opened { sections: table, directory: None };
+        let mut infos = None;
+        for (kind, section) in SECTIONS.into_iter().zip(&table) {
+            let told = |damage: Damage| damage.at("", offset + section.offset);
+            let plain = blocks.section(kind, section, tell);
+            let decoded = match (kind, plain) {
+                (SectionKind::Vectors, _) => {
+                    let expected = u64::from(rows) * u64::from(self.dimension) * 4;
+                    let fits = section.plain_bytes == expected;
+                    fits.then_some(()).ok_or_else(|| Damage::new("vectors", expected, section.plain_bytes))
+                }
+                (SectionKind::Directory, Some(plain)) => decode_directory(&plain, documents, rows)
+                    .map(|directory| opened.directory = Some(directory)),
+                (SectionKind::Infos, plain) => {
+                    infos = plain;
+                    Ok(())
+                }
+                (SectionKind::Labels, Some(plain)) => labels(&plain, documents),
+                (SectionKind::Changes, Some(plain)) => changes(&plain),
+                _ => Ok(()),
+            };
+            decoded.map_err(told).unwrap_or_else(&mut *tell);
+        }
+        if let (Some(directory), Some(infos)) = (&opened.directory, infos) {
+            let contents = table[SectionKind::Contents as usize - 1];
+            let at = offset + table[SectionKind::Infos as usize - 1].offset;
+            documents_in(directory, &infos, contents)
+                .map_err(|damage| damage.at("", at))
+                .unwrap_or_else(tell);
+        }
+        Some(opened)
+    }
+}
+
+/// The sealed blocks of a segment.
+struct Blocks<'a> {
+    segment: &'a [u8],
+    /// Where the segment begins in the file.
+    offset: u64,
+    incarnation: [u8; 16],
+    file_id: [u8; 16],
+    cipher: Option<Cipher>,
+}
+
+impl Blocks<'_> {
+    /// Where the sections are; `None` without a key, or when the table can't be read.
+    fn table(&self, tell: &mut dyn FnMut(Damage)) -> Option<[Section; SECTIONS.len()]> {
+        self.cipher.as_ref()?;
+        let begin = SegmentHeader::BYTES as u64;
+        let opened = self.open(begin, 0, (TABLE_BYTES - BLOCK_OVERHEAD_BYTES) as u64);
+        // What is wrong with the block itself is told when the blocks are followed.
+        let table = opened.ok()??;
+        match decode_table(&table, self.segment.len() as u64) {
+            Ok(table) => Some(table),
+            Err(damage) => {
+                tell(damage.at("", self.offset + begin));
+                None
+            }
+        }
+    }
+
+    /// Opens every block of a section. Answers the plaintext when all of them open; that of vectors and
+    /// contents, which may be large, never.
+    fn section(
+        &self,
+        kind: SectionKind,
+        section: &Section,
+        tell: &mut dyn FnMut(Damage),
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let is_large = matches!(kind, SectionKind::Vectors | SectionKind::Contents);
+        let mut whole = Some(Zeroizing::new(Vec::new())).filter(|_| !is_large);
+        for number in 0..section.blocks() {
+            let at = section.offset + number * (BLOCK_BYTES + BLOCK_OVERHEAD_BYTES) as u64;
+            let plain_bytes = (section.plain_bytes - number * BLOCK_BYTES as u64).min(BLOCK_BYTES as u64);
+            let block = section.first_block + number as u32;
+            match self.open(at, block, plain_bytes) {
+                Ok(Some(plain)) => {
+                    if kind == SectionKind::Vectors && !are_finite(&plain) {
+                        let damage = Damage::new("vectors", "finite components", "others");
+                        tell(damage.at("", self.offset + at));
+                    }
+                    if let Some(whole) = &mut whole {
+                        whole.extend_from_slice(&plain);
+                    }
+                }
+                Ok(None) => whole = None,
+                Err(damage) => {
+                    tell(damage);
+                    whole = None;
+                }
+            }
+        }
+        whole
+    }
+
+    /// The block at this place of the segment, checked, and opened when there is a key.
+    fn open(&self, at: u64, block: u32, plain_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Damage> {
+        let position = self.offset + at;
+        let bytes = self.segment.get(at as usize..).unwrap_or_default();
+        let (sealed, taken) = BlockHeader::open(bytes, block).map_err(|damage| damage.at("", position))?;
+        if taken as u64 != plain_bytes + BLOCK_OVERHEAD_BYTES as u64 {
+            let found = taken - BLOCK_OVERHEAD_BYTES;
+            return Err(Damage::new("BlockHeader.plain_bytes", plain_bytes, found).at("", position));
+        }
+        let Some(cipher) = &self.cipher else { return Ok(None) };
+        let place = Place { incarnation: self.incarnation, file_id: self.file_id, position, kind: 0 };
+        let plain = cipher.open(u64::from(block), place, sealed).map_err(|_| {
+            let damage = Damage::new("block", "sealed under its partition's key for this place", "not");
+            damage.at("", position)
+        })?;
+        Ok(Some(Zeroizing::new(plain)))
+    }
+
+    /// Reads one block after the other without knowing where they must be. Behind one that can't be followed,
+    /// the next is looked for where its own length or the usual one leads.
+    fn follow(&mut self, tell: &mut dyn FnMut(Damage)) {
+        let (mut at, mut block) = (SegmentHeader::BYTES, 0);
+        while at < self.segment.len() {
+            let rest = &self.segment[at..];
+            let damage = match BlockHeader::open(rest, block) {
+                Ok((_, taken)) => {
+                    // The table is the one block that may be opened without knowing where the others are.
+                    let opens =
+                        (block == 0).then(|| self.open(at as u64, 0, (taken - BLOCK_OVERHEAD_BYTES) as u64));
+                    if let Some(Err(damage)) = opens {
+                        tell(damage);
+                    }
+                    at += taken;
+                    block += 1;
+                    continue;
+                }
+                Err(damage) => damage,
+            };
+            tell(damage.at("", self.offset + at as u64));
+            let Some(taken) = self.taken(at, block) else { return };
+            at += taken;
+            block += 1;
+        }
+    }
+
+    /// How long a damaged block is, if the next one or the segment's end stands where that leads.
+    fn taken(&self, at: usize, block: u32) -> Option<usize> {
+        let (header, _) = BlockHeader::read_from_prefix(&self.segment[at..]).ok()?;
+        let own = (header.plain_bytes.get() as usize).min(BLOCK_BYTES_MAX) + BLOCK_OVERHEAD_BYTES;
+        let leads = |taken: &usize| match self.segment.get(at + taken..) {
+            Some([]) => true,
+            Some(rest) => {
+                BlockHeader::read_from_prefix(rest).is_ok_and(|(next, _)| next.block.get() == block + 1)
+            }
+            None => false,
+        };
+        [own, BLOCK_BYTES + BLOCK_OVERHEAD_BYTES, TABLE_BYTES].into_iter().find(leads)
+    }
+}
+
+/// Whether all f32 of a block are numbers. A block holds whole ones.
+fn are_finite(plain: &[u8]) -> bool {
+    let (components, rest) = plain.as_chunks::<4>();
+    rest.is_empty() && components.iter().all(|&component| f32::from_le_bytes(component).is_finite())
+}
+
+fn labels(plain: &[u8], documents: u32) -> Result<(), Damage> {
+    let mut input = Reader::new("LabelRow", plain);
+    while !input.is_empty() {
+        let row = LabelRow::read(&mut input)?;
+        let bitmap = RoaringBitmap::deserialize_from(row.bitmap)
+            .map_err(|error| Damage::new("LabelRow.bitmap", "a roaring bitmap", error))?;
+        if bitmap.max().is_some_and(|max| max >= documents) {
+            return Err(Damage::new("LabelRow.bitmap", "ordinals of documents", "more"));
+        }
+    }
+    Ok(())
+}
+
+fn changes(plain: &[u8]) -> Result<(), Damage> {
+    let mut input = Reader::new("ChangeRow", plain);
+    while !input.is_empty() {
+        ChangeRow::read(&mut input)?;
+    }
+    Ok(())
+}
+
+/// The infos lie one after the other, each its document's, and contents within their section.
+fn documents_in(directory: &[DocumentRow], infos: &[u8], contents: Section) -> Result<(), Damage> {
+    let mut input = Reader::new("document info", infos);
+    let mut read_through = 0_u64;
+    for row in directory {
+        let bytes = input.raw(row.info_bytes as usize)?;
+        let mut info = Reader::new("document info", bytes);
+        let (document, content_bytes) = Document::read_info(&mut info)?;
+        info.finish()?;
+        let is_its = document.id == row.id && document.passages.len() == row.rows as usize;
+        if !is_its || content_bytes != row.content_bytes || read_through != row.info_offset {
+            return Err(Damage::new("document info", "the directory's document", "another"));
+        }
+        if row.content_offset.checked_add(row.content_bytes).is_none_or(|end| end > contents.plain_bytes) {
+            return Err(Damage::new("DocumentRow.content_offset", "inside the section", row.content_offset));
+        }
+        read_through += u64::from(row.info_bytes);
+    }
+    input.finish()
+}
