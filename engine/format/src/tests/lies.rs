@@ -1,10 +1,10 @@
 //! What do lengths and numbers do that nobody wrote, under checksums that are right?
 
-use super::{PLACE, batch, directory, document, info, note, partition, receipt, rows, sealed_record, slot};
+use super::{PLACE, batch, directory, document, info, note, partition, receipt, rows, slot};
 use crate::document::Passage;
 use crate::header::{FileHeader, FileKind};
 use crate::keyring::{KeySlot, SlotState};
-use crate::log::{BatchHeader, DirectoryEntry, decode_batch, encode_batch};
+use crate::log::{BatchHeader, DirectoryEntry, decode_batch};
 use crate::manifest::{
     FoundVersion, ManifestHeader, PartitionEntry, PartitionState, SegmentRef, VersionKind, encode_version,
 };
