@@ -13,3 +13,4 @@ pub mod residue;
 pub mod routes;
 pub mod server;
 pub mod spec;
+pub mod without;
