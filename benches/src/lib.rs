@@ -1,8 +1,12 @@
 //! What do all workloads share?
 //!
 //! A server of their own (the one that the suites use), a connection that is kept open, numbers that follow
-//! from a seed, and how figures are summed up. Figures are printed, never asserted: they are quoted in the
-//! README as ratios of one run.
+//! from a seed, and how figures are summed up. [`machine`] says where they run, [`stores`] holds the stores of
+//! the engine that they fill. Figures are printed, never asserted: they are quoted in the README and in
+//! `docs/benchmarks-storage.md` as ratios of one run.
+
+pub mod machine;
+pub mod stores;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -85,4 +89,21 @@ pub fn percentile(samples: &mut [Duration], share: f64) -> Duration {
     samples.sort_unstable();
     let last = samples.len().saturating_sub(1);
     samples.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+}
+
+/// The middle one: of an even number, the upper of the two.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A number that a variable of the environment overrides, for runs that are smaller than the real one.
+///
+/// # Panics
+/// When the variable is no whole number: a benchmark of something else would look like this one.
+pub fn parameter(variable: &str, otherwise: usize) -> usize {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is a whole number, not {text:?}")),
+        Err(_) => otherwise,
+    }
 }

@@ -195,7 +195,11 @@ impl Shredder<'_> {
             match medium.blobs.create(&name, &[&bytes]) {
                 Ok(()) => break,
                 Err(error) if error.kind == StorageErrorKind::Exists => {
-                    medium.blobs.settle(&name)?;
+                    match medium.blobs.settle(&name) {
+                        // An attempt that was deleted: its name is used up.
+                        Err(error) if error.kind == StorageErrorKind::NotFound => continue,
+                        settled => settled?,
+                    }
                     if read_receipt(&*medium.blobs, &name)?.is_some() {
                         break;
                     }

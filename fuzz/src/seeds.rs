@@ -3,15 +3,20 @@
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::keyring::{KeyKind, KeySlot, SLOT_BYTES, SlotState};
-use strongroom_format::log::{ALIGN, BatchPlace, Previous, SealedRecord, encode_batch, encode_start};
-use strongroom_format::manifest::{Manifest, PartitionState, SegmentPlace};
-use strongroom_format::record::{Change, Identity, RecordKind, encode_put};
+use strongroom_format::log::{BatchHeader, BatchPlace, Previous, SealedRecord, encode_batch, encode_start};
+use strongroom_format::manifest::{
+    Head, PartitionState, SegmentPlace, VersionInfo, VersionKind, encode_version,
+};
+use strongroom_format::receipt::{Receipt, ReceiptKind};
+use strongroom_format::record::{Change, ChangeKind, DropNote, Identity, RecordKind, encode_put};
 use strongroom_format::segment::{
     BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SECTIONS, SegmentHeader, encode_table,
     place_sections,
 };
 use strongroom_format::wire::Writer;
 use zerocopy::{FromZeros, IntoBytes};
+
+use crate::targets::PLACE;
 
 const FILE_ID: [u8; 16] = *b"one file's id 16";
 
@@ -21,20 +26,16 @@ pub(crate) fn log() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for previous in [None, previous] {
         let (mut bytes, mut previous_crc32) = encode_start(&header, previous, 17);
-        bytes.resize(ALIGN, 0);
         files.push(bytes.clone());
         for batch in 0..2_u8 {
             let mut file_tag = [0; 8];
             file_tag.copy_from_slice(&FILE_ID[..8]);
             let place =
                 BatchPlace { file_tag, batch: batch.into(), previous_crc32, offset: bytes.len() as u64 };
-            let record = |number: u8, kind| SealedRecord {
-                incarnation: [number; 16],
-                record: 17 + u64::from(number),
-                kind,
-                sealed: vec![number; 40],
-            };
-            let records = [record(2 * batch, RecordKind::Genesis), record(2 * batch + 1, RecordKind::Put)];
+            let records = [
+                sealed_record(2 * batch, RecordKind::Genesis),
+                sealed_record(2 * batch + 1, RecordKind::Put),
+            ];
             let (encoded, crc32) = encode_batch(place, &records);
             bytes.extend_from_slice(&encoded);
             previous_crc32 = crc32;
@@ -44,23 +45,80 @@ pub(crate) fn log() -> Vec<Vec<u8>> {
     files
 }
 
+/// A batch whose end is not known, and one without its first header whose end is.
+pub(crate) fn batch() -> Vec<Vec<u8>> {
+    let records = [sealed_record(1, RecordKind::Change), sealed_record(2, RecordKind::Replace)];
+    let (bytes, _) = encode_batch(PLACE, &records);
+    let mut headless = bytes.clone();
+    headless[..BatchHeader::BYTES].fill(0);
+    vec![[&[0], &bytes[..]].concat(), [&[1], &headless[..]].concat()]
+}
+
+fn sealed_record(number: u8, kind: RecordKind) -> SealedRecord {
+    SealedRecord {
+        incarnation: [number; 16],
+        name_tag: [number + 1; 16],
+        record: 17 + u64::from(number),
+        kind,
+        sealed: vec![number; 40],
+    }
+}
+
 pub(crate) fn manifest() -> Vec<Vec<u8>> {
-    let empty = Manifest { version: 1, run: 1, log_floor: (1, 0), next_record: 1, ..Manifest::default() };
-    let segment = SegmentPlace { epoch: 1, file_id: [9; 16], offset: 64, bytes: 4096, documents: 3, rows: 5 };
+    versions(VersionKind::Checkpoint)
+}
+
+pub(crate) fn edit() -> Vec<Vec<u8>> {
+    versions(VersionKind::Edit)
+}
+
+fn versions(kind: VersionKind) -> Vec<Vec<u8>> {
+    let place = SegmentPlace { epoch: 1, file_id: [9; 16], offset: 64, bytes: 4096, documents: 3, rows: 5 };
     let partition = PartitionState {
         incarnation: [1; 16],
         workspace: [2; 16],
+        name_tag: [8; 16],
         identity_salt: [3; 16],
         sealed_identity: vec![4; 30],
+        replaces: [7; 16],
+        key_slot: 6,
         dimension: 4,
         flushed_through: 7,
         documents: 3,
         deleted: 1,
         passages: 5,
-        segments: vec![segment],
+        deleted_since_ms: 1_700_000_000_000,
+        purge_since_ms: 0,
+        is_damaged: true,
+        segments: vec![place],
     };
-    let one = Manifest { partitions: vec![partition], version: 2, ..empty.clone() };
-    [empty, one].iter().map(|m| m.encode(FILE_ID, [5; 16])).collect()
+    let empty = VersionInfo {
+        version: 1,
+        run: 1,
+        kind,
+        nonce: [5; 16],
+        previous: Head::default(),
+        log_floor: (1, 0),
+        next_record: 1,
+        epoch: 1,
+        released: Vec::new(),
+    };
+    let previous = Head { version: 1, nonce: [5; 16] };
+    let one = VersionInfo { version: 2, previous, released: vec![place], next_record: 8, ..empty.clone() };
+    let mut entries = Vec::new();
+    partition.encode(&mut entries);
+    let removed: &[[u8; 16]] = if kind == VersionKind::Edit { &[[7; 16]] } else { &[] };
+    vec![encode_version(&empty, FILE_ID, 0, &[], &[]), encode_version(&one, FILE_ID, 1, &entries, removed)]
+}
+
+pub(crate) fn receipt() -> Vec<Vec<u8>> {
+    let purge = |kind: ReceiptKind, successor| {
+        let mut receipt = Receipt::new_zeroed();
+        (receipt.id, receipt.workspace, receipt.successor) = ([1; 16], [2; 16], successor);
+        (receipt.kind, receipt.strength, receipt.documents) = (kind as u8, 2, 9.into());
+        receipt.encode(&FileHeader::new(FileKind::Receipt, FILE_ID, 3, 0), |_| [6; 64])
+    };
+    vec![purge(ReceiptKind::Purge, [3; 16]), purge(ReceiptKind::Workspace, [0; 16])]
 }
 
 pub(crate) fn keyring() -> Vec<Vec<u8>> {
@@ -71,7 +129,12 @@ pub(crate) fn keyring() -> Vec<Vec<u8>> {
         (slot.nonce, slot.sealed_key) = ([3; 12], [4; 48]);
         slot.finished().as_bytes().to_vec()
     };
-    vec![[slot(0, KeyKind::Workspace), slot(1, KeyKind::Partition), vec![0; SLOT_BYTES]].concat()]
+    let mut shredded = KeySlot::new_zeroed();
+    (shredded.state, shredded.kind, shredded.slot) =
+        (SlotState::Shredded as u8, KeyKind::Partition as u8, 2.into());
+    shredded.retired_record = 8.into();
+    let shredded = shredded.finished().as_bytes().to_vec();
+    vec![[slot(0, KeyKind::Workspace), slot(1, KeyKind::Partition), shredded, vec![0; SLOT_BYTES]].concat()]
 }
 
 pub(crate) fn segment() -> Vec<Vec<u8>> {
@@ -93,7 +156,8 @@ pub(crate) fn record() -> Vec<Vec<u8>> {
     let identity =
         Identity { collection: "default".to_owned(), partition: Some("../acme".to_owned()), dimension: 4 };
     let unnamed = Identity { partition: None, ..identity.clone() };
-    let change = Change { id: "doc_1".to_owned(), deleted: true };
+    let change = Change { kind: ChangeKind::Purged, at_ms: 1_700_000_000_000, id: "doc_1".to_owned() };
+    let note = DropNote { name_salt: [1; 16], partitions: 1, successor: [2; 16], ..DropNote::default() };
     let document = Document {
         id: "doc_1".to_owned(),
         version: 2,
@@ -113,27 +177,29 @@ pub(crate) fn record() -> Vec<Vec<u8>> {
         sort(0, unnamed.encode()),
         sort(1, change.encode()),
         sort(2, encode_put(&document)),
+        sort(3, note.encode()),
     ]
 }
 
 pub(crate) fn directory() -> Vec<Vec<u8>> {
-    let row = |id: &str, first_row: u32| DocumentRow {
+    let row = |id: &str, number: u32| DocumentRow {
         id: id.to_owned(),
         record: 5,
-        deleted: false,
-        first_row,
+        deleted_ms: (number == 1).then_some(1_700_000_000_000),
+        first_row: 2 * number,
         rows: 2,
         created_ms: 1_700_000_000_000,
-        info_offset: 0,
+        info_offset: 40 * u64::from(number),
         info_bytes: 40,
-        content_offset: 0,
+        content_offset: 19 * u64::from(number),
         content_bytes: 19,
     };
     let (mut rows, mut labels, mut changes) = (Writer::default(), Writer::default(), Writer::default());
     row("a", 0).write(&mut rows);
-    row("b", 2).write(&mut rows);
+    row("b", 1).write(&mut rows);
     LabelRow { kind: LabelKind::Tag, text: "sea", bitmap: &[1, 2, 3] }.write(&mut labels);
-    ChangeRow { record: 6, deleted: true, id: "a".to_owned() }.write(&mut changes);
+    let change = Change { kind: ChangeKind::Deleted, at_ms: 1_700_000_000_000, id: "a".to_owned() };
+    ChangeRow { record: 6, change }.write(&mut changes);
     vec![
         [vec![0, 2, 4], rows.0].concat(),
         [vec![1, 0, 0], labels.0].concat(),

@@ -150,6 +150,11 @@ async fn a_full_disk_refuses_writes_alone() {
     *mood.lock().unwrap() = Mood::Well;
     assert_eq!(customer.insert("acme").await.status, 201, "there is room again");
     assert_eq!(customer.finds("acme").await, 2);
+    *mood.lock().unwrap() = Mood::Full { is_reserve_free: false };
+    server.stop().await.expect("an orderly end: all that was acknowledged is durable");
+    let (server, _) = start(folder.path()).await;
+    let customer = Customer { address: server.address(), ..customer };
+    assert_eq!((customer.finds("acme").await, customer.finds("globex").await), (2, 0));
     server.stop().await.unwrap();
 }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use strongroom_embed::StaticEmbedder;
 use strongroom_engine::io::{Medium, StorageError, disk};
 use strongroom_engine::{OpenError, RootKey, Store, StoreOptions};
@@ -137,13 +138,7 @@ impl Server {
             }
         }
         let app = self.app;
-        let closing = tokio::task::spawn_blocking(move || -> Result<(), ApiError> {
-            app.control.save_last_used()?;
-            if !app.store.is_poisoned() {
-                app.store.flush()?;
-            }
-            Ok(())
-        });
+        let closing = tokio::task::spawn_blocking(move || close(&app));
         match timeout_at(end, closing).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(format!(
@@ -154,6 +149,22 @@ impl Server {
             Err(_) => Err("closing the store took too long and was left to the next start".to_owned()),
         }
     }
+}
+
+/// Writes down what spares the next start some work. What was acknowledged is durable already, so a full disk is no failure.
+fn close(app: &App) -> Result<(), ApiError> {
+    let saved = app.control.save_last_used().map_err(ApiError::from);
+    let flushed =
+        if app.store.is_poisoned() { Ok(()) } else { app.store.flush().map(drop).map_err(ApiError::from) };
+    for outcome in [saved, flushed] {
+        match outcome {
+            Err(error) if error.status == StatusCode::INSUFFICIENT_STORAGE => {
+                log::warn("the disk is full, so the next start has a longer log to read");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn patience(limits: &Limits) -> Patience {

@@ -6,6 +6,9 @@
 pub mod chance;
 pub mod client;
 pub mod documents;
+#[cfg(target_os = "linux")]
+pub mod faults;
+pub mod golden;
 pub mod house;
 pub mod keys;
 pub mod model;

@@ -22,12 +22,18 @@ pub fn everything_under(folder: &Path) -> Vec<PathBuf> {
 
 /// Files that hold any of these words in clear, with the word.
 pub fn files_with(folder: &Path, words: &[&str]) -> Vec<(PathBuf, String)> {
+    let wanted: Vec<_> = words.iter().map(|word| ((*word).to_owned(), word.as_bytes().to_vec())).collect();
+    files_with_bytes(folder, &wanted)
+}
+
+/// Files that hold any of these byte strings, with what it was called.
+pub fn files_with_bytes(folder: &Path, wanted: &[(String, Vec<u8>)]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for path in everything_under(folder).into_iter().filter(|p| p.is_file()) {
         let bytes = fs::read(&path).expect("the file can be read");
-        for word in words {
-            if bytes.windows(word.len()).any(|w| w == word.as_bytes()) {
-                found.push((path.clone(), (*word).to_owned()));
+        for (name, wanted) in wanted {
+            if bytes.windows(wanted.len()).any(|w| w == wanted) {
+                found.push((path.clone(), name.clone()));
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Do workspaces, keys and the process itself live and end as their users expect?
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use strongroom_tests::client::{Client, with_query};
 use strongroom_tests::documents::{contents, download, insert, insert_path, list_all, search};
 use strongroom_tests::keys::{client_with, mint};
+use strongroom_tests::residue::everything_under;
 use strongroom_tests::server::{Plan, Server};
 
 fn make_workspace(operator: &Client, name: &str) -> String {
@@ -312,4 +315,52 @@ fn the_first_start_gives_an_owner_key_once() {
         contents(&search(&server.operator().with_key(&key), Some("acme"), "owner", 10)),
         ["by the owner"]
     );
+}
+
+// One bad sector would take every customer down, or be answered as if nothing were wrong, or stay for ever.
+#[test]
+fn damage_stays_in_its_partition() {
+    let server = Server::start();
+    let segments = |plan: &Plan| -> BTreeSet<PathBuf> {
+        let all = everything_under(&plan.folder.data().join("segments"));
+        all.into_iter().filter(|path| path.is_file()).collect()
+    };
+    insert(&server.operator(), Some("globex"), "of globex");
+    let plan = server.stop();
+    let before = segments(&plan);
+    let server = plan.start();
+    let kept = insert(&server.operator(), Some("acme"), "of acme");
+    let plan = server.stop();
+    let of_acme: Vec<PathBuf> = segments(&plan).difference(&before).cloned().collect();
+    assert_eq!(of_acme.len(), 1, "the second life's stop wrote acme's segment alone");
+    let mut bytes = std::fs::read(&of_acme[0]).expect("the file can be read");
+    // Every block of it: which one a call reads is none of this test's business.
+    bytes.iter_mut().skip(64).step_by(61).for_each(|byte| *byte ^= 0x10);
+    std::fs::write(&of_acme[0], bytes).expect("the file can be written");
+
+    let server = plan.start();
+    let operator = server.operator();
+    let at = with_query(&format!("/v1/documents/{kept}"), &[("partition", "acme")]);
+    let searched = with_query("/v1/search", &[("q", "acme"), ("partition", "acme")]);
+    for answer in [
+        operator.get(&searched),
+        operator.get(&at),
+        operator.delete(&at),
+        operator.post_bytes(&insert_path(Some("acme"), "note.txt"), b"another"),
+    ] {
+        let answer = answer.expect_error(503, "partition_quarantined");
+        assert!(answer.header("retry-after").is_some(), "{answer}");
+        let text = answer.text();
+        assert!(text.contains("backup") && text.contains("delete"), "{answer}");
+        assert!(!text.contains("segments") && !text.contains("crc"), "{answer}");
+    }
+    assert!(server.said().contains("damage in segments/"), "the operator isn't told: {}", server.said());
+    assert_eq!(contents(&search(&operator, Some("globex"), "globex", 10)), ["of globex"]);
+    insert(&operator, Some("globex"), "more of globex");
+    let dropped = operator.delete("/v1/partitions/acme").expect(200).json();
+    assert_eq!((&dropped["documents_deleted"], dropped["receipt_id"].is_string()), (&json!(1), true));
+    insert(&operator, Some("acme"), "a new beginning");
+    let server = server.stop().start();
+    assert_eq!(contents(&search(&server.operator(), Some("acme"), "acme", 10)), ["a new beginning"]);
+    assert_eq!(list_all(&server.operator(), Some("globex")).len(), 2);
 }

@@ -11,6 +11,7 @@
     reason = "a command for people: it talks to a terminal"
 )]
 
+mod bench;
 mod python;
 mod sim;
 mod steps;
@@ -29,6 +30,8 @@ usage: cargo xtask COMMAND
   sim --hours N [--from SEED], or --seeds N
                 live seeds on all cores, and enter what passed into docs/simulator-ledger.csv
   canary        leave one sync out of the engine, and insist that the simulator finds it
+  faults [CALL|all MODE]
+                fail every call of a scripted store on the real disk one by one, or one of them (Linux)
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
   bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
 
@@ -46,9 +49,11 @@ fn main() -> ExitCode {
             None => return misuse("sim needs the seed to replay, or how long to go on"),
         },
         ["canary"] => sim::canary(&mut steps),
+        ["faults"] => faults(&mut steps, "all"),
+        ["faults", call, mode] => faults(&mut steps, &format!("{call} {mode}")),
         ["fuzz-smoke"] => fuzz_smoke(&mut steps),
-        ["bench"] => bench(&mut steps, None),
-        ["bench", name] => bench(&mut steps, Some(name)),
+        ["bench"] => bench::run(&mut steps, None),
+        ["bench", name] => bench::run(&mut steps, Some(name)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -97,37 +102,12 @@ fn test(steps: &mut Steps) -> Result<(), Failed> {
     python::run_client_suite(steps)
 }
 
+fn faults(steps: &mut Steps, wanted: &str) -> Result<(), Failed> {
+    steps.pass_on("STRONGROOM_FAULTS", wanted);
+    steps
+        .cargo("struck calls", &["test", "--release", "--workspace", "--test", "faults", "--", "--nocapture"])
+}
+
 fn fuzz_smoke(steps: &mut Steps) -> Result<(), Failed> {
     steps.cargo("fuzz smoke", &["run", "--release", "--package", "strongroom-fuzz", "--bin", "smoke"])
-}
-
-fn bench(steps: &mut Steps, wanted: Option<&str>) -> Result<(), Failed> {
-    let names = match wanted {
-        Some(name) => vec![name.to_owned()],
-        None => bench_names(steps)?,
-    };
-    for name in names {
-        steps.cargo(
-            &format!("bench {name}"),
-            &["run", "--release", "--package", "strongroom-benches", "--bin", &name],
-        )?;
-    }
-    Ok(())
-}
-
-/// The benchmarks there are: the files of `benches/src/bin`, sorted.
-fn bench_names(steps: &Steps) -> Result<Vec<String>, Failed> {
-    let folder = steps.root().join("benches/src/bin");
-    let entries = std::fs::read_dir(&folder).map_err(|e| Failed::new("list the benchmarks", &e))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| Failed::new("list the benchmarks", &e))?.path();
-        if let (Some("rs"), Some(stem)) =
-            (path.extension().and_then(|e| e.to_str()), path.file_stem().and_then(|s| s.to_str()))
-        {
-            names.push(stem.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }

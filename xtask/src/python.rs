@@ -1,8 +1,8 @@
-//! How does the published Python client get to run against the server under test?
+//! How do Python programs get to run, the published client against the server and the peers that are measured?
 //!
-//! In a virtual environment of its own under the target folder, with the versions that
-//! `tests/python/requirements.txt` pins. The environment keeps a copy of the requirements it was made from and
-//! is made anew when they differ, or when the last attempt did not finish.
+//! Each in a virtual environment of its own under the target folder, with the versions that the
+//! `requirements.txt` beside it pins. An environment keeps a copy of the requirements it was made from and is
+//! made anew when they differ, or when the last attempt did not finish.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,17 +13,17 @@ const SUITE: &str = "tests/python";
 
 /// Prepares the environment when needed, then runs the suite.
 pub(crate) fn run_client_suite(steps: &mut Steps) -> Result<(), Failed> {
-    let interpreter = prepare(steps)?;
+    let interpreter = prepare(steps, "python", SUITE)?;
     let mut pytest = Command::new(interpreter);
     pytest.args(["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE]);
     steps.run("the Python client", pytest)
 }
 
-/// The environment's interpreter.
-fn prepare(steps: &mut Steps) -> Result<PathBuf, Failed> {
-    let home = steps.target().join("python");
+/// The interpreter of the environment `name`, for the programs in `folder`.
+pub(crate) fn prepare(steps: &mut Steps, name: &str, folder: &str) -> Result<PathBuf, Failed> {
+    let home = steps.target().join(name);
     let interpreter = home.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    let wanted = read(&steps.root().join(SUITE).join("requirements.txt"))?;
+    let wanted = read(&steps.root().join(folder).join("requirements.txt"))?;
     let stamp = home.join("made-from.txt");
     if interpreter.exists() && std::fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted) {
         return Ok(interpreter);
@@ -33,8 +33,8 @@ fn prepare(steps: &mut Steps) -> Result<PathBuf, Failed> {
     steps.run("make a Python environment", make)?;
     let mut install = Command::new(&interpreter);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    install.arg(Path::new(SUITE).join("requirements.txt"));
-    steps.run("install the Python client", install)?;
+    install.arg(Path::new(folder).join("requirements.txt"));
+    steps.run("install what it needs", install)?;
     std::fs::write(&stamp, wanted).map_err(|e| Failed::new("note what was installed", &e))?;
     Ok(interpreter)
 }

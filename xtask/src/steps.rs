@@ -63,9 +63,19 @@ impl Steps {
 
     /// One step that is a call of cargo, the one that runs this program.
     pub(crate) fn cargo(&mut self, name: &str, arguments: &[&str]) -> Result<(), Failed> {
+        self.cargo_with(name, arguments, [])
+    }
+
+    /// The same, with variables that no later step sees.
+    pub(crate) fn cargo_with<const N: usize>(
+        &mut self,
+        name: &str,
+        arguments: &[&str],
+        environment: [(&str, OsString); N],
+    ) -> Result<(), Failed> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(arguments);
+        command.args(arguments).envs(environment);
         self.run(name, command)
     }
 

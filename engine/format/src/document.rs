@@ -106,6 +106,9 @@ impl Document {
         let filename = input.text(LABEL_BYTES_MAX)?.to_owned();
         let content_type = input.text(LABEL_BYTES_MAX)?.to_owned();
         let content_bytes = input.u64()?;
+        if content_bytes > CONTENT_BYTES_MAX as u64 {
+            return Err(Damage::new("Document.content_bytes", CONTENT_BYTES_MAX, content_bytes));
+        }
         let content_digest = input.array()?;
         let tags = (0..input.count(TAGS_MAX, 4)?)
             .map(|_| input.text(TAG_BYTES_MAX).map(str::to_owned))
@@ -115,8 +118,9 @@ impl Document {
         let source = read_optional(input)?;
         let created_ms = input.u64()?;
         let updated_ms = Some(input.u64()?).filter(|&time| time != 0);
-        let passages =
-            (0..input.count(PASSAGES_MAX, 5)?).map(|_| read_passage(input)).collect::<Result<_, _>>()?;
+        let passages = (0..input.count(PASSAGES_MAX, 5)?)
+            .map(|_| read_passage(input, content_bytes))
+            .collect::<Result<_, _>>()?;
         let document = Self {
             id,
             version,
@@ -137,9 +141,20 @@ impl Document {
     }
 }
 
-fn read_passage(input: &mut Reader<'_>) -> Result<Passage, Damage> {
+fn read_passage(input: &mut Reader<'_>, content_bytes: u64) -> Result<Passage, Damage> {
     match input.u8()? {
-        0 => Ok(Passage::Range { start: input.u32()?, end: input.u32()? }),
+        0 => {
+            let (start, end) = (input.u32()?, input.u32()?);
+            if start > end || u64::from(end) > content_bytes {
+                let found = format_args!("{start} to {end}").to_string();
+                return Err(Damage::new(
+                    "Passage.range",
+                    format_args!("within {content_bytes} bytes"),
+                    found,
+                ));
+            }
+            Ok(Passage::Range { start, end })
+        }
         1 => Ok(Passage::Own(input.text(CONTENT_BYTES_MAX)?.to_owned())),
         other => Err(Damage::new("Passage.kind", "0 or 1", other)),
     }

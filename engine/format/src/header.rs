@@ -75,6 +75,9 @@ impl FileHeader {
         if header.kind.get() != kind as u32 {
             return Err(Damage::new("FileHeader.kind", kind as u32, header.kind));
         }
+        if matches!(kind, FileKind::Segments | FileKind::Receipt) {
+            zero("FileHeader.number", header.number.as_bytes())?;
+        }
         zero("FileHeader.reserved", &header.reserved)?;
         Ok(header)
     }

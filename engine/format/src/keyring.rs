@@ -22,9 +22,9 @@ pub enum SlotState {
     Free = 0,
     /// Holds a key.
     Live = 1,
-    /// Its key is about to be destroyed: finish at open.
+    /// Its key is gone; what the key had sealed may still lie there: finish at open.
     Shredding = 2,
-    /// Its key is gone: only the incarnation's name stays.
+    /// Key and sealed bytes are gone: only the incarnation stays.
     Shredded = 3,
 }
 
@@ -57,12 +57,12 @@ layout! {
         incarnation: [u8; 16],
         /// The workspace that it belongs to (a workspace's own id for a workspace).
         workspace: [u8; 16],
-        /// Random at each sealing. Zero once shredded.
+        /// Random at each sealing. Zero unless live.
         nonce: [u8; 12],
-        /// The key (32 bytes) and its tag. Zero once shredded.
+        /// The key (32 bytes) and its tag. Zero unless live.
         sealed_key: [u8; 48],
-        /// Once shredded: every record sealed with the key has a smaller number. When the log begins later than
-        /// that, the slot may serve another key.
+        /// Once the key is gone: every record sealed with it has a smaller number. When the log begins later than
+        /// that, the slot may serve another key. Zero while live.
         retired_record: U64,
         /// Zero.
         reserved: [u8; 4],
@@ -104,6 +104,12 @@ impl KeySlot {
         }
         if !(1..=2).contains(&found.kind) {
             return Err(Damage::new("KeySlot.kind", "1 or 2", found.kind));
+        }
+        if found.state != SlotState::Live as u8 {
+            zero("KeySlot.nonce", &found.nonce)?;
+            zero("KeySlot.sealed_key", &found.sealed_key)?;
+        } else {
+            zero("KeySlot.retired_record", found.retired_record.as_bytes())?;
         }
         Ok(Some(found))
     }

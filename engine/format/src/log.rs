@@ -18,6 +18,8 @@ use zerocopy::{FromBytes, IntoBytes};
 pub const ALIGN: usize = 4096;
 /// Where the start of a file stands a second time.
 pub const START_COPY: usize = ALIGN / 2;
+/// What sealing adds to a record: its tag.
+const TAG_BYTES: usize = 16;
 /// Begins each batch.
 pub const BATCH_MAGIC: u32 = u32::from_le_bytes(*b"SRBT");
 
@@ -174,14 +176,19 @@ pub fn decode_start(bytes: &[u8]) -> Result<Start, Damage> {
 
 fn start_padding(bytes: &[u8]) -> Result<(), Damage> {
     const WRITTEN: usize = FileHeader::BYTES + LogStart::BYTES;
-    zero("LogStart padding", &bytes[WRITTEN..START_COPY])?;
-    zero("LogStart padding", &bytes[START_COPY + WRITTEN..])
+    zero("LogStart padding", &bytes[WRITTEN..START_COPY]).map_err(|damage| damage.at("", WRITTEN as u64))?;
+    let second = START_COPY + WRITTEN;
+    zero("LogStart padding", &bytes[second..]).map_err(|damage| damage.at("", second as u64))
 }
 
 fn decode_start_copy(bytes: &[u8]) -> Result<Start, Damage> {
     let header = FileHeader::read(bytes, FileKind::Log)?;
-    let (start, _) = LogStart::read_from_prefix(&bytes[FileHeader::BYTES..])
-        .map_err(|_| Damage::new("LogStart", "64 bytes", "fewer"))?;
+    read_start(header, &bytes[FileHeader::BYTES..]).map_err(|damage| damage.at("", FileHeader::BYTES as u64))
+}
+
+fn read_start(header: FileHeader, bytes: &[u8]) -> Result<Start, Damage> {
+    let (start, _) =
+        LogStart::read_from_prefix(bytes).map_err(|_| Damage::new("LogStart", "64 bytes", "fewer"))?;
     check_crc("LogStart.crc32", start.as_bytes())?;
     zero("LogStart.reserved", start.reserved.as_bytes())?;
     zero("LogStart.reserved_end", &start.reserved_end)?;
@@ -280,7 +287,7 @@ pub struct FoundRecord<'a> {
     pub record: u64,
     /// What it is.
     pub kind: RecordKind,
-    /// Ciphertext and tag; the damage, when their checksum doesn't check.
+    /// Ciphertext and tag; the damage, when their checksum doesn't check. Its offset counts from the batch's start.
     pub sealed: Result<&'a [u8], Damage>,
 }
 
@@ -305,7 +312,8 @@ impl FoundBatch<'_> {
 }
 
 /// Reads the batch at the start of `bytes`, which must stand at this place. Without a header there, `end` (where
-/// it is known that the batch ends, from the start of `bytes`) leads to its copy.
+/// it is known that the batch ends, from the start of `bytes`) leads to its copy. Two copies that both check and
+/// differ are refused, for nothing tells which one was written.
 pub fn decode_batch(bytes: &[u8], place: BatchPlace, end: Option<usize>) -> Result<FoundBatch<'_>, Damage> {
     let (header, mut mended) = match read_header(bytes, place) {
         Ok(header) => (header, None),
@@ -329,17 +337,40 @@ pub fn decode_batch(bytes: &[u8], place: BatchPlace, end: Option<usize>) -> Resu
     let (rest, header_copy) = rest.split_at(rest.len() - BatchHeader::BYTES);
     let (padding, copy) = rest.split_at(rest.len() - count * DirectoryEntry::BYTES);
     if mended.is_none() {
-        let last = (whole - BatchHeader::BYTES) as u64;
-        let copies = read_header(header_copy, place).map_err(|damage| damage.at("", last));
-        mended = copies.err().or_else(|| zero("batch padding", padding).err());
+        mended = match read_header(header_copy, place) {
+            Ok(copy) if copy != header => {
+                return Err(Damage::new("BatchHeader", "two equal copies", "two that differ"));
+            }
+            Ok(_) => None,
+            Err(damage) => Some(damage.at("", (whole - BatchHeader::BYTES) as u64)),
+        };
     }
-    let mut records = Vec::with_capacity(count);
-    for (entry, copy) in
-        directory.chunks_exact(DirectoryEntry::BYTES).zip(copy.chunks_exact(DirectoryEntry::BYTES))
-    {
-        let entry = match (read_entry(entry), read_entry(copy)) {
+    let (entries, entries_mended) = read_directory(directory, copy, whole)?;
+    let padded = zero("batch padding", padding).err();
+    mended = mended
+        .or(entries_mended)
+        .or(padded.map(|damage| damage.at("", (whole - BatchHeader::BYTES - rest.len()) as u64)));
+    let records = found_records(&entries, body)?;
+    Ok(FoundBatch { records, bytes: whole, crc32: header.crc32.get(), mended })
+}
+
+/// The entries of a directory, each from whichever of its copies checks, and what is wrong with the first of
+/// those that don't.
+fn read_directory(
+    directory: &[u8],
+    copy: &[u8],
+    whole: usize,
+) -> Result<(Vec<DirectoryEntry>, Option<Damage>), Damage> {
+    let copy_begin = whole - BatchHeader::BYTES - copy.len();
+    let (mut entries, mut mended) = (Vec::with_capacity(directory.len() / DirectoryEntry::BYTES), None);
+    let pairs = directory.chunks_exact(DirectoryEntry::BYTES).zip(copy.chunks_exact(DirectoryEntry::BYTES));
+    for (number, (entry, copy)) in pairs.enumerate() {
+        let at = number * DirectoryEntry::BYTES;
+        let entry = read_entry(entry).map_err(|damage| damage.at("", (BatchHeader::BYTES + at) as u64));
+        let copy = read_entry(copy).map_err(|damage| damage.at("", (copy_begin + at) as u64));
+        entries.push(match (entry, copy) {
             (Ok(entry), Ok(copy)) if entry != copy => {
-                return Err(Damage::new("batch directory", "two equal copies", "two that differ"));
+                return Err(Damage::new("DirectoryEntry", "two equal copies", "two that differ"));
             }
             (Ok(entry), Ok(_)) => entry,
             (Ok(entry), Err(damage)) | (Err(damage), Ok(entry)) => {
@@ -347,10 +378,9 @@ pub fn decode_batch(bytes: &[u8], place: BatchPlace, end: Option<usize>) -> Resu
                 entry
             }
             (Err(damage), Err(_)) => return Err(damage),
-        };
-        records.push(found_record(&entry, body)?);
+        });
     }
-    Ok(FoundBatch { records, bytes: whole, crc32: header.crc32.get(), mended })
+    Ok((entries, mended))
 }
 
 fn read_header(bytes: &[u8], place: BatchPlace) -> Result<BatchHeader, Damage> {
@@ -385,26 +415,46 @@ fn read_entry(bytes: &[u8]) -> Result<DirectoryEntry, Damage> {
     Ok(entry)
 }
 
-fn found_record<'a>(entry: &DirectoryEntry, body: &'a [u8]) -> Result<FoundRecord<'a>, Damage> {
-    let (offset, bytes) = (entry.offset.get(), entry.bytes.get() as usize);
-    let sealed = usize::try_from(offset)
-        .ok()
-        .filter(|_| bytes <= RECORD_BYTES_MAX)
-        .and_then(|offset| body.get(offset..offset.checked_add(bytes)?))
-        .ok_or_else(|| Damage::new("DirectoryEntry.offset", "inside the body", offset))?;
-    let crc32 = crc32fast::hash(sealed);
-    let sealed = if crc32 == entry.body_crc32.get() {
-        Ok(sealed)
+/// The records of a batch: they follow each other and fill the body.
+fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<FoundRecord<'a>>, Damage> {
+    let (mut records, mut rest) = (Vec::with_capacity(entries.len()), body);
+    let body_begin = BatchHeader::BYTES + entries.len() * DirectoryEntry::BYTES;
+    for (number, entry) in entries.iter().enumerate() {
+        let at = |damage: Damage| damage.at("", (BatchHeader::BYTES + number * DirectoryEntry::BYTES) as u64);
+        let (record, offset) = (entry.record.get(), body.len() - rest.len());
+        if entry.offset.get() != offset as u64 {
+            return Err(at(Damage::new("DirectoryEntry.offset", offset, entry.offset)));
+        }
+        let bytes = entry.bytes.get() as usize;
+        let (sealed, after) = rest
+            .split_at_checked(bytes)
+            .filter(|_| bytes <= RECORD_BYTES_MAX + TAG_BYTES)
+            .ok_or_else(|| at(Damage::new("DirectoryEntry.bytes", "inside the body", bytes)))?;
+        // The highest number of all is never given: none could follow it.
+        if record == u64::MAX {
+            return Err(at(Damage::new("DirectoryEntry.record", "a number that others follow", record)));
+        }
+        rest = after;
+        let crc32 = crc32fast::hash(sealed);
+        let sealed = if crc32 == entry.body_crc32.get() {
+            Ok(sealed)
+        } else {
+            let damage = Damage::new("DirectoryEntry.body_crc32", crc32, entry.body_crc32);
+            Err(damage.at("", (body_begin + offset) as u64))
+        };
+        records.push(FoundRecord {
+            incarnation: entry.incarnation,
+            name_tag: entry.name_tag,
+            record,
+            kind: RecordKind::read(entry.kind)?,
+            sealed,
+        });
+    }
+    if rest.is_empty() {
+        Ok(records)
     } else {
-        Err(Damage::new("DirectoryEntry.body_crc32", crc32, entry.body_crc32))
-    };
-    Ok(FoundRecord {
-        incarnation: entry.incarnation,
-        name_tag: entry.name_tag,
-        record: entry.record.get(),
-        kind: RecordKind::read(entry.kind)?,
-        sealed,
-    })
+        Err(Damage::new("BatchHeader.body_bytes", body.len() - rest.len(), body.len()))
+    }
 }
 
 /// Where a batch of this file, later than `batch`, begins after the start of `bytes`, and whether it is the very

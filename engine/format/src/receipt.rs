@@ -1,6 +1,6 @@
 //! What is said, under signature, about an erasure?
 //!
-//! A receipt is an object `receipts/<id>`, written once: a [`FileHeader`] and a [`Receipt`]. The signature is
+//! A receipt is an object `receipts/<workspace>/<id>-<attempt>`, written once: a [`FileHeader`] and a [`Receipt`]. The signature is
 //! Ed25519 over all bytes before it. It tells no name: who knows the name can hash it with the salt and
 //! compare.
 
@@ -39,8 +39,8 @@ layout! {
         successor: [u8; 16],
         /// Random.
         name_salt: [u8; 16],
-        /// SHA-256 over the salt and the name: collection, a zero byte, partition for a partition (no second
-        /// part for the default one); the workspace's id for a workspace.
+        /// SHA-256 over the salt and the name: collection, a zero byte, partition for a partition (the collection
+        /// alone for the default one); the workspace's id for a workspace.
         name_hash: [u8; 32],
         /// First bytes of the keyed hash that the destroyed key gave.
         key_fingerprint: [u8; 16],
@@ -107,7 +107,9 @@ impl Receipt {
         check_crc("Receipt.crc32", rest)?;
         zero("Receipt.reserved", &found.reserved)?;
         zero("Receipt.reserved_end", &found.reserved_end)?;
-        found.kind()?;
+        if found.kind()? != ReceiptKind::Purge {
+            zero("Receipt.successor", &found.successor)?;
+        }
         if !(1..=4).contains(&found.strength) {
             return Err(Damage::new("Receipt.strength", "1 to 4", found.strength));
         }

@@ -78,6 +78,10 @@ impl Identity {
             1 => Some(input.text(PARTITION_NAME_CHARS_MAX * 4)?.to_owned()),
             other => return Err(Damage::new("Identity.named", "0 or 1", other)),
         };
+        let chars = partition.as_deref().map_or(0, |name: &str| name.chars().count());
+        if chars > PARTITION_NAME_CHARS_MAX {
+            return Err(Damage::new("Identity.partition", PARTITION_NAME_CHARS_MAX, chars));
+        }
         input.finish()?;
         Ok(Self { collection, partition, dimension })
     }
@@ -219,11 +223,11 @@ pub fn decode_put(bytes: &[u8], dimension: u32) -> Result<Document, Damage> {
     if document.content.len() as u64 != content_bytes {
         return Err(Damage::new("Put.content", content_bytes, document.content.len()));
     }
-    let found = input.u32()?;
-    if found != dimension && !document.passages.is_empty() {
-        return Err(Damage::new("Put.dimension", dimension, found));
+    let (found, expected) = (input.u32()?, if document.passages.is_empty() { 0 } else { dimension });
+    if found != expected {
+        return Err(Damage::new("Put.dimension", expected, found));
     }
-    document.vectors = input.f32s(document.passages.len() * found as usize)?;
+    document.vectors = input.f32s(document.passages.len().saturating_mul(found as usize))?;
     input.finish()?;
     Ok(document)
 }

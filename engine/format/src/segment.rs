@@ -14,7 +14,9 @@
 //! | changes | soft deletes, restores and purges of documents in older segments, in their order |
 
 use crate::layout::{check_crc, crc_of, zero};
-use crate::limits::{BLOCK_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, PASSAGES_MAX};
+use crate::limits::{
+    BLOCK_BYTES_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, PASSAGES_MAX,
+};
 use crate::record::{Change, dimension};
 use crate::wire::{Reader, Writer};
 use crate::{Damage, layout};
@@ -169,20 +171,20 @@ impl BlockHeader {
     pub fn open(bytes: &[u8], block: u32) -> Result<(&[u8], usize), Damage> {
         let (header, rest) = Self::read_from_prefix(bytes)
             .map_err(|_| Damage::new("BlockHeader", "16 bytes", format_args!("{} bytes", bytes.len())))?;
-        let sealed_bytes = header.plain_bytes.get() as usize + 16;
+        let plain_bytes = header.plain_bytes.get() as usize;
         if header.block.get() != block {
             return Err(Damage::new("BlockHeader.block", block, header.block));
         }
-        if header.plain_bytes.get() as usize > BLOCK_BYTES_MAX || sealed_bytes > rest.len() {
+        if plain_bytes > BLOCK_BYTES_MAX || plain_bytes + 16 > rest.len() {
             return Err(Damage::new("BlockHeader.plain_bytes", "a block that fits", header.plain_bytes));
         }
         zero("BlockHeader.reserved", header.reserved.as_bytes())?;
-        let sealed = &rest[..sealed_bytes];
+        let sealed = &rest[..plain_bytes + 16];
         let computed = header.checksum(sealed);
         if computed != header.crc32.get() {
             return Err(Damage::new("BlockHeader.crc32", computed, header.crc32));
         }
-        Ok((sealed, Self::BYTES + sealed_bytes))
+        Ok((sealed, Self::BYTES + sealed.len()))
     }
 }
 
@@ -210,13 +212,17 @@ impl Section {
 }
 
 /// The sections that follow each other after the table, given their lengths; and the segment's length.
+///
+/// # Panics
+/// When there are 2³² blocks (64 TiB) or more: nobody holds that much in memory.
 pub fn place_sections(plain_bytes: [u64; SECTIONS.len()]) -> ([Section; SECTIONS.len()], u64) {
     let mut offset = (SegmentHeader::BYTES + TABLE_BYTES) as u64;
-    let mut first_block = 1;
+    let mut first_block = 1_u32;
     let sections = plain_bytes.map(|plain_bytes| {
         let section = Section { first_block, offset, plain_bytes };
+        let blocks = u32::try_from(section.blocks()).ok();
+        first_block = blocks.and_then(|blocks| first_block.checked_add(blocks)).expect("fewer blocks");
         offset += section.sealed_bytes();
-        first_block += section.blocks() as u32;
         section
     });
     (sections, offset)
@@ -244,6 +250,10 @@ pub fn encode_table(sections: &[Section; SECTIONS.len()]) -> Vec<u8> {
 pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIONS.len()], Damage> {
     let mut plain_bytes = [0; SECTIONS.len()];
     let mut found = Vec::with_capacity(SECTIONS.len());
+    if bytes.len() != SECTIONS.len() * SectionEntry::BYTES {
+        return Err(Damage::new("section table", "192 bytes", format_args!("{} bytes", bytes.len())));
+    }
+    let mut blocks = 0_u64;
     let mut chunks = bytes.chunks_exact(SectionEntry::BYTES);
     for (kind, plain) in SECTIONS.iter().zip(&mut plain_bytes) {
         let entry = chunks.next().ok_or_else(|| Damage::new("section table", "6 entries", "fewer"))?;
@@ -254,10 +264,11 @@ pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIO
         if entry.kind.get() != *kind as u32 {
             return Err(Damage::new("SectionEntry.kind", *kind as u32, entry.kind));
         }
-        if entry.plain_bytes.get() > segment_bytes {
-            return Err(Damage::new("SectionEntry.plain_bytes", "inside the segment", entry.plain_bytes));
-        }
         *plain = entry.plain_bytes.get();
+        blocks = blocks.saturating_add(plain.div_ceil(BLOCK_BYTES as u64));
+        if *plain > segment_bytes || blocks >= u64::from(u32::MAX) {
+            return Err(Damage::new("SectionEntry.plain_bytes", "inside the segment", *plain));
+        }
         found.push((entry.first_block.get(), entry.offset.get()));
     }
     let (sections, end) = place_sections(plain_bytes);
@@ -322,17 +333,34 @@ impl DocumentRow {
     }
 }
 
-/// Reads a whole directory of so many documents and rows: the rows follow each other without a gap.
+/// Reads a whole directory of so many documents and rows: rows, infos and contents follow each other without a
+/// gap.
 pub fn decode_directory(bytes: &[u8], documents: u32, rows: u32) -> Result<Vec<DocumentRow>, Damage> {
     let mut input = Reader::new("DocumentRow", bytes);
     let mut directory: Vec<DocumentRow> = Vec::new();
-    let mut next_row = 0_u32;
+    let (mut next_row, mut next_info, mut next_content) = (0_u32, 0_u64, 0_u64);
     for _ in 0..documents {
         let row = DocumentRow::read(&mut input)?;
-        if row.first_row != next_row || row.rows as usize > PASSAGES_MAX {
+        let left = rows - next_row;
+        if row.first_row != next_row {
             return Err(Damage::new("DocumentRow.first_row", next_row, row.first_row));
         }
-        next_row = next_row.saturating_add(row.rows);
+        if row.rows > left || row.rows as usize > PASSAGES_MAX {
+            return Err(Damage::new("DocumentRow.rows", format_args!("at most {left}"), row.rows));
+        }
+        if row.info_offset != next_info {
+            return Err(Damage::new("DocumentRow.info_offset", next_info, row.info_offset));
+        }
+        if row.content_offset != next_content {
+            return Err(Damage::new("DocumentRow.content_offset", next_content, row.content_offset));
+        }
+        if row.content_bytes > CONTENT_BYTES_MAX as u64 {
+            return Err(Damage::new("DocumentRow.content_bytes", CONTENT_BYTES_MAX, row.content_bytes));
+        }
+        // Neither sum overflows: there are at most 2³² of each, of at most 2³² bytes.
+        next_row += row.rows;
+        next_info += u64::from(row.info_bytes);
+        next_content += row.content_bytes;
         directory.push(row);
     }
     if next_row != rows {

@@ -18,11 +18,9 @@ impl Keyring {
     /// incarnation's that the caller names.
     pub fn destroy(&self, slots: &[(u32, Incarnation)], retired_record: u64) -> Result<(), Fault> {
         let mut table = lock(&self.table);
-        let serves = |&&(number, incarnation): &&(u32, Incarnation)| {
-            table.unreadable.contains_key(&number)
-                || table
-                    .get(number)
-                    .is_some_and(|slot| slot.state == SlotState::Live && slot.incarnation == incarnation)
+        let serves = |&&(number, incarnation): &&(u32, Incarnation)| match table.get(number) {
+            Some(slot) => slot.state == SlotState::Live && slot.incarnation == incarnation,
+            None => table.unreadable.contains_key(&number),
         };
         let doomed: BTreeMap<u32, Incarnation> = slots.iter().filter(serves).copied().collect();
         table.withdraw(&doomed);

@@ -39,14 +39,14 @@ mod tests;
 
 pub use loaded::Loaded;
 
-use crate::io::{Entropy, Fault, SlotStore, lock};
+use crate::io::{Entropy, Fault, SlotStore, StorageErrorKind, lock};
 use crate::seal::{Key, KeyOpener, Place, Unsealable};
 use mend::mend;
 use mirrors::{Mirrors, free, located, runs};
 use notes::Notes;
 use std::sync::{Arc, Mutex};
 use strongroom_format::Damage;
-use strongroom_format::keyring::{KeyKind, KeySlot, SlotState};
+use strongroom_format::keyring::{KeyKind, KeySlot, SLOT_BYTES, SlotState};
 use table::{Resident, Table};
 use zerocopy::little_endian::{U32, U64};
 
@@ -119,9 +119,23 @@ impl Keyring {
         table.rows[row].begun = Some(slot);
         let key = Key::random(&*self.entropy);
         let owner = Owner { kind: KeyKind::Workspace, incarnation: id, workspace: id };
-        self.rewrite(&mut table, &[slot], |_, number, _| self.live(number, owner, &root.opener(), &key))?;
+        let written =
+            self.rewrite(&mut table, &[slot], |_, number, _| self.live(number, owner, &root.opener(), &key));
+        if let Err(Fault::Storage(error)) = &written
+            && error.kind == StorageErrorKind::Full
+        {
+            // That nothing happened must be true: one mirror may have it already.
+            self.mirrors.write_to(0, slot, &[0; SLOT_BYTES]).map_err(Fault::from)?;
+        }
+        written?;
         table.rows[row].begun = None;
         Ok((slot, key))
+    }
+
+    /// Whether the making of this workspace's key was begun and may have come to pass.
+    pub fn has_begun(&self, id: &Incarnation) -> bool {
+        let table = lock(&self.table);
+        table.row_of(id).is_some_and(|row| table.rows[row as usize].begun.is_some())
     }
 
     /// The workspaces whose keys are live, and where these are.
@@ -270,11 +284,13 @@ impl Keyring {
     }
 
     /// How many slots there are, used or not.
+    #[cfg(all(test, feature = "sim"))]
     pub fn len(&self) -> usize {
         lock(&self.table).slots.len()
     }
 
     /// Slots whose key is gone but whose bytes are still to be erased.
+    #[cfg(all(test, feature = "sim"))]
     pub fn shredding(&self) -> Vec<u32> {
         lock(&self.table).select(|slot| slot.state == SlotState::Shredding)
     }

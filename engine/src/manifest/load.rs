@@ -11,6 +11,9 @@ use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{FoundVersion, Head, PartitionState, SegmentPlace, VersionKind};
 
+/// A version is believed to be damaged when it is found so each of so many times.
+const LOOKS: usize = 4;
+
 /// The manifest as it was found.
 pub struct Loaded {
     /// Publishes what comes next.
@@ -25,8 +28,8 @@ pub struct Loaded {
     pub released: Vec<SegmentPlace>,
     /// What didn't check but was said elsewhere, or never relied on.
     pub notes: Vec<Damage>,
-    /// Whether the newest version is one of those: then what it may name is to be left alone.
-    pub is_doubtful: bool,
+    /// What is wrong with the newest version, if it is one of those: then what it may name is to be left alone.
+    pub doubt: Option<Damage>,
     base: Option<(u64, Vec<u8>)>,
     /// What edits say of partitions since the base: `None` for those that are removed.
     newer: HashMap<[u8; 16], Option<PartitionState>>,
@@ -51,7 +54,7 @@ impl Loaded {
         for &version in versions.iter().rev() {
             let name = name(version);
             blobs.settle(&name)?;
-            let bytes = read(&*blobs, &name)?;
+            let bytes = read_well(&*blobs, &name, version)?;
             match check(&bytes, version) {
                 Ok(found) => {
                     run = run.max(found.info.run);
@@ -68,7 +71,8 @@ impl Loaded {
                 }
             }
         }
-        let is_doubtful = void.first() == versions.last().map(|version| name(*version)).as_ref();
+        let newest = versions.last().map(|version| name(*version));
+        let doubt = if void.first() == newest.as_ref() { notes.first().cloned() } else { None };
         links.reverse();
         let start = base.as_ref().map_or_else(Head::default, |(_, head, _)| *head);
         let chain = chain(start, links).map_err(|damage| notes.first().cloned().unwrap_or(damage))?;
@@ -92,7 +96,7 @@ impl Loaded {
             next_record: 0,
             released: Vec::new(),
             notes,
-            is_doubtful,
+            doubt,
             base: base.map(|(version, _, bytes)| (version, bytes)),
             newer: HashMap::new(),
         };
@@ -140,6 +144,18 @@ impl Loaded {
         newer.sort_unstable_by_key(|state| state.incarnation);
         newer.into_iter().try_for_each(|state| partition(state.clone()))
     }
+}
+
+/// A version's bytes. What doesn't check is read again: a read may have been led elsewhere.
+fn read_well(blobs: &dyn BlobStore, name: &str, version: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = read(blobs, name)?;
+    for _ in 1..LOOKS {
+        if check(&bytes, version).is_ok() {
+            break;
+        }
+        bytes = read(blobs, name)?;
+    }
+    Ok(bytes)
 }
 
 /// The edits that hold, from the one that follows `start`.

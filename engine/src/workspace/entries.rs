@@ -35,6 +35,14 @@ impl Entry {
         }
     }
 
+    /// Whether damage hit it.
+    pub(super) fn is_quarantined(&self) -> bool {
+        match self {
+            Self::Dormant(_) => false,
+            Self::Awake(core) => core.damage().is_some(),
+        }
+    }
+
     /// Its bytes in segments and memtables.
     pub(super) fn stored_bytes(&self) -> u64 {
         match self {

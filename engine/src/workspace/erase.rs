@@ -134,10 +134,14 @@ impl Store {
     /// Drops a workspace and shreds all that is in it; `None` when it isn't there.
     pub fn drop_workspace(
         &self,
-        _: &OperatorScope,
+        operator: &OperatorScope,
         id: WorkspaceId,
     ) -> Result<Option<(Counts, SignedReceipt)>, StoreError> {
         let mut maintenance = lock(&self.maintenance);
+        if self.keyring.has_begun(&id.0) {
+            // Its making failed, and may have come to pass all the same: only what is there can be dropped.
+            self.create_workspace(operator, id)?;
+        }
         let Some(workspace) = self.workspaces_mut().remove(&id) else { return Ok(None) };
         let changing = lock(&workspace.changing);
         let logged = self.log_workspace_drop(&workspace);

@@ -78,6 +78,7 @@ impl Store {
             done.flushed = self.flush_into(&mut maintenance)?;
             done.compacted = self.compact(&mut maintenance)?;
         }
+        self.tidy(&mut maintenance)?;
         done.closed = self.close_idle();
         self.reclaim();
         self.swept_at.store(self.env.uses.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -92,6 +93,7 @@ impl Store {
         let rewritten = self.rewrite_due(&mut maintenance, 0)?;
         let flushed = self.flush_into(&mut maintenance)?;
         let compacted = self.compact(&mut maintenance)?;
+        self.tidy(&mut maintenance)?;
         Ok(Maintained { flushed, compacted, rewritten, closed: 0 })
     }
 

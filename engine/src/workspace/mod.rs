@@ -31,9 +31,10 @@ use crate::partition::{Core, Counts, Dormant, Environment, Partition, ReadError,
 use crate::seal::{Key, Signer};
 use crate::segment::SegmentFiles;
 use crate::shred::Shredder;
-use entries::{Entries, Entry};
+use entries::{Entries, Entry as Found};
 use publish::Maintenance;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_format::Damage;
@@ -110,8 +111,10 @@ struct Workspace {
 pub struct PartitionInfo {
     /// Its name; `None` for the default partition.
     pub name: Option<PartitionName>,
-    /// How many documents it has.
+    /// How many documents it has; what is left of them to count, when it is quarantined.
     pub counts: Counts,
+    /// Whether damage hit it: nothing of it is served.
+    pub is_quarantined: bool,
 }
 
 /// Sums over partitions.
@@ -187,9 +190,9 @@ impl Store {
     /// Makes a workspace; nothing happens when it is there.
     pub fn create_workspace(&self, _: &OperatorScope, id: WorkspaceId) -> Result<(), StoreError> {
         let mut workspaces = self.workspaces_mut();
-        if !workspaces.contains_key(&id) {
+        if let Entry::Vacant(place) = workspaces.entry(id) {
             let (key_slot, key) = self.keyring.workspace(&self.root, id.0)?;
-            workspaces.insert(id, Arc::new(Workspace::new(id, key_slot, key)));
+            place.insert(Arc::new(Workspace::new(id, key_slot, key)));
         }
         Ok(())
     }
@@ -224,19 +227,19 @@ impl Store {
     fn find(&self, workspace: &Workspace, at: &PartitionRef) -> Result<Option<Arc<Core>>, StoreError> {
         let entries = workspace.entries();
         match entries.get(at) {
-            Some(Entry::Awake(core)) => return Ok(Some(Arc::clone(core))),
-            Some(Entry::Dormant(_)) => {}
+            Some(Found::Awake(core)) => return Ok(Some(Arc::clone(core))),
+            Some(Found::Dormant(_)) => {}
             None => return workspace.insist_that_none_is_lost(&entries, at).map(|()| None),
         }
         drop(entries);
         let _changing = lock(&workspace.changing);
         let dormant = match workspace.entries().get(at) {
-            Some(Entry::Awake(core)) => return Ok(Some(Arc::clone(core))),
-            Some(Entry::Dormant(dormant)) => (**dormant).clone(),
+            Some(Found::Awake(core)) => return Ok(Some(Arc::clone(core))),
+            Some(Found::Dormant(dormant)) => (**dormant).clone(),
             None => return Ok(None),
         };
         let core = Arc::new(self.wake(workspace, at, dormant)?);
-        workspace.entries_mut().insert(at.clone(), Entry::Awake(Arc::clone(&core)));
+        workspace.entries_mut().insert(at.clone(), Found::Awake(Arc::clone(&core)));
         Ok(Some(core))
     }
 
@@ -264,7 +267,7 @@ impl Store {
         spec: CollectionSpec,
     ) -> Result<Arc<Core>, StoreError> {
         let _changing = lock(&workspace.changing);
-        if let Some(Entry::Awake(core)) = workspace.entries().get(at) {
+        if let Some(Found::Awake(core)) = workspace.entries().get(at) {
             return Ok(Arc::clone(core));
         }
         if !self.workspaces().contains_key(&workspace.id) {
@@ -274,7 +277,7 @@ impl Store {
         let state = Dormant::new(minted.incarnation, minted.slot, spec.dimension);
         let (identity, name_tag) = (at.identity(spec.dimension), workspace.name_tag(at));
         let core = Arc::new(Core::new(&self.env, workspace.id.0, identity, name_tag, minted.key, state));
-        workspace.entries_mut().insert(at.clone(), Entry::Awake(Arc::clone(&core)));
+        workspace.entries_mut().insert(at.clone(), Found::Awake(Arc::clone(&core)));
         Ok(core)
     }
 
@@ -285,7 +288,11 @@ impl Store {
         let mut infos: Vec<PartitionInfo> = entries
             .of_collection(collection)
             .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born())
-            .map(|(name, entry)| PartitionInfo { name: name.clone(), counts: entry.counts() })
+            .map(|(name, entry)| PartitionInfo {
+                name: name.clone(),
+                counts: entry.counts(),
+                is_quarantined: entry.is_quarantined(),
+            })
             .collect();
         infos.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(infos)

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use strongroom_format::Damage;
 use strongroom_format::keyring::{KeyKind, SlotState};
 use strongroom_format::log::FoundRecord;
-use strongroom_format::manifest::{PartitionState, SegmentPlace};
+use strongroom_format::manifest::PartitionState;
 use strongroom_format::receipt::ReceiptKind;
 use strongroom_format::record::{DropNote, RecordKind};
 
@@ -116,6 +116,12 @@ impl Store {
                 drops.erase(&state);
                 return Ok(());
             }
+            if let (Some(damage), false) =
+                (&manifest.doubt, keys.state(&state.incarnation) == SlotState::Live)
+            {
+                // No drop tells why its key is gone: the version that would was relied on, and is damaged.
+                return Err(damage.clone().into());
+            }
             replay.partition(state)
         })?;
         recovery.visit(|file_id, found| match drops.is_gone(&found.incarnation) {
@@ -162,7 +168,7 @@ impl Store {
         store.finish_what_was_begun()?;
         store.keyring.set_spares(|slot| held.slots.contains(&slot));
         // What a newer version names may be among the files that this one doesn't: nothing is deleted then.
-        if !manifest.is_doubtful {
+        if manifest.doubt.is_none() {
             store.files.collect()?;
         }
         Ok(store)
@@ -352,30 +358,5 @@ impl<'a> Drops<'a> {
             }
         }
         Dropped { erasures: self.erasures, gone: self.gone, removed: self.removed }
-    }
-}
-
-/// What partitions that are there hold.
-pub(super) struct Held {
-    pub(super) places: Vec<SegmentPlace>,
-    pub(super) slots: HashSet<u32>,
-}
-
-impl Replay<'_> {
-    fn held(&self) -> Held {
-        let mut held = Held { places: Vec::new(), slots: HashSet::new() };
-        for state in self.resting.values() {
-            held.places.extend(&state.segments);
-            held.slots.insert(state.key_slot);
-        }
-        for core in self.awake.values() {
-            held.places.extend(core.segment_places());
-            held.slots.insert(core.incarnation().1);
-        }
-        for (_, _, lost) in self.lost.values() {
-            held.places.extend(&lost.rest.segments);
-            held.slots.insert(lost.rest.key_slot);
-        }
-        held
     }
 }

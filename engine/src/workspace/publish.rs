@@ -71,6 +71,13 @@ impl Store {
         }
         maintenance.changed.clear();
         maintenance.removed.clear();
+        // The edit holds whatever comes of this: what fails is tried again by the round that comes next.
+        self.tidy(maintenance).ok();
+        Ok(())
+    }
+
+    /// Erases ranges that nobody needs any more, and writes a checkpoint when one is due.
+    pub(super) fn tidy(&self, maintenance: &mut Maintenance) -> Result<(), Fault> {
         while let Some(place) = maintenance.released.last() {
             self.files.release(place)?;
             maintenance.released.pop();

@@ -6,18 +6,17 @@
 
 use super::Workspace;
 use super::entries::{Entry, Lost};
-use super::open::OpenError;
 use super::scope::{PartitionName, PartitionRef, WorkspaceId};
 use crate::io::Fault;
 use crate::keyring::Loaded;
 use crate::partition::{Core, Dormant, Environment, identity_of, open_record};
 use crate::seal::{Key, KeyOpener};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::keyring::SlotState;
 use strongroom_format::log::FoundRecord;
-use strongroom_format::manifest::PartitionState;
+use strongroom_format::manifest::{PartitionState, SegmentPlace};
 use strongroom_format::record::{Identity, RecordKind};
 
 /// What recovery works with.
@@ -190,7 +189,7 @@ impl Replay<'_> {
     }
 
     /// Puts each partition into its workspace, under its name.
-    pub(super) fn shelve(mut self) -> Result<Vec<Damage>, OpenError> {
+    pub(super) fn shelve(mut self) -> Result<Vec<Damage>, Damage> {
         for (incarnation, state) in std::mem::take(&mut self.resting) {
             let named = match self.key(incarnation) {
                 Ok(Some(key)) => identity_of(&state, &key),
@@ -236,14 +235,39 @@ impl Replay<'_> {
         Ok(self.notes)
     }
 
-    fn put(&self, workspace: WorkspaceId, identity: &Identity, entry: Entry) -> Result<(), OpenError> {
+    fn put(&self, workspace: WorkspaceId, identity: &Identity, entry: Entry) -> Result<(), Damage> {
         let name = identity.partition.as_deref().map(PartitionName::new).transpose();
         let name = name.map_err(|error| Damage::new("Identity.partition", "a name", error))?;
         let Some((workspace, _)) = self.workspaces.get(&workspace) else { return Ok(()) };
         let at = PartitionRef { collection: identity.collection.clone(), partition: name };
         if workspace.entries_mut().insert(at, entry).is_some() {
-            return Err(Damage::new("Identity.partition", "one partition of a name", "two").into());
+            return Err(Damage::new("Identity.partition", "one partition of a name", "two"));
         }
         Ok(())
+    }
+}
+
+/// What partitions that are there hold.
+pub(super) struct Held {
+    pub(super) places: Vec<SegmentPlace>,
+    pub(super) slots: HashSet<u32>,
+}
+
+impl Replay<'_> {
+    pub(super) fn held(&self) -> Held {
+        let mut held = Held { places: Vec::new(), slots: HashSet::new() };
+        for state in self.resting.values() {
+            held.places.extend(&state.segments);
+            held.slots.insert(state.key_slot);
+        }
+        for core in self.awake.values() {
+            held.places.extend(core.segment_places());
+            held.slots.insert(core.incarnation().1);
+        }
+        for (_, _, lost) in self.lost.values() {
+            held.places.extend(&lost.rest.segments);
+            held.slots.insert(lost.rest.key_slot);
+        }
+        held
     }
 }

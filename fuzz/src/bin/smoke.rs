@@ -23,7 +23,7 @@ fn main() -> std::io::Result<()> {
     for (number, target) in TARGETS.iter().enumerate() {
         let mut inputs = (target.seeds)();
         inputs.extend(files_of(&corpus.join(target.name))?);
-        inputs.iter().for_each(|input| (target.run)(input));
+        inputs.iter().for_each(|input| run_or_keep(target, input));
         inputs.iter().for_each(|input| odd_fields(target, input));
         let mut chance = Chance::new(number as u64);
         for _ in 0..MUTATIONS {

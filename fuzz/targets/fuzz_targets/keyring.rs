@@ -1,4 +1,6 @@
 //! libFuzzer drives the target `keyring`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (strongroom_fuzz::target("keyring").run)(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    (strongroom_fuzz::target("keyring").run)(bytes);
+});

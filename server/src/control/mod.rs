@@ -9,7 +9,8 @@
 //!    The ids of pinned partitions are held in memory as far as this process has met them.
 //! 2. An act that spans SQLite and the engine writes its intent first (`creating`, `deleting`) and is finished at the
 //!    next open when it was cut short; what the engine holds is what counts.
-//! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked.
+//! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked; when a workspace goes, so does the
+//!    write-ahead log. Dropping a partition changes nothing here, for nothing here names it.
 //!
 //! Concurrency: all methods take `&self`. Those that write block on the disk and are called through the blocking pool;
 //! look-ups touch memory alone.

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use strongroom_engine::WorkspaceId;
 
 use super::directory::{Collection, State, Workspace};
 use super::{Control, ControlError};
-use crate::{clock, random};
+use crate::{clock, log, random};
 
 impl Control {
     /// Writes the intent to make a workspace with its collection `default`. Not in service yet.
@@ -67,6 +67,7 @@ impl Control {
         let db = self.lock();
         db.execute("DELETE FROM workspaces WHERE id = ?1", params![random::hex(&id.0)])?;
         self.publish(&db, |directory| directory.remove_workspace(id));
+        empty_wal(&db);
         Ok(())
     }
 
@@ -110,4 +111,18 @@ impl Control {
         self.publish(&db, |directory| directory.put_workspace(Workspace { state, ..(*old).clone() }));
         self.read().workspace(id).ok_or(ControlError::NoWorkspace)
     }
+}
+
+/// The write-ahead log keeps rows as they were before they were deleted, names and all, until it is begun anew. Emptied
+/// here for what must not be found any more; that it can't be is no reason to undo the deletion.
+fn empty_wal(db: &Connection) {
+    let emptied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    let why = match emptied {
+        Ok(false) => return,
+        Ok(true) => "another program holds the database open".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    log::warn(&format!(
+        "control.sqlite-wal still holds the name of a deleted workspace until the server stops: {why}"
+    ));
 }

@@ -255,8 +255,8 @@ impl From<StoreError> for ApiError {
             StoreError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
             StoreError::Unfinished(_) => Self::busy(
                 "erasure_unfinished",
-                "it is deleted for good and nothing serves it any more, but the disk failed while its bytes were being \
-                 overwritten; the server goes on with that by itself, and the receipt is listed when it is done",
+                "it is deleted for good and nothing serves it any more, but the disk failed, or is full, and its bytes could not \
+                 all be overwritten yet; the server goes on with that by itself, and the receipt is listed when it is done",
                 60,
             )
             .because(error.to_string()),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use strongroom_engine::{Filter, Partition, PartitionInfo, ReadError, SearchRequest, Store, StoreError};
 
-use super::observe::{Observed, Read, Seen};
+use super::observe::{Observed, Read, Seen, observe};
 use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
 use crate::chance::Chance;
 
@@ -38,6 +38,16 @@ impl std::fmt::Display for Found {
     }
 }
 
+/// Every difference between a store and what it should be, searches included.
+pub fn compare(state: &State, store: &Store, chance: &mut Chance, workspaces: std::ops::Range<u8>) -> Found {
+    let observed = observe(store, &[state], workspaces);
+    let wrong = differences(state, &observed);
+    if !wrong.is_empty() || !observed.failed.is_empty() {
+        return Found { wrong, failed: observed.failed };
+    }
+    searches(state, store, chance, 1)
+}
+
 /// Every difference between what should be and what was read. What could not be read is not a difference.
 pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
     let mut found = Vec::new();
@@ -48,7 +58,7 @@ pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
             (Some(_), false) => {
                 found.push(format!("workspace {workspace} was dropped, or never made, and is there"));
             }
-            (Some(listed), true) => found.extend(in_listing(state, workspace, listed)),
+            (Some(listed), true) => found.extend(in_listing(state, workspace, listed, &observed.unread)),
         }
     }
     for (spot, seen) in &observed.partitions {
@@ -64,15 +74,23 @@ pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
     found
 }
 
-fn in_listing(state: &State, workspace: u8, listed: &[PartitionInfo]) -> Vec<String> {
+/// A partition that can't be read may have lost its name as well: then it can't be listed.
+fn in_listing(
+    state: &State,
+    workspace: u8,
+    listed: &[PartitionInfo],
+    unread: &BTreeSet<Spot>,
+) -> Vec<String> {
     let mut found = Vec::new();
     let is: BTreeSet<Option<&str>> = listed.iter().map(|i| i.name.as_ref().map(|n| n.as_str())).collect();
     let of_workspace = state.partitions.keys().filter(|spot| spot.workspace == workspace);
     let should: BTreeSet<Option<&str>> = of_workspace.map(|spot| spot.name.as_deref()).collect();
-    if is != should || is.len() != listed.len() {
+    let is_lost = |name: &&Option<&str>| unread.contains(&Spot { workspace, name: name.map(str::to_owned) });
+    let differ = is.symmetric_difference(&should).filter(|name| !is_lost(name)).count();
+    if differ > 0 || is.len() != listed.len() {
         found.push(format!("workspace {workspace} has partitions {is:?}, not {should:?}"));
     }
-    for info in listed {
+    for info in listed.iter().filter(|info| !info.is_quarantined) {
         let name = info.name.as_ref().map(|name| name.as_str().to_owned());
         let Some(docs) = state.docs(&Spot { workspace, name: name.clone() }) else { continue };
         let live = docs.values().filter(|doc| doc.live).count() as u64;

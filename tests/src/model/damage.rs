@@ -6,7 +6,7 @@
 
 use strongroom_engine::io::StorageErrorKind;
 use strongroom_engine::io::sim::Sim;
-use strongroom_engine::{OpenError, RootKey, Store};
+use strongroom_engine::{OpenError, OperatorScope, RootKey, Store};
 
 use super::check::{differences, searches};
 use super::life::doc;
@@ -39,8 +39,11 @@ pub const CUT_TAIL: Tail = Tail::AsMuchAsWasCut;
 /// What a flipped bit may hide: whatever stands behind it says that there was more.
 pub const FLIPPED_TAIL: Tail = Tail::LastBatch;
 
-/// How far a flipped bit or a cut may spread.
-pub const SPREAD: Spread = Spread::WholeStore;
+/// How far a flipped bit may spread.
+pub const FLIP_SPREAD: Spread = Spread::OnePartition;
+
+/// How far a cut may spread: what it took with it can't be laid at anybody's door.
+pub const CUT_SPREAD: Spread = Spread::WholeStore;
 
 /// How damage that keeps a store from opening is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub enum Told {
     Opening,
     /// Some call failed.
     Reading,
+    /// Every call answered, and the store names what it had to mend.
+    Mended,
     /// Nothing: no answer depends on what was damaged.
     Nothing,
 }
@@ -160,6 +165,10 @@ impl SmallStore {
     /// When an answer is wrong, or the store says less than the rules demand.
     pub fn suffer(&self, harm: &Harm) -> Told {
         let sim = self.sim.snapshot();
+        let spread = match harm {
+            Harm::Flip { .. } => FLIP_SPREAD,
+            Harm::Cut { .. } => CUT_SPREAD,
+        };
         match harm {
             Harm::Flip { name, offset } => {
                 sim.flip_bit(
@@ -173,7 +182,7 @@ impl SmallStore {
         let store = match Store::open(sim.restart(), RootKey([7; 32]), SMALL) {
             Ok(store) => store,
             Err(error) => {
-                assert_eq!(SPREAD, Spread::WholeStore, "{harm:?} keeps the store from opening: {error}");
+                assert_eq!(spread, Spread::WholeStore, "{harm:?} keeps the store from opening: {error}");
                 assert!(is_named(harm, &error), "{harm:?}: damage is told as {error}");
                 return Told::Opening;
             }
@@ -189,11 +198,16 @@ impl SmallStore {
         assert!(found.wrong.is_empty(), "{harm:?} is searched:\n{found}");
         let failed = observed.failed.len();
         assert!(
-            SPREAD == Spread::WholeStore || failed <= 1,
+            spread == Spread::WholeStore || failed <= 1,
             "{harm:?} is not confined:\n{:?}",
             observed.failed
         );
-        if failed == 0 && found.failed.is_empty() { Told::Nothing } else { Told::Reading }
+        let (Harm::Flip { name, .. } | Harm::Cut { name, .. }) = harm;
+        match store.damages(&OperatorScope::grant()).iter().any(|damage| damage.file == *name) {
+            _ if failed > 0 || !found.failed.is_empty() => Told::Reading,
+            true => Told::Mended,
+            false => Told::Nothing,
+        }
     }
 
     /// What the store may hold after this: all, or less of the newest log file if that was hit.

@@ -40,6 +40,8 @@ pub(super) struct Observed {
     pub(super) partitions: BTreeMap<Spot, Option<Seen>>,
     /// What could not be read, and why.
     pub(super) failed: Vec<String>,
+    /// Which partitions those are.
+    pub(super) unread: BTreeSet<Spot>,
 }
 
 /// Reads all that any of these models speaks of, and all that the store lists.
@@ -62,7 +64,10 @@ pub(super) fn observe(store: &Store, models: &[&State], workspaces: std::ops::Ra
         let known: Vec<&Docs> = models.iter().filter_map(|model| model.docs(&spot)).collect();
         match observe_partition(store, &spot, &known) {
             Ok(seen) => drop(observed.partitions.insert(spot, seen)),
-            Err(error) => observed.failed.push(format!("{spot:?}: {error}")),
+            Err(error) => {
+                observed.failed.push(format!("{spot:?}: {error}"));
+                observed.unread.insert(spot);
+            }
         }
     }
     observed

@@ -13,7 +13,7 @@
 use strongroom_engine::io::sim::{Fault, Sim};
 use strongroom_engine::{Partition, RootKey, Store, StoreError, StoreOptions, WriteError};
 
-use super::check::{Found, differences, in_partition, name_the_unknown, searches};
+use super::check::{Found, compare, differences, in_partition, name_the_unknown, searches};
 use super::observe::{observe, observe_partition};
 use super::{DIMENSION, Doc, SPEC, Spot, State};
 use crate::chance::Chance;
@@ -244,13 +244,8 @@ impl World {
     }
 
     fn compare(&mut self) -> Found {
-        let observed = observe(self.store(), &[&self.state], 1..self.next_workspace + 1);
-        let wrong = differences(&self.state, &observed);
-        if !wrong.is_empty() || !observed.failed.is_empty() {
-            return Found { wrong, failed: observed.failed };
-        }
         let mut chance = self.chance.clone();
-        let found = searches(&self.state, self.store(), &mut chance, 1);
+        let found = compare(&self.state, self.store(), &mut chance, 1..self.next_workspace + 1);
         self.chance = chance;
         found
     }

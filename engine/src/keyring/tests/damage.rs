@@ -130,6 +130,20 @@ fn damage_beyond_a_mirror_that_lost_its_end_is_told() {
     assert_eq!(open(&machine(&mirrors)).unreadable(), [MINTED_TOGETHER as u32 + 2]);
 }
 
+/// Users lose: the last trace of a key that might be mended by hand, when the next key is put over it.
+#[test]
+fn an_unreadable_last_slot_is_not_minted_over() {
+    let sim = Sim::new(2);
+    let (_, workspace, minted) = with_partitions(&sim, MINTED_TOGETHER);
+    let last = minted[MINTED_TOGETHER - 1].slot;
+    MIRRORS.iter().for_each(|mirror| sim.flip_bit(mirror, u64::from(last) * SLOT_BYTES as u64 + 70, 1));
+    let damaged = on_medium(&sim, last);
+    let keyring = open(&sim);
+    assert_eq!(keyring.unreadable(), [last]);
+    assert_eq!(keyring.mint(WORKSPACE, &workspace).unwrap().slot, last + 1);
+    assert_eq!(on_medium(&sim, last), damaged);
+}
+
 /// Users lose: slots for good, and their peace, when a mint that the power cut left half a slot at the end.
 #[test]
 fn half_a_slot_at_the_end_of_the_first_mirror_is_no_damage() {
