@@ -146,12 +146,8 @@ fn on_all_cores(end: usize, work: impl Fn(usize) + Sync) {
 fn nothing_is_found_in_a_whole_store() {
     let sim = small_store();
     let files = sim.files();
-    for (name, bytes) in &files {
-        println!("{name}: {}", bytes.len());
-    }
     let (verified, findings) = told(&sim);
     assert_eq!(lines(&findings), "");
-    println!("{verified:?}");
     let bytes: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
     assert_eq!((verified.files, verified.bytes), (files.len() as u64, bytes as u64));
     assert!(sim.files() == files, "verify wrote something");
@@ -171,7 +167,7 @@ fn every_flip_is_named(folder: &str) {
         let (_, findings) = told(&damaged);
         let faults = faults(&findings);
         let [fault] = faults[..] else { panic!("byte {at} of {name}:\n{}", lines(&findings)) };
-        let structure = structure_bytes(&fault.damage.field);
+        let structure = structure_bytes(fault.damage.field);
         let is_its =
             fault.damage.file == *name && (fault.damage.offset..fault.damage.offset + structure).contains(at);
         assert!(is_its, "byte {at} of {name}:\n{}", lines(&findings));
@@ -344,7 +340,7 @@ fn interrupt(fault: Fault) {
         if sim.files().is_empty() {
             return;
         }
-        let mut told_when = |when: &str| {
+        let told_when = |when: &str| {
             let mut findings = Vec::new();
             let verified =
                 verify(&sim.restart(), Some(RootKey(ROOT)), &mut |_| {}, &mut |f| findings.push(f));

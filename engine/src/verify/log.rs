@@ -1,8 +1,9 @@
 //! Is every batch of the log whole, and does every record open?
 //!
 //! Follows the chain of files backwards from the newest that has a whole start, as recovery does, and reads every
-//! batch of each. Only the end of the newest file may be torn, and each file's end beyond what the next confirms. Files before the
-//! manifest's floor are leftovers: they are read all the same, but nobody depends on them.
+//! batch of each. Only the end of the newest file may be torn, and what lies behind the end that the next file
+//! confirms. Files before the manifest's floor are leftovers: they are read all the same, but nobody depends on
+//! them.
 
 use super::Hits;
 use super::keys::StoreKeys;
