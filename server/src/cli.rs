@@ -2,8 +2,10 @@
 //!
 //! Reads the command line, joins it with the environment and the configuration file, starts the runtime and turns the
 //! outcome into an exit code: 0 when all went well, 1 with one line on standard error otherwise, 2 for a command line
-//! that can't be read.
+//! that can't be read. (`verify`, `inspect` and `verify-receipt` tell what their codes mean.)
 
+mod inspect;
+mod verify;
 mod verify_receipt;
 
 use std::path::PathBuf;
@@ -32,6 +34,10 @@ enum Command {
     Serve(Serve),
     /// Check the receipt of an erasure, without a server
     VerifyReceipt(verify_receipt::VerifyReceipt),
+    /// Read every byte of a stopped store, and name what is damaged
+    Verify(verify::Verify),
+    /// Say what a file of a store holds
+    Inspect(inspect::Inspect),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +71,8 @@ pub fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Serve(told) => serve(told),
         Command::VerifyReceipt(told) => return verify_receipt::run(&told),
+        Command::Verify(told) => return verify::run(&told),
+        Command::Inspect(told) => return inspect::run(&told),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

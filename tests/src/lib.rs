@@ -16,3 +16,4 @@ pub mod residue;
 pub mod routes;
 pub mod server;
 pub mod spec;
+pub mod without;

@@ -1,9 +1,9 @@
 //! What does a file of a store hold?
 //!
 //! Reads the bytes of any one file by itself, whatever has become of it, and says as text what is there: one
-//! thing a line, in the order of the file, damage where it is. Which kind of file it is follows from its magic, or from the magic of its
-//! parts when that is damaged. No key is ever shown, nor what a document holds; with the store's keys at hand a
-//! segment's sections and the ids of its documents are.
+//! thing a line, in the order of the file, damage where it is. Which kind of file it is follows from its magic,
+//! or from the magic of its parts when that is damaged. No key is ever shown, nor what a document holds; with the
+//! store's keys at hand a segment's sections and the ids of its documents are.
 //!
 //! Invariants:
 //! 1. Any bytes give an answer: nothing panics, and no length that was read sizes an allocation.

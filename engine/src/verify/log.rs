@@ -1,8 +1,9 @@
 //! Is every batch of the log whole, and does every record open?
 //!
 //! Follows the chain of files backwards from the newest that has a whole start, as recovery does, and reads every
-//! batch of each. Only the end of the newest file may be torn, and each file's end beyond what the next confirms. Files before the
-//! manifest's floor are leftovers: they are read all the same, but nobody depends on them.
+//! batch of each. Only the end of the newest file may be torn, and what lies behind the end that the next file
+//! confirms. Files before the manifest's floor are leftovers: they are read all the same, but nobody depends on
+//! them.
 
 use super::Hits;
 use super::keys::StoreKeys;
@@ -351,8 +352,9 @@ impl<'a> Walk<'a> {
 fn is_cut(rest: &[u8], batch: &FoundBatch<'_>) -> bool {
     let last = batch.bytes.saturating_sub(BatchHeader::BYTES);
     let headers = [0, last].map(|at| BatchHeader::read_from_prefix(rest.get(at..).unwrap_or_default()).ok());
-    let header = headers.into_iter().flatten().find(|(header, _)| header.crc32.get() == batch.crc32);
-    let body_bytes = header.map_or(0, |(header, _)| header.body_bytes.get() as usize);
+    // One of the two may be damaged, and claim more than there is.
+    let of_batch = headers.into_iter().flatten().filter(|(header, _)| header.crc32.get() == batch.crc32);
+    let body_bytes = of_batch.map(|(header, _)| header.body_bytes.get() as usize).min().unwrap_or_default();
     let copy_bytes = BatchHeader::BYTES + batch.records.len() * DirectoryEntry::BYTES;
     let body_end = copy_bytes.saturating_add(body_bytes).min(batch.bytes);
     is_torn(rest, 0..body_end) || is_torn(rest, batch.bytes.saturating_sub(copy_bytes)..batch.bytes)

@@ -1,8 +1,8 @@
 //! Is one segment whole, and does it say what it must?
 //!
-//! Without the partition's key the blocks are followed from header to header. With it the sealed table tells where each must
-//! be: every block is opened in its place, the vectors are looked at as they pass, and the other sections are
-//! decoded once all of their blocks opened.
+//! Without the partition's key the blocks are followed from header to header. With it the sealed table tells
+//! where each must be: every block is opened in its place, the vectors are looked at as they pass, and the other
+//! sections are decoded once all of their blocks opened.
 
 use crate::seal::{Cipher, Key, Place, Purpose};
 use roaring::RoaringBitmap;

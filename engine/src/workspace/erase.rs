@@ -278,9 +278,11 @@ impl Store {
                 self.files.hold(place);
             }
             maintenance.removed.insert(rewritten.old.0);
+            maintenance.replaced.extend(&rewritten.old_segments);
             let published = self.making_room(|| self.publish(maintenance, Some(&rewritten.entry)));
             if published.is_err() {
                 maintenance.removed.remove(&rewritten.old.0);
+                maintenance.replaced.retain(|place| !rewritten.old_segments.contains(place));
             }
             Ok(published?)
         });
@@ -330,6 +332,7 @@ impl Store {
                 maintenance.unfinished.push(erasure);
                 return Err(fault);
             }
+            maintenance.replaced.retain(|place| !erasure.erased.contains(place));
         }
         Ok(())
     }

@@ -155,6 +155,7 @@ impl Store {
                 changed: BTreeMap::new(),
                 removed: drops.removed,
                 released: manifest.released,
+                replaced: Vec::new(),
                 unfinished: drops.erasures,
                 swept_ms: 0,
                 scrubbed: None,

@@ -24,6 +24,8 @@ pub(super) struct Maintenance {
     pub(super) removed: BTreeSet<[u8; 16]>,
     /// Ranges that nobody needs from the next publish on, or since an earlier one.
     pub(super) released: Vec<SegmentPlace>,
+    /// Segments under keys that purges replace. Each edit names them until they are erased, for no partition does.
+    pub(super) replaced: Vec<SegmentPlace>,
     /// Drops that are durable but whose erasing failed: tried again with each round.
     pub(super) unfinished: Vec<Erasure>,
     /// When resting partitions were last looked through, in milliseconds since 1970.
@@ -60,7 +62,7 @@ impl Store {
             next_record: self.env.log.next_record(),
             changed,
             removed: maintenance.removed.iter().copied().collect(),
-            released: maintenance.released.clone(),
+            released: [&maintenance.released[..], &maintenance.replaced[..]].concat(),
         };
         if let Err(error) = maintenance.manifest.publish(edit) {
             if !error.is_gone {
