@@ -15,5 +15,6 @@ pub mod model;
 pub mod residue;
 pub mod routes;
 pub mod server;
+pub mod shred;
 pub mod spec;
 pub mod without;
