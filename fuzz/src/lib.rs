@@ -1,13 +1,15 @@
 //! What happens to bytes that nobody promised anything about?
 //!
 //! Each [`Target`] is a function over bytes that must end without a panic, whatever they are. What a target of a
-//! format accepts must be encoded again to the same bytes; `filter` has promises of its own, told in
-//! its module. The same functions are run by `cargo xtask fuzz-smoke` (the corpus and a bounded number
+//! format accepts must be encoded again to the same bytes; `filter` and `differential` have promises of their own,
+//! told in their modules. The same functions are run by `cargo xtask fuzz-smoke` (the corpus and a bounded number
 //! of mutations, on stable Rust) and by libFuzzer (`fuzz/targets`, with cargo-fuzz). `fuzz/README.md` says how.
 
+mod differential;
 mod filter;
 mod repair;
 mod seeds;
+mod story;
 mod targets;
 
 /// Something that reads bytes from outside.
@@ -59,6 +61,15 @@ pub const TARGETS: &[Target] = &[
         has_fields: false,
         mutations: 100_000,
         input_bytes_max: 4 << 10,
+    },
+    Target {
+        name: "differential",
+        run: differential::run,
+        seeds: story::seeds,
+        repair: repair::nothing,
+        has_fields: false,
+        mutations: 200,
+        input_bytes_max: differential::INPUT_BYTES_MAX,
     },
 ];
 
