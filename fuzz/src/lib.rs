@@ -1,11 +1,15 @@
 //! What happens to bytes that nobody promised anything about?
 //!
-//! Each [`Target`] is a function over bytes that must end without a panic, whatever they are; and whatever it
-//! accepts must be encoded again to the same bytes. The same functions are run by `cargo xtask fuzz-smoke` (the
-//! corpus and a bounded number of mutations, on stable Rust) and by libFuzzer (`fuzz/targets`, with cargo-fuzz).
+//! Each [`Target`] is a function over bytes that must end without a panic, whatever they are. What a target of a
+//! format accepts must be encoded again to the same bytes; `filter` and `differential` have promises of their own,
+//! told in their modules. The same functions are run by `cargo xtask fuzz-smoke` (the corpus and a bounded number
+//! of mutations, on stable Rust) and by libFuzzer (`fuzz/targets`, with cargo-fuzz). `fuzz/README.md` says how.
 
+mod differential;
+mod filter;
 mod repair;
 mod seeds;
+mod story;
 mod targets;
 
 /// Something that reads bytes from outside.
@@ -18,21 +22,55 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Puts checksums right after a mutation, so that what lies behind them is reached.
     pub repair: fn(&mut [u8]),
+    /// Whether the bytes are fields, each of which is worth each odd value.
+    pub has_fields: bool,
+    /// How many mutations a smoke run tries: as many as fit in a few seconds.
+    pub mutations: usize,
+    /// A mutated input never gets longer than this, in bytes.
+    pub input_bytes_max: usize,
+}
+
+/// A target over one of the formats of `format-spec.md`.
+const fn format(
+    name: &'static str,
+    run: fn(&[u8]) -> bool,
+    seeds: fn() -> Vec<Vec<u8>>,
+    repair: fn(&mut [u8]),
+) -> Target {
+    Target { name, run, seeds, repair, has_fields: true, mutations: 20_000, input_bytes_max: 64 << 10 }
 }
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
-    Target { name: "log", run: targets::log, seeds: seeds::log, repair: repair::log },
-    Target { name: "batch", run: targets::batch, seeds: seeds::batch, repair: repair::batch },
-    Target { name: "manifest", run: targets::version, seeds: seeds::manifest, repair: repair::checkpoint },
-    Target { name: "edit", run: targets::version, seeds: seeds::edit, repair: repair::edit },
-    Target { name: "receipt", run: targets::receipt, seeds: seeds::receipt, repair: repair::receipt },
-    Target { name: "keyring", run: targets::keyring, seeds: seeds::keyring, repair: repair::slots },
-    Target { name: "segment", run: targets::segment, seeds: seeds::segment, repair: repair::segment },
-    Target { name: "table", run: targets::table, seeds: seeds::table, repair: repair::table },
-    Target { name: "record", run: targets::record, seeds: seeds::record, repair: repair::nothing },
-    Target { name: "directory", run: targets::directory, seeds: seeds::directory, repair: repair::nothing },
-    Target { name: "name", run: targets::name, seeds: seeds::name, repair: repair::nothing },
+    format("log", targets::log, seeds::log, repair::log),
+    format("batch", targets::batch, seeds::batch, repair::batch),
+    format("manifest", targets::version, seeds::manifest, repair::checkpoint),
+    format("edit", targets::version, seeds::edit, repair::edit),
+    format("receipt", targets::receipt, seeds::receipt, repair::receipt),
+    format("keyring", targets::keyring, seeds::keyring, repair::slots),
+    format("segment", targets::segment, seeds::segment, repair::segment),
+    format("table", targets::table, seeds::table, repair::table),
+    format("record", targets::record, seeds::record, repair::nothing),
+    format("directory", targets::directory, seeds::directory, repair::nothing),
+    format("name", targets::name, seeds::name, repair::nothing),
+    Target {
+        name: "filter",
+        run: filter::run,
+        seeds: filter::seeds,
+        repair: repair::nothing,
+        has_fields: false,
+        mutations: 100_000,
+        input_bytes_max: 4 << 10,
+    },
+    Target {
+        name: "differential",
+        run: differential::run,
+        seeds: story::seeds,
+        repair: repair::nothing,
+        has_fields: false,
+        mutations: 200,
+        input_bytes_max: differential::INPUT_BYTES_MAX,
+    },
 ];
 
 /// The target of this name.

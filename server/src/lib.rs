@@ -19,6 +19,9 @@ mod config;
 mod control;
 mod damages;
 mod demo;
+// For the fuzzers of this repository: no part of what the library offers.
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod ingest;
 mod jobs;

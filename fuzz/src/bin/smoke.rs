@@ -1,41 +1,52 @@
 //! Do the fuzzers' targets survive the corpus and a bounded number of mutations?
 //!
 //! For every push, on stable Rust, in seconds. `smoke` runs all targets, `smoke write-corpus` writes the seeds
-//! into the corpus. What a run of libFuzzer finds is put into the corpus, and is run here from then on.
+//! into the corpus, `smoke run NAME FILE…` runs one target over files. What a run of libFuzzer finds is put into
+//! the corpus, and is run here from then on.
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
 use std::path::{Path, PathBuf};
 
-use strongroom_fuzz::{TARGETS, Target};
+use strongroom_fuzz::{TARGETS, Target, target};
 use strongroom_tests::chance::Chance;
-
-/// Mutations of each target.
-const MUTATIONS: usize = 20_000;
-
-/// A mutated input never gets longer than this, in bytes.
-const INPUT_BYTES_MAX: usize = 64 << 10;
 
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    if std::env::args().nth(1).as_deref() == Some("write-corpus") {
-        return TARGETS.iter().try_for_each(|target| write_seeds(&corpus.join(target.name), target));
-    }
-    for (number, target) in TARGETS.iter().enumerate() {
-        let mut inputs = (target.seeds)();
-        inputs.extend(files_of(&corpus.join(target.name))?);
-        inputs.iter().for_each(|input| run_or_keep(target, input));
-        inputs.iter().for_each(|input| odd_fields(target, input));
-        let mut chance = Chance::new(number as u64);
-        for _ in 0..MUTATIONS {
-            let mut input = chance.pick(&inputs).clone();
-            mutate(&mut input, &inputs, &mut chance);
-            if chance.percent(70) {
-                (target.repair)(&mut input);
-            }
-            run_or_keep(target, &input);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => {
+            TARGETS.iter().enumerate().try_for_each(|(number, target)| smoke(number as u64, target, &corpus))
         }
-        println!("{}: {} inputs, {MUTATIONS} mutations", target.name, inputs.len());
+        ["write-corpus"] => {
+            TARGETS.iter().try_for_each(|target| write_seeds(&corpus.join(target.name), target))
+        }
+        ["run", name, files @ ..] => files.iter().try_for_each(|file| {
+            let took = (target(name).run)(&std::fs::read(file)?);
+            println!("{file}: {}", if took { "accepted" } else { "refused" });
+            Ok(())
+        }),
+        _ => Err(std::io::Error::other("smoke, smoke write-corpus, or smoke run NAME FILE…")),
     }
+}
+
+fn smoke(seed: u64, target: &Target, corpus: &Path) -> std::io::Result<()> {
+    let mut inputs = (target.seeds)();
+    inputs.extend(files_of(&corpus.join(target.name))?);
+    inputs.iter().for_each(|input| run_or_keep(target, input));
+    if target.has_fields {
+        inputs.iter().for_each(|input| odd_fields(target, input));
+    }
+    let mut chance = Chance::new(seed);
+    for _ in 0..target.mutations {
+        let mut input = chance.pick(&inputs).clone();
+        mutate(&mut input, &inputs, &mut chance);
+        input.truncate(target.input_bytes_max);
+        if chance.percent(70) {
+            (target.repair)(&mut input);
+        }
+        run_or_keep(target, &input);
+    }
+    println!("{}: {} inputs, {} mutations", target.name, inputs.len(), target.mutations);
     Ok(())
 }
 
@@ -105,7 +116,6 @@ fn mutate(input: &mut Vec<u8>, inputs: &[Vec<u8>], chance: &mut Chance) {
             }
         }
     }
-    input.truncate(INPUT_BYTES_MAX);
 }
 
 fn files_of(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {

@@ -14,7 +14,7 @@ use crate::message::query::Query;
 
 /// A filter as it came.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct FilterFields {
+pub(crate) struct FilterFields {
     pub(super) tags: Option<Texts>,
     pub(super) any_tags: Option<Texts>,
     pub(super) content_type: Option<Texts>,
@@ -29,7 +29,7 @@ pub(super) struct FilterFields {
 const DAYS_MAX: u64 = 36_500;
 
 impl FilterFields {
-    pub(super) fn of_query(query: &Query) -> Result<Self, ApiError> {
+    pub(crate) fn of_query(query: &Query) -> Result<Self, ApiError> {
         let texts = |name| query.text(name).map(|text| Texts::Joined(text.to_owned()));
         let text = |name| query.text(name).map(str::to_owned);
         Ok(Self {
@@ -44,7 +44,7 @@ impl FilterFields {
         })
     }
 
-    pub(super) fn into_filter(self, now_ms: u64) -> Result<Filter, ApiError> {
+    pub(crate) fn into_filter(self, now_ms: u64) -> Result<Filter, ApiError> {
         let split = |texts: Option<Texts>, what| texts.map_or(Ok(Vec::new()), |texts| texts.split(what));
         let since_ms = match (self.since, self.last_n_days) {
             (Some(_), Some(_)) => {

@@ -5,7 +5,7 @@
 
 pub(crate) mod documents;
 mod fields;
-mod filters;
+pub(crate) mod filters;
 pub(crate) mod insert;
 pub(crate) mod jobs;
 mod look_alikes;

@@ -69,7 +69,7 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
 /// A search by vector.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ByVector {
+pub(crate) struct ByVector {
     embedding: Vec<f32>,
     #[serde(default)]
     k: Option<u64>,
@@ -129,6 +129,20 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
 
 impl ByVector {
     fn wanted(self, place: Place, limits: &Limits) -> Result<Wanted, ApiError> {
+        let (wanted, max_distance) = (self.k, self.max_distance);
+        let with_content = self.include_content == Some(true);
+        let filter = self.into_filter(clock::now_ms())?;
+        Ok(Wanted {
+            place,
+            k: k(wanted, limits)?,
+            filter,
+            similarity_min: similarity_min(max_distance)?,
+            with_content,
+        })
+    }
+
+    /// What it asks of a document; a field that is not offered is refused, never left out.
+    pub(crate) fn into_filter(self, now_ms: u64) -> Result<Filter, ApiError> {
         let later = [
             ("filter", self.filter.is_some()),
             ("recency_weight", self.recency_weight.is_some()),
@@ -140,7 +154,7 @@ impl ByVector {
         if let Some((name, _)) = later.iter().find(|(_, is_given)| *is_given) {
             return Err(ApiError::not_offered(&format!("the field `{name}`")));
         }
-        let filter = FilterFields {
+        let fields = FilterFields {
             tags: self.tags,
             any_tags: self.any_tags,
             content_type: self.content_type,
@@ -150,13 +164,7 @@ impl ByVector {
             until: self.until,
             last_n_days: self.last_n_days,
         };
-        Ok(Wanted {
-            place,
-            k: k(self.k, limits)?,
-            filter: filter.into_filter(clock::now_ms())?,
-            similarity_min: similarity_min(self.max_distance)?,
-            with_content: self.include_content == Some(true),
-        })
+        fields.into_filter(now_ms)
     }
 }
 
