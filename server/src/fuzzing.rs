@@ -8,6 +8,7 @@ use strongroom_engine::Filter;
 use crate::api::aether::filters::FilterFields;
 use crate::api::aether::search::ByVector;
 use crate::clock;
+use crate::config::Limits;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::message::query::Query;
@@ -19,7 +20,7 @@ use crate::message::query::Query;
 pub fn filter_of_query(raw: &str, now_ms: u64) -> Result<Filter, u16> {
     let filter = Query::parse(raw)
         .and_then(|query| FilterFields::of_query(&query))
-        .and_then(|fields| fields.into_filter(now_ms));
+        .and_then(|fields| fields.into_filter(now_ms, &Limits::default()));
     filter.map_err(|error: ApiError| error.status.as_u16())
 }
 
@@ -28,7 +29,7 @@ pub fn filter_of_query(raw: &str, now_ms: u64) -> Result<Filter, u16> {
 /// # Errors
 /// The status of the refusal.
 pub fn filter_of_body(body: &[u8], now_ms: u64) -> Result<Filter, u16> {
-    let filter = json::parse::<ByVector>(body).and_then(|body| body.into_filter(now_ms));
+    let filter = json::parse::<ByVector>(body).and_then(|body| body.into_filter(now_ms, &Limits::default()));
     filter.map_err(|error| error.status.as_u16())
 }
 

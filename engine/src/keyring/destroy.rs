@@ -4,7 +4,7 @@
 //! shredded: those are erased too. → whatever the slot serves next, see invariant 5 of the room.
 
 use super::mirrors::{is_without_key, read};
-use super::table::Resident;
+use super::table::{Resident, Table};
 use super::{Incarnation, Keyring, Owner, belonging};
 use crate::io::{Fault, lock};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ impl Keyring {
         let doomed: BTreeMap<u32, Incarnation> = slots.iter().filter(serves).copied().collect();
         table.withdraw(&doomed);
         let numbers: Vec<u32> = doomed.keys().copied().collect();
-        self.rewrite(&mut table, &numbers, |table, number, current| {
+        self.end(&mut table, &numbers, |table, number, current| {
             let incarnation = doomed[&number];
             let (kind, workspace) = match (table.get(number), current) {
                 (Some(slot), _) => (slot.kind, table.rows[slot.row as usize].id),
@@ -43,7 +43,7 @@ impl Keyring {
         numbers.sort_unstable();
         numbers.dedup();
         numbers.retain(|&number| table.get(number).is_some_and(|slot| slot.state == SlotState::Shredding));
-        self.rewrite(&mut table, &numbers, |table, number, current| {
+        self.end(&mut table, &numbers, |table, number, current| {
             let Resident { incarnation, row, kind, .. } = table.slots[number as usize];
             let owner = Owner { kind, incarnation, workspace: table.rows[row as usize].id };
             // A slot that doesn't say when its key retired never serves again.
@@ -71,6 +71,23 @@ impl Keyring {
     /// still has. See invariant 5.
     pub fn reuse(&self, before_record: u64) {
         lock(&self.table).reuse(before_record);
+    }
+}
+
+impl Keyring {
+    /// Rewrites slots, workspaces' own after all others: a workspace's slot says how far its erasure has come,
+    /// and must not say so before it has.
+    fn end(
+        &self,
+        table: &mut Table,
+        numbers: &[u32],
+        make: impl Fn(&Table, u32, Option<&KeySlot>) -> KeySlot,
+    ) -> Result<(), Fault> {
+        let is_workspace =
+            |number: &u32| table.get(*number).is_some_and(|slot| slot.kind == KeyKind::Workspace);
+        let (last, first): (Vec<u32>, Vec<u32>) = numbers.iter().partition(|number| is_workspace(number));
+        self.rewrite(table, &first, &make)?;
+        self.rewrite(table, &last, &make)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
     let (place, query) = (call.place()?, &call.query);
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let limit = query.number("limit", 1..=call.app.limits.list_limit_max as u64)?.unwrap_or(LIST_LIMIT);
-    let filter = FilterFields::of_query(query)?.into_filter(clock::now_ms())?;
+    let filter = FilterFields::of_query(query)?.into_filter(clock::now_ms(), &call.app.limits)?;
     let (from, most) =
         (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(limit).unwrap_or(usize::MAX));
     let app = call.app.clone();

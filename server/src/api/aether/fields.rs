@@ -21,22 +21,35 @@ pub(super) fn name(what: &'static str, text: &str, limits: &Limits) -> Result<()
 
 /// Reads tags, in their order, repeats dropped.
 pub(super) fn tags(texts: Option<Texts>, limits: &Limits) -> Result<Vec<String>, ApiError> {
-    let all = texts.map_or(Ok(Vec::new()), |texts| texts.split("tags"))?;
-    let mut tags: Vec<String> = Vec::with_capacity(all.len());
-    for tag in all {
-        if tag.len() > limits.tag_bytes_max {
-            let most = limits.tag_bytes_max;
-            return Err(ApiError::malformed("too_long", format!("a tag has at most {most} bytes")));
+    list("tags", texts, limits.tag_bytes_max, limits)
+}
+
+/// Reads a list of texts of so many bytes at most each, in their order, repeats dropped.
+pub(super) fn list(
+    what: &'static str,
+    texts: Option<Texts>,
+    each_bytes_max: usize,
+    limits: &Limits,
+) -> Result<Vec<String>, ApiError> {
+    let all = texts.map_or(Ok(Vec::new()), |texts| texts.split(what))?;
+    let mut list: Vec<String> = Vec::with_capacity(all.len().min(limits.tags_max));
+    for text in all {
+        if text.len() > each_bytes_max {
+            return Err(ApiError::malformed(
+                "too_long",
+                format!("{what}: each has at most {each_bytes_max} bytes"),
+            ));
         }
-        if !tags.contains(&tag) {
-            tags.push(tag);
+        if list.contains(&text) {
+            continue;
         }
-        if tags.len() > limits.tags_max {
+        if list.len() == limits.tags_max {
             let most = limits.tags_max;
-            return Err(ApiError::malformed("too_many_tags", format!("there are at most {most} tags")));
+            return Err(ApiError::malformed("too_many", format!("{what}: there are at most {most}")));
         }
+        list.push(text);
     }
-    Ok(tags)
+    Ok(list)
 }
 
 /// Reads metadata from a query parameter.

@@ -6,7 +6,9 @@
 use serde::Deserialize;
 use strongroom_engine::Filter;
 
+use super::fields;
 use crate::clock;
+use crate::config::Limits;
 use crate::ingest::media;
 use crate::message::error::ApiError;
 use crate::message::json::Texts;
@@ -44,8 +46,8 @@ impl FilterFields {
         })
     }
 
-    pub(crate) fn into_filter(self, now_ms: u64) -> Result<Filter, ApiError> {
-        let split = |texts: Option<Texts>, what| texts.map_or(Ok(Vec::new()), |texts| texts.split(what));
+    /// What it asks of a document. Nothing longer is taken than a document can carry.
+    pub(crate) fn into_filter(self, now_ms: u64, limits: &Limits) -> Result<Filter, ApiError> {
         let since_ms = match (self.since, self.last_n_days) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::malformed(
@@ -62,13 +64,16 @@ impl FilterFields {
             }
             (None, days) => days.map(|days| now_ms.saturating_sub(days * clock::DAY_MS)),
         };
-        let content_types = split(self.content_type, "content_type")?;
+        let names = |what, texts| fields::list(what, texts, limits.name_bytes_max, limits);
+        let content_types = names("content_type", self.content_type)?;
+        let entity = self.entity_id.filter(|id| !id.is_empty());
+        entity.as_deref().map_or(Ok(()), |id| fields::name("entity_id", id, limits))?;
         Ok(Filter {
-            all_tags: split(self.tags, "tags")?,
-            any_tags: split(self.any_tags, "any_tags")?,
-            entity: self.entity_id.filter(|id| !id.is_empty()),
-            sources: split(self.source, "source")?,
-            content_types: content_types.iter().map(|kind| media::essence(kind)).collect(),
+            all_tags: fields::tags(self.tags, limits)?,
+            any_tags: fields::list("any_tags", self.any_tags, limits.tag_bytes_max, limits)?,
+            entity,
+            sources: names("source", self.source)?,
+            content_types: content_types.iter().map(|kind| media::checked(kind)).collect::<Result<_, _>>()?,
             since_ms,
             until_ms: self.until.map(|until| time("until", &until)).transpose()?,
         })
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     fn filter(query: &str) -> Result<Filter, ApiError> {
-        FilterFields::of_query(&Query::parse(query)?)?.into_filter(100 * clock::DAY_MS)
+        FilterFields::of_query(&Query::parse(query)?)?.into_filter(100 * clock::DAY_MS, &Limits::default())
     }
 
     /// Lost otherwise: a filter would be left out and documents returned that were not asked for.
@@ -116,6 +121,28 @@ mod tests {
             "tags=a,,b",
         ] {
             assert_eq!(filter(query).unwrap_err().status.as_u16(), 400, "{query}");
+        }
+    }
+
+    /// Lost otherwise: one request's filter could cost the scan of a million labels, or ask for what no document
+    /// can be.
+    #[test]
+    fn a_filter_is_no_longer_than_a_document_can_carry() {
+        let many = |n: usize| (0..n).map(|n| format!("t{n}")).collect::<Vec<_>>().join(",");
+        assert_eq!(filter(&format!("tags={}", many(64))).unwrap().all_tags.len(), 64);
+        let long = "x".repeat(1025);
+        for query in [
+            format!("tags={}", many(65)),
+            format!("any_tags={}", many(65)),
+            format!("source={}", many(65)),
+            format!("tags={}", &long[..257]),
+            format!("any_tags={}", &long[..257]),
+            format!("source={long}"),
+            format!("entity_id={long}"),
+            "content_type=%3B".to_owned(),
+            "content_type=plain".to_owned(),
+        ] {
+            assert_eq!(filter(&query).unwrap_err().status.as_u16(), 400, "{query}");
         }
     }
 }

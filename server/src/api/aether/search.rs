@@ -49,7 +49,7 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
     let wanted = Wanted {
         place: call.place()?,
         k: k(query.number("k", 1..=limits.k_max as u64)?, limits)?,
-        filter: FilterFields::of_query(query)?.into_filter(clock::now_ms())?,
+        filter: FilterFields::of_query(query)?.into_filter(clock::now_ms(), limits)?,
         similarity_min: similarity_min(max_distance.transpose()?)?,
         with_content: query.flag("include_content")?,
     };
@@ -131,7 +131,7 @@ impl ByVector {
     fn wanted(self, place: Place, limits: &Limits) -> Result<Wanted, ApiError> {
         let (wanted, max_distance) = (self.k, self.max_distance);
         let with_content = self.include_content == Some(true);
-        let filter = self.into_filter(clock::now_ms())?;
+        let filter = self.into_filter(clock::now_ms(), limits)?;
         Ok(Wanted {
             place,
             k: k(wanted, limits)?,
@@ -142,7 +142,7 @@ impl ByVector {
     }
 
     /// What it asks of a document; a field that is not offered is refused, never left out.
-    pub(crate) fn into_filter(self, now_ms: u64) -> Result<Filter, ApiError> {
+    pub(crate) fn into_filter(self, now_ms: u64, limits: &Limits) -> Result<Filter, ApiError> {
         let later = [
             ("filter", self.filter.is_some()),
             ("recency_weight", self.recency_weight.is_some()),
@@ -164,7 +164,7 @@ impl ByVector {
             until: self.until,
             last_n_days: self.last_n_days,
         };
-        fields.into_filter(now_ms)
+        fields.into_filter(now_ms, limits)
     }
 }
 
