@@ -100,9 +100,9 @@ impl LogStore for Without {
 }
 
 impl SlotStore for Without {
-    fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>, StorageError> {
+    fn read_mirror(&self, mirror: usize) -> Result<Mapped, StorageError> {
         if self.missing == format!("keyring/{mirror}") {
-            Ok(Vec::new())
+            Ok(Mapped::owned(Vec::new()))
         } else {
             self.medium.slots.read_mirror(mirror)
         }

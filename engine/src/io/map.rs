@@ -1,8 +1,9 @@
-//! How is a whole object read without being copied?
+//! How is a whole object read without being copied, and where do many bytes wait that are soon dropped?
 //!
 //! By mapping its file into memory, for those who go through all of it: compaction, verify, inspect, benches.
 //! Serving never does: where a page can't be read the system raises a signal, which ends the process, while a
-//! read answers an error, which ends one request.
+//! read answers an error, which ends one request. What a store reads when it opens waits in memory mapped for
+//! it alone: on the heap, what is made of it and stays would lie between such bytes, and hold their pages.
 //!
 //! Invariants:
 //! 1. An object's bytes are written before its name is published, and nothing published is written again but
@@ -16,11 +17,14 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 
+/// From here on bytes wait outside the heap.
+const APART_MIN: usize = 64 << 10;
+
 /// All bytes of one object, see [`BlobStore::map`](super::BlobStore::map).
 pub struct Mapped(Bytes);
 
 enum Bytes {
-    File(memmap2::Mmap),
+    Map(memmap2::Mmap),
     Owned(Vec<u8>),
 }
 
@@ -36,11 +40,36 @@ impl Mapped {
         // its caller to let nobody erase the object meanwhile; a deleted file stays while it is mapped. The
         // fence keeps other processes of ours away and the folder's mode other users; that the owner doesn't
         // write into the store's files by hand is a condition of running it.
-        unsafe { memmap2::Mmap::map(file) }.map(|map| Mapped(Bytes::File(map)))
+        unsafe { memmap2::Mmap::map(file) }.map(|map| Mapped(Bytes::Map(map)))
+    }
+
+    /// So many bytes, outside the heap when they are many: their memory is the system's again as soon as they
+    /// are dropped.
+    pub(super) fn filled(bytes: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Mapped> {
+        if bytes < APART_MIN {
+            let mut owned = vec![0; bytes];
+            return fill(&mut owned).map(|()| Mapped::owned(owned));
+        }
+        let mut map = memmap2::MmapMut::map_anon(bytes)?;
+        fill(&mut map)?;
+        map.make_read_only().map(|map| Mapped(Bytes::Map(map)))
+    }
+
+    /// The bytes of these pieces, one after the other, where `filled` would put them.
+    pub(crate) fn joined(pieces: &[Vec<u8>]) -> Mapped {
+        let joined = Mapped::filled(pieces.iter().map(Vec::len).sum(), |mut rest| {
+            for piece in pieces {
+                let (here, after) = rest.split_at_mut(piece.len());
+                here.copy_from_slice(piece);
+                rest = after;
+            }
+            Ok(())
+        });
+        joined.unwrap_or_else(|_| Mapped::owned(pieces.concat()))
     }
 
     /// Bytes of a medium that has nothing to map.
-    pub(super) fn owned(bytes: Vec<u8>) -> Mapped {
+    pub fn owned(bytes: Vec<u8>) -> Mapped {
         Mapped(Bytes::Owned(bytes))
     }
 }
@@ -50,7 +79,7 @@ impl Deref for Mapped {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Bytes::File(map) => map,
+            Bytes::Map(map) => map,
             Bytes::Owned(bytes) => bytes,
         }
     }

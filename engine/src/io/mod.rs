@@ -185,7 +185,7 @@ pub const RESERVE_BYTES: u64 = 8 << 20;
 pub trait SlotStore: Send + Sync {
     /// Reads a whole mirror (0 or 1). Empty when the keyring was never written. What it answers is durable, as
     /// with [`LogStore::replay`]; so is what `read_slots` answers.
-    fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>>;
+    fn read_mirror(&self, mirror: usize) -> Result<Mapped>;
     /// Reads `count` slots of one mirror, beginning with `first`. Fails with `TooShort` when it has fewer.
     fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>>;
     /// Overwrites consecutive slots of one mirror, beginning with `first`, and syncs that mirror. Slots

@@ -6,7 +6,7 @@
 use super::MINTED_TOGETHER;
 use super::mirrors::{Mirrors, decide, located, read, runs};
 use super::notes::Notes;
-use crate::io::{Fault, StorageErrorKind};
+use crate::io::{Fault, Mapped, StorageErrorKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use strongroom_format::Damage;
@@ -30,17 +30,19 @@ pub(super) fn mend(mirrors: &Mirrors) -> Result<Mended, Fault> {
     let count = (found[0].len().max(found[1].len()) / SLOT_BYTES).min(u32::MAX as usize);
     let cut = cut_mint(&found);
     let lengths = [found[0].len(), found[1].len()];
-    let [mut bytes, mut second] = found;
-    bytes.resize(count * SLOT_BYTES, 0);
-    second.resize(count * SLOT_BYTES, 0);
+    let [first, second] = found;
+    let mut bytes = vec![0; count * SLOT_BYTES];
+    bytes[..first.len()].copy_from_slice(&first);
+    drop(first);
     let mut mended =
         Mended { bytes, unreadable: BTreeMap::new(), single: BTreeSet::new(), notes: Notes::default() };
     let mut behind = [Vec::new(), Vec::new()];
     for number in 0..count as u32 {
         let range = number as usize * SLOT_BYTES..(number as usize + 1) * SLOT_BYTES;
-        let reads = [read(&mended.bytes[range.clone()], 0, number), read(&second[range.clone()], 1, number)];
+        let second = second.get(range.clone()).unwrap_or(&[0; SLOT_BYTES]);
+        let reads = [read(&mended.bytes[range.clone()], 0, number), read(second, 1, number)];
         match decide(&reads[0], &reads[1]) {
-            Some(_) if mended.bytes[range.clone()] == second[range.clone()] => continue,
+            Some(_) if mended.bytes[range.clone()] == *second => continue,
             Some(holds) => {
                 let other = 1 - holds;
                 behind[other].push(number);
@@ -48,7 +50,7 @@ pub(super) fn mend(mirrors: &Mirrors) -> Result<Mended, Fault> {
                     mended.notes.add(why(&reads, holds, number));
                 }
                 if holds == 1 {
-                    mended.bytes[range.clone()].copy_from_slice(&second[range]);
+                    mended.bytes[range.clone()].copy_from_slice(second);
                 }
             }
             None => {
@@ -111,7 +113,7 @@ fn why(reads: &[Result<KeySlot, Damage>; 2], holds: usize, number: u32) -> Damag
 /// the end of both mirrors, and mirror 1 gets them last: what was torn there, with nothing in mirror 1, was
 /// never handed out. Where mirror 1 is shorter by more than one mint, it lost its end, and a slot that doesn't
 /// check in mirror 0 may have been somebody's.
-fn cut_mint(found: &[Vec<u8>; 2]) -> Range<usize> {
+fn cut_mint(found: &[Mapped; 2]) -> Range<usize> {
     let [first, second] = [&found[0], &found[1]]
         .map(|mirror| mirror.iter().rposition(|&byte| byte != 0).map_or(0, |last| last / SLOT_BYTES + 1));
     if first.saturating_sub(second) <= MINTED_TOGETHER { second..first } else { 0..0 }

@@ -6,7 +6,7 @@
 //! 2. Adjacent slots are written together, at most [`RUN_SLOTS_MAX`] of them: dropping thousands of
 //!    partitions that lie together syncs each mirror once.
 
-use crate::io::{Fault, SlotStore, StorageError, StorageErrorKind};
+use crate::io::{Fault, Mapped, SlotStore, StorageError, StorageErrorKind};
 use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::Damage;
@@ -27,7 +27,7 @@ impl Mirrors {
     }
 
     /// Both mirrors, whole.
-    pub(super) fn whole(&self) -> Result<[Vec<u8>; 2], StorageError> {
+    pub(super) fn whole(&self) -> Result<[Mapped; 2], StorageError> {
         Ok([self.0.read_mirror(0)?, self.0.read_mirror(1)?])
     }
 

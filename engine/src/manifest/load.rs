@@ -5,8 +5,8 @@
 //! can be neither passed over nor attributed.
 
 use super::{ManifestStore, check, name, read, versions};
-use crate::io::{BlobStore, Entropy, Fault};
-use std::collections::HashMap;
+use crate::io::{BlobStore, Entropy, Fault, Mapped};
+use std::collections::HashSet;
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{FoundVersion, Head, PartitionState, SegmentPlace, VersionKind};
@@ -30,16 +30,16 @@ pub struct Loaded {
     pub notes: Vec<Damage>,
     /// What is wrong with the newest version, if it is one of those: then what it may name is to be left alone.
     pub doubt: Option<Damage>,
-    base: Option<(u64, Vec<u8>)>,
-    /// What edits say of partitions since the base: `None` for those that are removed.
-    newer: HashMap<[u8; 16], Option<PartitionState>>,
+    base: Option<(u64, Mapped)>,
+    /// The edits since the base.
+    chain: Vec<Link>,
 }
 
 /// An edit that was read.
 struct Link {
     head: Head,
     previous: Head,
-    bytes: Vec<u8>,
+    bytes: Mapped,
 }
 
 impl Loaded {
@@ -98,56 +98,59 @@ impl Loaded {
             notes,
             doubt,
             base: base.map(|(version, _, bytes)| (version, bytes)),
-            newer: HashMap::new(),
+            chain,
         };
-        loaded.take_over(&chain)?;
+        loaded.take_over()?;
         Ok(loaded)
     }
 
-    fn take_over(&mut self, chain: &[Link]) -> Result<(), Fault> {
-        if let Some((version, bytes)) = &self.base {
-            let found = check(bytes, *version).map_err(|damage| damage.at(&name(*version), 0))?;
-            (self.log_floor, self.next_record) = (found.info.log_floor, found.info.next_record);
-            self.released = found.info.released;
-        }
-        for link in chain {
-            let located = |damage: Damage| damage.at(&name(link.head.version), 0);
-            let found = FoundVersion::read(&link.bytes).map_err(located)?;
-            for partition in found.partitions() {
-                let (state, _) = partition.map_err(located)?;
-                self.newer.insert(state.incarnation, Some(state));
-            }
-            self.newer.extend(found.removed.iter().map(|removed| (*removed, None)));
-            (self.log_floor, self.next_record) = (found.info.log_floor, found.info.next_record);
-            self.released = found.info.released;
+    fn take_over(&mut self) -> Result<(), Fault> {
+        let newest = match (self.chain.last(), &self.base) {
+            (Some(link), _) => Some((link.head.version, &link.bytes)),
+            (None, base) => base.as_ref().map(|(version, bytes)| (*version, bytes)),
+        };
+        if let Some((version, bytes)) = newest {
+            let info = check(bytes, version).map_err(|damage| damage.at(&name(version), 0))?.info;
+            (self.log_floor, self.next_record) = (info.log_floor, info.next_record);
+            self.released = info.released;
         }
         (self.store.log_floor, self.store.next_record) = (self.log_floor, self.next_record);
         self.store.released = self.released.clone();
         Ok(())
     }
 
-    /// Every partition there is.
+    /// Every partition there is, as the newest version that tells of it does. Decoded one by one: there may
+    /// be a million.
     pub fn visit<E: From<Fault>>(
         &self,
         mut partition: impl FnMut(PartitionState) -> Result<(), E>,
     ) -> Result<(), E> {
-        if let Some((version, bytes)) = &self.base {
-            let located = |damage: Damage| Fault::from(damage.at(&name(*version), 0));
-            for found in check(bytes, *version).map_err(located)?.partitions() {
-                let (state, _) = found.map_err(located)?;
-                if !self.newer.contains_key(&state.incarnation) {
+        let mut told: HashSet<[u8; 16]> = HashSet::new();
+        for link in self.chain.iter().rev() {
+            let located = |damage: Damage| Fault::from(damage.at(&name(link.head.version), 0));
+            let found = FoundVersion::read(&link.bytes).map_err(located)?;
+            told.extend(&found.removed);
+            for entry in found.partitions() {
+                let (state, _) = entry.map_err(located)?;
+                if told.insert(state.incarnation) {
                     partition(state)?;
                 }
             }
         }
-        let mut newer: Vec<&PartitionState> = self.newer.values().flatten().collect();
-        newer.sort_unstable_by_key(|state| state.incarnation);
-        newer.into_iter().try_for_each(|state| partition(state.clone()))
+        let Some((version, bytes)) = &self.base else { return Ok(()) };
+        let located = |damage: Damage| Fault::from(damage.at(&name(*version), 0));
+        for entry in check(bytes, *version).map_err(located)?.partitions() {
+            let (state, _) = entry.map_err(located)?;
+            if !told.contains(&state.incarnation) {
+                partition(state)?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// A version's bytes. What doesn't check is read again: a read may have been led elsewhere.
-fn read_well(blobs: &dyn BlobStore, name: &str, version: u64) -> Result<Vec<u8>, Fault> {
+fn read_well(blobs: &dyn BlobStore, name: &str, version: u64) -> Result<Mapped, Fault> {
     let mut bytes = read(blobs, name)?;
     for _ in 1..LOOKS {
         if check(&bytes, version).is_ok() {

@@ -17,14 +17,17 @@ mod load;
 
 pub use load::Loaded;
 
-use crate::io::{BlobStore, Entropy, Fault, StorageErrorKind};
+use crate::io::{BlobStore, Entropy, Fault, Mapped, StorageErrorKind};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{
     FoundVersion, Head, PartitionState, SegmentPlace, VersionInfo, VersionKind, encode_version,
 };
 
+/// Read at a time: a version of a million partitions is no single allocation on the heap.
+const PIECE_BYTES: usize = 1 << 20;
 const PREFIX: &str = "manifest/0/";
 /// At least so many edits lie between two checkpoints, unless something is to be mended.
 const EDITS_MIN: u64 = 32;
@@ -212,9 +215,11 @@ fn wants_checkpoint(base_bytes: u64, edits: u64, edit_bytes: u64) -> bool {
     edits >= EDITS_MAX || (edits >= EDITS_MIN && edit_bytes >= base_bytes / 2)
 }
 
-fn read(blobs: &dyn BlobStore, name: &str) -> Result<Vec<u8>, Fault> {
+fn read(blobs: &dyn BlobStore, name: &str) -> Result<Mapped, Fault> {
     let bytes = blobs.head(name)?.unwrap_or(0);
-    Ok(blobs.read(name, &[0..bytes])?.pop().unwrap_or_default())
+    let pieces: Vec<Range<u64>> =
+        (0..bytes).step_by(PIECE_BYTES).map(|begin| begin..bytes.min(begin + PIECE_BYTES as u64)).collect();
+    Ok(Mapped::joined(&blobs.read(name, &pieces)?))
 }
 
 /// The versions that are there, in order.

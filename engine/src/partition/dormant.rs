@@ -5,6 +5,7 @@
 
 use super::Counts;
 use crate::seal::{Key, Place, Purpose};
+use std::ops::Deref;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
 use strongroom_format::record::Identity;
@@ -29,7 +30,7 @@ pub(crate) struct Dormant {
     /// Whether damage took something that was acknowledged.
     pub(crate) is_damaged: bool,
     /// Oldest first.
-    pub(crate) segments: Box<[SegmentPlace]>,
+    pub(crate) segments: Places,
 }
 
 impl Dormant {
@@ -44,7 +45,7 @@ impl Dormant {
             deleted_since_ms: 0,
             purge_since_ms: 0,
             is_damaged: false,
-            segments: Box::default(),
+            segments: Places::default(),
         }
     }
 
@@ -59,7 +60,7 @@ impl Dormant {
             deleted_since_ms: state.deleted_since_ms,
             purge_since_ms: state.purge_since_ms,
             is_damaged: state.is_damaged,
-            segments: state.segments.clone().into_boxed_slice(),
+            segments: state.segments.iter().copied().collect(),
         }
     }
 
@@ -101,6 +102,40 @@ impl Dormant {
             purge_since_ms: self.purge_since_ms,
             is_damaged: self.is_damaged,
             segments: self.segments.to_vec(),
+        }
+    }
+}
+
+/// Where the segments of a partition are. Most have one, which needs no allocation of its own then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Places {
+    One(SegmentPlace),
+    Several(Box<[SegmentPlace]>),
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::Several(Box::default())
+    }
+}
+
+impl Deref for Places {
+    type Target = [SegmentPlace];
+
+    fn deref(&self) -> &[SegmentPlace] {
+        match self {
+            Self::One(place) => std::slice::from_ref(place),
+            Self::Several(places) => places,
+        }
+    }
+}
+
+impl FromIterator<SegmentPlace> for Places {
+    fn from_iter<I: IntoIterator<Item = SegmentPlace>>(places: I) -> Self {
+        let places: Vec<SegmentPlace> = places.into_iter().collect();
+        match places[..] {
+            [place] => Self::One(place),
+            _ => Self::Several(places.into_boxed_slice()),
         }
     }
 }

@@ -227,7 +227,7 @@ impl Core {
         let at = segments.iter().position(|place| *place == merged.replaced[0].1).unwrap_or(segments.len());
         segments.retain(|place| merged.replaced.iter().all(|(_, old)| old != place));
         segments.insert(at, merged.place);
-        shelf.0.state.segments = segments.into_boxed_slice();
+        shelf.0.state.segments = segments.into_iter().collect();
         shelf.refresh();
         Ok(true)
     }
@@ -306,7 +306,7 @@ impl Core {
         Forgotten {
             incarnation,
             key_slot: shelf.state.key_slot,
-            segments: std::mem::take(&mut shelf.state.segments).into_vec(),
+            segments: std::mem::take(&mut shelf.state.segments).to_vec(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! that key, the old one can be destroyed, and with it everything that it ever sealed: the purged rows in old
 //! segments, their records in the log, copies in backups.
 
+use super::dormant::Places;
 use super::{Core, Dormant, ReadError};
 use crate::io::{Fault, lock};
 use crate::keyring::Minted;
@@ -56,7 +57,7 @@ impl Core {
         if documents > 0 {
             let place = file.add(&minted.key, minted.incarnation, self.identity.dimension, segment);
             file.finish(&*self.env.medium.blobs)?;
-            state.segments = Box::new([place]);
+            state.segments = Places::One(place);
         }
         let entry =
             state.entry(self.workspace, self.name_tag, &self.identity, &minted.key, self.env.random());

@@ -4,7 +4,7 @@
 //! mirrors the one that checks holds, and of two that check the one with the higher generation, as there.
 
 use super::VerifyError;
-use crate::io::Medium;
+use crate::io::{Mapped, Medium};
 use crate::seal::{Key, KeyOpener, Place, Unsealable};
 use crate::workspace::RootKey;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ pub(super) type Found = Result<Option<KeySlot>, Damage>;
 
 /// The keyring of a store as it lies, and the keys that the root key opens.
 pub struct StoreKeys {
-    mirrors: [Vec<u8>; 2],
+    mirrors: [Mapped; 2],
     /// What holds; `None` where nothing does.
     slots: Vec<Option<KeySlot>>,
     by_incarnation: HashMap<[u8; 16], u32>,
@@ -31,7 +31,7 @@ impl StoreKeys {
     /// the wrong one.
     pub fn read(medium: &Medium, root: Option<RootKey>) -> Result<Self, VerifyError> {
         let mirrors = [medium.slots.read_mirror(0)?, medium.slots.read_mirror(1)?];
-        let count = mirrors.iter().map(Vec::len).max().unwrap_or_default() / SLOT_BYTES;
+        let count = mirrors.iter().map(|mirror| mirror.len()).max().unwrap_or_default() / SLOT_BYTES;
         let mut keys = Self {
             mirrors,
             slots: Vec::with_capacity(count),

@@ -85,7 +85,11 @@ impl Store {
         let log_store = Arc::clone(&medium.log);
         let recovery = Recovery::find(&*log_store, floor)?;
         let mut drops = Drops::new(&root, &workspaces, &keys);
-        let recovered = recovery.visit(|file_id, found| drops.record(file_id, found))?;
+        let mut logged = HashSet::new();
+        let recovered = recovery.visit(|file_id, found| {
+            logged.insert(found.incarnation);
+            drops.record(file_id, found)
+        })?;
         let run = recovered.last_run.max(manifest.run) + 1;
         let next_record = recovered.next_record.max(manifest.next_record).max(1);
         let (store, entropy) = (Arc::clone(&medium.log), Arc::clone(&medium.entropy));
@@ -99,17 +103,20 @@ impl Store {
             unflushed_since_ms: AtomicU64::new(0),
             purges: AtomicU64::new(0),
         });
+        let files = SegmentFiles::new(Arc::clone(&env.medium.blobs));
         let mut replay = Replay {
             env: &env,
             keys: &keys,
             keys_are_missing: !keyring.unreadable().is_empty(),
             workspaces: &workspaces,
+            logged,
             resting: HashMap::new(),
+            files: &files,
+            slots: HashSet::new(),
             awake: HashMap::new(),
             lost: HashMap::new(),
             notes: [keyring.notes(), manifest.notes.clone(), recovered.notes.clone()].concat(),
         };
-        let files = SegmentFiles::new(Arc::clone(&env.medium.blobs));
         manifest.visit::<Fault>(|state| {
             drops.replaced(&state);
             if drops.is_gone(&state.incarnation) {
@@ -128,9 +135,7 @@ impl Store {
             true => Ok(()),
             false => replay.record(file_id, found),
         })?;
-        let held = replay.held();
-        held.places.iter().for_each(|place| files.hold(place));
-        let mut notes = replay.shelve()?;
+        let (slots, mut notes) = replay.shelve()?;
         notes.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
         notes.dedup();
         let drops = drops.finish();
@@ -167,7 +172,7 @@ impl Store {
             env,
         };
         store.finish_what_was_begun()?;
-        store.keyring.set_spares(|slot| held.slots.contains(&slot));
+        store.keyring.set_spares(|slot| slots.contains(&slot));
         // What a newer version names may be among the files that this one doesn't: nothing is deleted then.
         if manifest.doubt.is_none() {
             store.files.collect()?;

@@ -11,8 +11,10 @@ use crate::io::Fault;
 use crate::keyring::Loaded;
 use crate::partition::{Core, Dormant, Environment, identity_of, open_record};
 use crate::seal::{Key, KeyOpener};
+use crate::segment::SegmentFiles;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
 use strongroom_format::keyring::SlotState;
 use strongroom_format::log::FoundRecord;
@@ -26,8 +28,15 @@ pub(super) struct Replay<'a> {
     /// Whether a slot checks in neither mirror: then a key that isn't found may have been in it.
     pub(super) keys_are_missing: bool,
     pub(super) workspaces: &'a HashMap<WorkspaceId, (Arc<Workspace>, KeyOpener)>,
-    /// Partitions of the manifest that no record has woken yet.
+    /// Incarnations of which the log has records.
+    pub(super) logged: HashSet<[u8; 16]>,
+    /// Partitions of the manifest that are among these, and that no record has woken yet. The others are
+    /// shelved as they come: there may be a million.
     pub(super) resting: HashMap<[u8; 16], PartitionState>,
+    /// Where segments lie that are needed.
+    pub(super) files: &'a SegmentFiles,
+    /// The keys' slots of partitions that are there.
+    pub(super) slots: HashSet<u32>,
     pub(super) awake: HashMap<[u8; 16], Arc<Core>>,
     /// Partitions whose name or key is damaged, by incarnation.
     pub(super) lost: HashMap<[u8; 16], (WorkspaceId, [u8; 16], Lost)>,
@@ -48,8 +57,11 @@ impl Replay<'_> {
             // It was shredded.
             _ => return Ok(()),
         }
-        self.resting.insert(state.incarnation, state);
-        Ok(())
+        if self.logged.contains(&state.incarnation) {
+            self.resting.insert(state.incarnation, state);
+            return Ok(());
+        }
+        self.shelve_one(state).map_err(Fault::from)
     }
 
     fn lose(&mut self, state: &PartitionState, damage: Damage) {
@@ -188,43 +200,46 @@ impl Replay<'_> {
         core
     }
 
-    /// Puts each partition into its workspace, under its name.
-    pub(super) fn shelve(mut self) -> Result<Vec<Damage>, Damage> {
-        for (incarnation, state) in std::mem::take(&mut self.resting) {
-            let named = match self.key(incarnation) {
-                Ok(Some(key)) => identity_of(&state, &key),
-                Ok(None) => continue,
-                Err(damage) => Err(damage),
-            };
-            let purges = state.purge_since_ms != 0;
-            match named {
-                Ok(identity) if state.is_damaged || purges => {
-                    // What has something to do, or to tell, is not put to rest.
-                    let Ok(Some(key)) = self.key(incarnation) else { continue };
-                    let core = Core::new(
-                        self.env,
-                        state.workspace,
-                        identity,
-                        state.name_tag,
-                        key,
-                        Dormant::of(&state),
-                    );
-                    self.env.purges.fetch_add(u64::from(purges), std::sync::atomic::Ordering::Relaxed);
-                    self.awake.insert(incarnation, Arc::new(core));
-                }
-                Ok(identity) => {
-                    let rest = Entry::Dormant(Box::new(Dormant::of(&state)));
-                    self.put(WorkspaceId(state.workspace), &identity, rest)?;
-                }
-                Err(damage) => self.lose(&state, damage),
+    /// Puts a partition of the manifest into its workspace, under its name.
+    fn shelve_one(&mut self, state: PartitionState) -> Result<(), Damage> {
+        let incarnation = state.incarnation;
+        let named = match self.key(incarnation) {
+            Ok(Some(key)) => identity_of(&state, &key).map(|identity| (identity, key)),
+            Ok(None) => return Ok(()),
+            Err(damage) => Err(damage),
+        };
+        let waits = state.purge_since_ms != 0;
+        match named {
+            Ok((identity, key)) if state.is_damaged || waits => {
+                // What has something to do, or to tell, is not put to rest.
+                let rest = Dormant::of(&state);
+                let core = Core::new(self.env, state.workspace, identity, state.name_tag, key, rest);
+                self.env.purges.fetch_add(u64::from(waits), Ordering::Relaxed);
+                self.awake.insert(incarnation, Arc::new(core));
             }
+            Ok((identity, _)) => {
+                self.hold(&state.segments, state.key_slot);
+                let rest = Entry::Dormant(Box::new(Dormant::of(&state)));
+                self.put(WorkspaceId(state.workspace), &identity, rest)?;
+            }
+            Err(damage) => self.lose(&state, damage),
+        }
+        Ok(())
+    }
+
+    /// Puts each partition that is left into its workspace, and answers the slots of their keys.
+    pub(super) fn shelve(mut self) -> Result<(HashSet<u32>, Vec<Damage>), Damage> {
+        for state in std::mem::take(&mut self.resting).into_values() {
+            self.shelve_one(state)?;
         }
         for core in std::mem::take(&mut self.awake).into_values() {
             let workspace = WorkspaceId(core.workspace);
             let identity = core.identity.clone();
+            self.hold(&core.segment_places(), core.incarnation().1);
             self.put(workspace, &identity, Entry::Awake(core))?;
         }
-        for (workspace, tag, lost) in self.lost.into_values() {
+        for (workspace, tag, lost) in std::mem::take(&mut self.lost).into_values() {
+            self.hold(&lost.rest.segments, lost.rest.key_slot);
             if let Some((workspace, _)) = self.workspaces.get(&workspace) {
                 workspace.entries_mut().lost.insert(tag, lost);
             }
@@ -232,7 +247,12 @@ impl Replay<'_> {
         for (workspace, _) in self.workspaces.values() {
             workspace.entries_mut().shrink();
         }
-        Ok(self.notes)
+        Ok((self.slots, self.notes))
+    }
+
+    fn hold(&mut self, segments: &[SegmentPlace], key_slot: u32) {
+        segments.iter().for_each(|place| self.files.hold(place));
+        self.slots.insert(key_slot);
     }
 
     fn put(&self, workspace: WorkspaceId, identity: &Identity, entry: Entry) -> Result<(), Damage> {
@@ -244,30 +264,5 @@ impl Replay<'_> {
             return Err(Damage::new("Identity.partition", "one partition of a name", "two"));
         }
         Ok(())
-    }
-}
-
-/// What partitions that are there hold.
-pub(super) struct Held {
-    pub(super) places: Vec<SegmentPlace>,
-    pub(super) slots: HashSet<u32>,
-}
-
-impl Replay<'_> {
-    pub(super) fn held(&self) -> Held {
-        let mut held = Held { places: Vec::new(), slots: HashSet::new() };
-        for state in self.resting.values() {
-            held.places.extend(&state.segments);
-            held.slots.insert(state.key_slot);
-        }
-        for core in self.awake.values() {
-            held.places.extend(core.segment_places());
-            held.slots.insert(core.incarnation().1);
-        }
-        for (_, _, lost) in self.lost.values() {
-            held.places.extend(&lost.rest.segments);
-            held.slots.insert(lost.rest.key_slot);
-        }
-        held
     }
 }

@@ -8,7 +8,7 @@
 //! 3. A mirror is read as whole slots. What a crash left of a slot at its very end was never acknowledged.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -17,18 +17,17 @@ use strongroom_format::keyring::SLOT_BYTES;
 use super::blobs::forget_pages;
 use super::calls::sync_data;
 use super::{Disk, failed, locked, private};
-use crate::io::{Result, SlotStore, Strength, checks};
+use crate::io::{Mapped, Result, SlotStore, Strength, checks};
 
 impl SlotStore for Disk {
-    fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>> {
+    fn read_mirror(&self, mirror: usize) -> Result<Mapped> {
         let name = checks::mirror_name("read", mirror)?;
         let refused = |e| failed("read", name, e);
-        let mut bytes = Vec::new();
-        if let Some(mut file) = self.open_mirror(mirror, name).map_err(refused)? {
-            file.read_to_end(&mut bytes).map_err(refused)?;
-        }
-        bytes.truncate(bytes.len() - bytes.len() % SLOT_BYTES);
-        Ok(bytes)
+        let Some(file) = self.open_mirror(mirror, name).map_err(refused)? else {
+            return Ok(Mapped::owned(Vec::new()));
+        };
+        let bytes = file.metadata().map_err(refused)?.len() as usize;
+        Mapped::filled(bytes - bytes % SLOT_BYTES, |bytes| file.read_exact_at(bytes, 0)).map_err(refused)
     }
 
     fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>> {

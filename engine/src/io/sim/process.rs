@@ -239,13 +239,13 @@ impl Process {
 }
 
 impl SlotStore for Process {
-    fn read_mirror(&self, mirror: usize) -> Result<Vec<u8>> {
+    fn read_mirror(&self, mirror: usize) -> Result<Mapped> {
         let name = checks::mirror_name("read", mirror)?;
         let mut step = self.step("read", name)?;
         step.look()?;
         let mut bytes = step.machine.find(name).map_or_else(Vec::new, |object| object.bytes.clone());
         bytes.truncate(bytes.len() - bytes.len() % SLOT_BYTES);
-        Ok(bytes)
+        Ok(Mapped::owned(bytes))
     }
 
     fn read_slots(&self, mirror: usize, first: u64, count: usize) -> Result<Vec<u8>> {
