@@ -232,13 +232,15 @@ pub(crate) fn receipt_stem(workspace: &[u8; 16], id: &[u8; 16]) -> String {
     format!("{}{}", receipts_prefix(workspace), hex(id))
 }
 
-/// A receipt, unless what is there was cut short.
+/// The receipt of this name, unless what is there was cut short or what was read is another one's.
 pub(crate) fn read_receipt(blobs: &dyn BlobStore, name: &str) -> Result<Option<SignedReceipt>, Fault> {
     if blobs.head(name)? != Some(RECEIPT_FILE_BYTES as u64) {
         return Ok(None);
     }
     let bytes = blobs.read(name, &[0..RECEIPT_FILE_BYTES as u64])?.pop().unwrap_or_default();
-    Ok(Receipt::decode(&bytes).ok().map(|receipt| SignedReceipt { receipt, bytes }))
+    let receipt = Receipt::decode(&bytes).ok();
+    let receipt = receipt.filter(|receipt| name.starts_with(&receipt_stem(&receipt.workspace, &receipt.id)));
+    Ok(receipt.map(|receipt| SignedReceipt { receipt, bytes }))
 }
 
 /// Why a receipt proves nothing.

@@ -14,6 +14,9 @@ use strongroom_tests::model::world::{End, World};
 /// life is struck.
 const RECOVERY_STEPS: u64 = 32;
 
+/// The power goes at most so many steps after an error.
+const STEPS_BETWEEN: u64 = 24;
+
 // The power goes at every single step.
 #[test]
 fn a_crash_at_every_step() {
@@ -38,6 +41,21 @@ fn a_lost_answer_at_every_step() {
     interrupt_everywhere(Fault::LostAnswer);
 }
 
+// The disk refuses a step, and the power goes at each of the next: what was given up because of a step that never
+// held must still be there.
+#[test]
+fn an_error_and_soon_after_a_crash() {
+    on_all_cores(steps() * STEPS_BETWEEN, |number| {
+        let (step, later) = (number / STEPS_BETWEEN, number % STEPS_BETWEEN);
+        // What is done after the failure differs from seed to seed.
+        let mut world = World::new(later);
+        world.plan(step, Fault::Eio);
+        world.plan(step + 1 + later, Fault::Crash);
+        scripted_life(&mut world);
+        world.restart(End::PowerCut);
+    });
+}
+
 // The power goes at a step, and again at each step of the recovery that follows: what recovery had half done
 // is done again, or undone, and nothing is lost by it.
 #[test]
@@ -58,6 +76,8 @@ fn steps() -> u64 {
     scripted_life(&mut whole);
     let steps = whole.sim().steps() - begun;
     assert!(steps > 50, "a life of {steps} steps");
+    let merged = whole.life().iter().any(|line| line.contains("compacted: 1"));
+    assert!(merged, "no segments were merged:\n{}", whole.life().join("\n"));
     steps
 }
 
@@ -81,7 +101,7 @@ fn on_all_cores(end: u64, work: impl Fn(u64) + Sync) {
 
 fn interrupt_everywhere(fault: Fault) {
     on_all_cores(steps(), |step| {
-        let mut world = World::new(1);
+        let mut world = World::new(step);
         world.plan(step, fault);
         scripted_life(&mut world);
         world.make_space();
@@ -96,7 +116,7 @@ fn interrupt_recoveries(fault: Fault, one_of: u64) {
         if (step + later) % one_of != 0 {
             return;
         }
-        let mut world = World::new(1);
+        let mut world = World::new(number);
         world.plan(step, Fault::Crash);
         world.plan_at_opening(later, fault);
         scripted_life(&mut world);

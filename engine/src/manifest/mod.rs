@@ -149,7 +149,7 @@ impl ManifestStore {
         let mut newer: HashMap<[u8; 16], Option<Vec<u8>>> = HashMap::new();
         for &version in &self.edits {
             let bytes = read(&*self.blobs, &name(version))?;
-            let found = FoundVersion::read(&bytes).map_err(|damage| damage.at(&name(version), 0))?;
+            let found = check(&bytes, version).map_err(|damage| damage.at(&name(version), 0))?;
             for partition in found.partitions() {
                 let (state, raw) = partition.map_err(|damage| damage.at(&name(version), 0))?;
                 newer.insert(state.incarnation, Some(raw.to_vec()));
@@ -168,7 +168,7 @@ impl ManifestStore {
         };
         if let Some((version, _)) = self.base {
             let mapped = self.blobs.map(&name(version))?;
-            let found = FoundVersion::read(&mapped).map_err(|damage| damage.at(&name(version), 0))?;
+            let found = check(&mapped, version).map_err(|damage| damage.at(&name(version), 0))?;
             for partition in found.partitions() {
                 let (state, raw) = partition.map_err(|damage| damage.at(&name(version), 0))?;
                 while let Some((_, raw)) = newer.next_if(|(incarnation, _)| *incarnation < state.incarnation)

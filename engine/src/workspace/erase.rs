@@ -6,7 +6,7 @@
 use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
-use crate::io::{Fault, StorageError, StorageErrorKind, lock};
+use crate::io::{BlobStore, Fault, StorageError, StorageErrorKind, lock};
 use crate::partition::{Core, Counts, Dormant, Forgotten, Partition, WriteError};
 use crate::seal::fingerprint;
 use crate::shred::{Erasure, SignedReceipt, name_hash, read_receipt, receipt_stem, receipts_prefix};
@@ -391,7 +391,7 @@ impl Store {
             let Some(last) = names.last() else { break };
             after = Some(last.clone());
             for name in &names {
-                receipts.extend(read_receipt(&**blobs, name)?);
+                receipts.extend(find_receipt(&**blobs, name)?);
             }
         }
         Ok(receipts)
@@ -413,15 +413,22 @@ impl Store {
     fn stored_receipt(&self, workspace: &[u8; 16], id: &[u8; 16]) -> Result<Option<SignedReceipt>, Fault> {
         let blobs = &self.env.medium.blobs;
         for name in blobs.list_after(&format!("{}-", receipt_stem(workspace, id)), None, usize::MAX)? {
-            // A read may have been led elsewhere, or a crash have cut this attempt short.
-            for _ in 0..4 {
-                if let Some(receipt) = read_receipt(&**blobs, &name)? {
-                    return Ok(Some(receipt));
-                }
+            if let Some(receipt) = find_receipt(&**blobs, &name)? {
+                return Ok(Some(receipt));
             }
         }
         Ok(None)
     }
+}
+
+/// A receipt, unless a crash cut this attempt short; a read may have been led elsewhere.
+fn find_receipt(blobs: &dyn BlobStore, name: &str) -> Result<Option<SignedReceipt>, Fault> {
+    for _ in 0..4 {
+        if let Some(receipt) = read_receipt(blobs, name)? {
+            return Ok(Some(receipt));
+        }
+    }
+    Ok(None)
 }
 
 impl Workspace {

@@ -159,7 +159,8 @@ impl Store {
                 log_floor: manifest.log_floor,
                 changed: BTreeMap::new(),
                 removed: drops.removed,
-                released: manifest.released,
+                released: Vec::new(),
+                given_up: manifest.released,
                 replaced: Vec::new(),
                 unfinished: drops.erasures,
                 swept_ms: 0,
@@ -184,11 +185,7 @@ impl Store {
     fn finish_what_was_begun(&self) -> Result<(), OpenError> {
         let mut maintenance = crate::io::lock(&self.maintenance);
         self.finish_all(&mut maintenance)?;
-        while let Some(place) = maintenance.released.last() {
-            self.files.release(place)?;
-            maintenance.released.pop();
-        }
-        Ok(())
+        Ok(self.erase_given_up(&mut maintenance)?)
     }
 }
 

@@ -22,8 +22,11 @@ pub(super) struct Maintenance {
     pub(super) changed: BTreeMap<[u8; 16], Arc<Core>>,
     /// Incarnations that are no more.
     pub(super) removed: BTreeSet<[u8; 16]>,
-    /// Ranges that nobody needs from the next publish on, or since an earlier one.
+    /// Ranges that nobody needs from the next publish on. Until it succeeds the manifest names them, and a crash
+    /// brings them back.
     pub(super) released: Vec<SegmentPlace>,
+    /// Ranges that an edit gave up, still to be erased.
+    pub(super) given_up: Vec<SegmentPlace>,
     /// Segments under keys that purges replace. Each edit names them until they are erased, for no partition does.
     pub(super) replaced: Vec<SegmentPlace>,
     /// Drops that are durable but whose erasing failed: tried again with each round.
@@ -62,7 +65,7 @@ impl Store {
             next_record: self.env.log.next_record(),
             changed,
             removed: maintenance.removed.iter().copied().collect(),
-            released: [&maintenance.released[..], &maintenance.replaced[..]].concat(),
+            released: [&maintenance.released[..], &maintenance.given_up, &maintenance.replaced].concat(),
         };
         if let Err(error) = maintenance.manifest.publish(edit) {
             if !error.is_gone {
@@ -73,18 +76,25 @@ impl Store {
         }
         maintenance.changed.clear();
         maintenance.removed.clear();
+        maintenance.given_up.append(&mut maintenance.released);
         // The edit holds whatever comes of this: what fails is tried again by the round that comes next.
         self.tidy(maintenance).ok();
         Ok(())
     }
 
-    /// Erases ranges that nobody needs any more, and writes a checkpoint when one is due.
+    /// Erases ranges that an edit gave up, and writes a checkpoint when one is due.
     pub(super) fn tidy(&self, maintenance: &mut Maintenance) -> Result<(), Fault> {
-        while let Some(place) = maintenance.released.last() {
-            self.files.release(place)?;
-            maintenance.released.pop();
-        }
+        self.erase_given_up(maintenance)?;
         maintenance.manifest.checkpoint_if_due(self.env.log.run())?;
+        Ok(())
+    }
+
+    /// Erases ranges that an edit gave up.
+    pub(super) fn erase_given_up(&self, maintenance: &mut Maintenance) -> Result<(), Fault> {
+        while let Some(place) = maintenance.given_up.last() {
+            self.files.release(place)?;
+            maintenance.given_up.pop();
+        }
         Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub enum Op {
     Delete(Spot, String),
     /// Brings a deleted document back.
     Restore(Spot, String),
+    /// Erases a document, live or deleted, under a fresh key for the others.
+    Purge(Spot, String),
     /// Drops a partition.
     DropPartition(Spot),
     /// Flushes everything that waits in memory.
@@ -71,6 +73,7 @@ impl Op {
                 let partition = store.partition(&spot.scope(), &spot.at())?.ok_or(WriteError::NotFound)?;
                 Ok(partition.restore(id)?)
             }
+            Op::Purge(spot, id) => store.purge(&spot.scope(), &spot.at(), &[id]).map(drop),
             Op::DropPartition(spot) => store.drop_partition(&spot.scope(), &spot.at()).map(drop),
             Op::Flush => store.flush().map(drop),
             Op::Maintain => store.run_maintenance().map(drop),
@@ -117,6 +120,12 @@ impl Op {
                     Arc::make_mut(doc).live = to_live;
                 }
             }
+            Op::Purge(spot, id) => {
+                if live(state, spot, id).is_none() {
+                    return false;
+                }
+                state.docs_mut(spot).remove(id);
+            }
             Op::DropPartition(spot) => {
                 state.partitions.remove(spot);
             }
@@ -149,6 +158,7 @@ impl Op {
             | Op::Update(spot, ..)
             | Op::Delete(spot, _)
             | Op::Restore(spot, _)
+            | Op::Purge(spot, _)
             | Op::DropPartition(spot) => Some(spot),
             Op::CreateWorkspace(_) | Op::DropWorkspace(_) | Op::Flush | Op::Maintain => None,
         }
@@ -175,6 +185,7 @@ impl std::fmt::Display for Op {
             Op::Update(spot, id, _) => write!(f, "update {id} in {}", place(spot)),
             Op::Delete(spot, id) => write!(f, "delete {id} in {}", place(spot)),
             Op::Restore(spot, id) => write!(f, "restore {id} in {}", place(spot)),
+            Op::Purge(spot, id) => write!(f, "purge {id} from {}", place(spot)),
             Op::DropPartition(spot) => write!(f, "drop {}", place(spot)),
             Op::Flush => f.write_str("flush"),
             Op::Maintain => f.write_str("maintenance"),
@@ -198,6 +209,8 @@ pub fn script() -> Vec<Op> {
                 writer.put(3, None, 2);
             }
             170 => writer.push(Op::DropPartition(spot(1, None))),
+            // In memory, in segments, and in a partition that was dropped before.
+            40 | 62 | 92 | 150 | 180 => writer.purge("acme"),
             55 | 88 | 128 | 168 | 190 => writer.push(Op::Flush),
             at if at % 6 == 5 => writer.push(Op::Maintain),
             _ => writer.anything(),
@@ -226,6 +239,13 @@ impl Writer {
     fn drop_and_use_again(&mut self, name: &str) {
         self.push(Op::DropPartition(spot(1, Some(name))));
         self.put(1, Some(name), 1);
+    }
+
+    fn purge(&mut self, name: &str) {
+        let place = spot(1, Some(name));
+        let mut known = self.state.docs(&place).into_iter().flatten().map(|(id, _)| id.clone());
+        let id = known.next_back().expect("documents were put there");
+        self.push(Op::Purge(place, id));
     }
 
     fn put(&mut self, workspace: u8, name: Option<&str>, count: usize) {
@@ -297,6 +317,7 @@ mod tests {
         assert!(count(|op| matches!(op, Op::Update(..))) > 5);
         assert!(count(|op| matches!(op, Op::Delete(..))) > 5);
         assert!(count(|op| matches!(op, Op::Restore(..))) > 2);
+        assert!(count(|op| matches!(op, Op::Purge(..))) > 3);
         assert!(count(|op| matches!(op, Op::DropPartition(_))) > 3);
         assert!(count(|op| matches!(op, Op::DropWorkspace(_))) > 0);
         assert!(count(|op| matches!(op, Op::Flush)) > 3);
@@ -313,7 +334,7 @@ mod tests {
             let before = state.clone();
             assert!(op.apply(&mut state), "{op}");
             let mut again = state.clone();
-            if matches!(op, Op::Put(..) | Op::Delete(..) | Op::Restore(..)) {
+            if matches!(op, Op::Put(..) | Op::Delete(..) | Op::Restore(..) | Op::Purge(..)) {
                 assert!(!op.apply(&mut again) && again == state, "{op}, twice");
                 assert!(before != state, "{op} changed nothing");
             }

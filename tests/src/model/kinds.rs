@@ -125,6 +125,8 @@ impl Kind {
                 StoreOptions { flush_bytes: 3 << 10, open_bytes: 1, cache_bytes: 1 << 10, ..SMALL }
             }
             Kind::Batches => StoreOptions { flush_bytes: 16 << 10, ..SMALL },
+            // Small segments, which are merged often.
+            Kind::Failing => StoreOptions { flush_bytes: 1 << 10, ..SMALL },
             _ => SMALL,
         }
     }
@@ -166,6 +168,7 @@ impl Kind {
             (Kind::Full, Act::Drop | Act::Purge) => 24,
             (Kind::Full, Act::DropWorkspace) => 9,
             (Kind::Failing, Act::Fault) => 24,
+            (Kind::Failing, Act::Maintain) => 72,
             (_, act) => Kind::usual(act),
         }
     }

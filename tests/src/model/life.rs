@@ -43,7 +43,7 @@ pub fn random_life(seed: u64, aloud: bool) -> World {
     while world.operations() < OPERATIONS {
         if world.operations() >= (crashes_planned + 1) * OPERATIONS / (CRASHES + 1) {
             crashes_planned += 1;
-            world.plan(chance.bits() % 8, Fault::Crash);
+            world.plan(soon(&mut chance), Fault::Crash);
             if chance.percent(50) {
                 harden_opening(&mut world, &mut chance);
             }
@@ -128,12 +128,18 @@ fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
         }
         Act::Fault => {
             let fault = kind.fault(chance);
-            world.plan(chance.bits() % 12, fault);
+            world.plan(soon(chance), fault);
         }
         Act::MakeSpace => world.make_space(),
         Act::Time => pass_time(world, chance),
         Act::Check => world.check(),
     }
+}
+
+/// In how many steps a fault is to strike: among those of the next write, or deep within the jobs that come later.
+fn soon(chance: &mut Chance) -> u64 {
+    let reach = *chance.pick(&[4, 12, 40, 120]);
+    chance.bits() % reach
 }
 
 /// Faults that strike the opening to come, and those that it causes.

@@ -34,9 +34,10 @@ pub fn scripted_life(world: &mut World) {
         world.put_many(spot, &[(Some(id.to_owned()), doc(&mut chance))]);
     };
     put(world, &globex, "new");
-    for id in ["p", "q", "r"] {
+    for id in ["p", "q", "r", "s", "t"] {
         put(world, &acme, id);
         world.maintain(true);
+        world.maintain(false);
     }
     world.drop_workspace(2);
     world.delete(&acme, "c");

@@ -11,7 +11,7 @@
 //! Opening may be struck as well, again and again: it is tried until no planned fault is left in the way.
 
 use strongroom_engine::io::sim::{Fault, Sim};
-use strongroom_engine::{Partition, RootKey, Store, StoreError, StoreOptions, WriteError};
+use strongroom_engine::{Maintained, Partition, RootKey, Store, StoreError, StoreOptions, WriteError};
 
 use super::check::{Found, compare, differences, in_partition, name_the_unknown, searches};
 use super::observe::{observe, observe_partition};
@@ -330,8 +330,12 @@ impl World {
     /// After a failure: reopen, and find out whether the interrupted call happened.
     pub(super) fn recover(&mut self, after: State) {
         let mut may_be = vec![self.state.clone(), after];
-        if self.sim.is_on() && self.chance.percent(50) {
-            self.write_on(&mut may_be);
+        while self.sim.is_on() && self.chance.percent(60) {
+            match self.chance.below(3) {
+                0 => self.write_on(&mut may_be),
+                1 => self.work_on(Store::run_maintenance),
+                _ => self.work_on(Store::flush),
+            }
         }
         let end = if self.chance.percent(50) { End::PowerCut } else { End::Kill };
         self.reopen(end);
@@ -369,6 +373,12 @@ impl World {
         if !found.failed.is_empty() {
             self.check();
         }
+    }
+
+    /// Lets jobs go on after a failure: whatever they do, what is held stays what it is.
+    fn work_on(&mut self, job: impl Fn(&Store) -> Result<Maintained, StoreError>) {
+        let outcome = job(self.store());
+        self.note(format!("jobs after a failure: {outcome:?}"));
     }
 
     /// Writes on after a failure. What is acknowledged now counts, whichever way the interrupted call went; what

@@ -19,6 +19,9 @@ const START_MS: u64 = 1_700_000_000_000;
 /// What a new name takes beside its bytes: about a block of its folder.
 const NAME_BYTES: usize = 4096;
 
+/// Reads in a row that answer from elsewhere, at most.
+const MISDIRECTED_MAX: usize = 3;
+
 /// The kinds of call that a fault may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
@@ -172,10 +175,15 @@ impl Machine {
         self.plan.remove(index);
         let mut bytes = self.objects.get(name)?.bytes.clone();
         let length_bytes = bytes.len();
-        let mut others =
-            self.objects.iter().filter(|(other, _)| *other != name).map(|(_, object)| &object.bytes);
+        let others: Vec<&Vec<u8>> = self
+            .objects
+            .iter()
+            .filter(|(other, object)| *other != name && object.bytes.len() >= length_bytes)
+            .map(|(_, object)| &object.bytes)
+            .collect();
         // Another object's bytes where there are enough of them, else the object's own from another place.
-        match others.find(|other| other.len() >= length_bytes) {
+        let other = others.get(below(&mut self.chance, others.len().max(1)));
+        match other {
             Some(other) => bytes.copy_from_slice(&other[..length_bytes]),
             None if length_bytes > 1 => bytes.rotate_left(1 + below(&mut self.chance, length_bytes - 1)),
             None => {}
@@ -336,6 +344,13 @@ impl Machine {
     }
 
     pub(super) fn plan(&mut self, steps: u64, fault: Fault) {
+        // A store looks again a few times before it believes what it reads: a medium that leads it astray more
+        // often than that in a row is beyond what it promises.
+        let misdirected = |(_, planned): &&(u64, Fault)| *planned == Fault::MisdirectedRead;
+        if fault == Fault::MisdirectedRead && self.plan.iter().filter(misdirected).count() >= MISDIRECTED_MAX
+        {
+            return;
+        }
         self.plan.push((self.steps.saturating_add(steps).saturating_add(1), fault));
     }
 
