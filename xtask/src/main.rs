@@ -25,7 +25,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check         formatting, clippy without warnings, and the rules of the house
-  test          check, then every test of the workspace, then the Python client against the server
+  test          check, then every test of the workspace, the canary, and the Python client against the server
   sim SEED      replay one life of the simulated store and print it
   sim --hours N [--from SEED], or --seeds N
                 live seeds on all cores, and enter what passed into docs/simulator-ledger.csv
@@ -99,6 +99,7 @@ fn test(steps: &mut Steps) -> Result<(), Failed> {
     steps.cargo("build the server", &["build", "--release", "--workspace", "--bin", "strongroom"])?;
     steps.pass_on("STRONGROOM_BIN", steps.release_binary("strongroom"));
     steps.cargo("tests of the workspace", &["test", "--release", "--workspace", "--no-fail-fast"])?;
+    sim::canary(steps)?;
     python::run_client_suite(steps)
 }
 

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 fn report(lived: &Lived) -> ExitCode {
     match lived.violated {
         Some(seed) => {
-            println!("seed {seed} is violated");
+            println!("seed {seed} is violated, replay it with `cargo xtask sim {seed}`");
             ExitCode::from(VIOLATED)
         }
         None => {

@@ -440,10 +440,7 @@ impl Drop for World {
         if std::thread::panicking() && !self.aloud {
             let last = self.life.len().saturating_sub(12);
             let acts = self.life[last..].join("\n");
-            say(&format!(
-                "seed {0}, replay it with `cargo xtask sim {0}`; its last acts:\n{acts}",
-                self.seed
-            ));
+            say(&format!("seed {}; its last acts:\n{acts}", self.seed));
         }
     }
 }
