@@ -144,9 +144,9 @@ pub(crate) fn segment() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn table() -> Vec<Vec<u8>> {
-    let mut lengths = [0; SECTIONS.len()];
-    for (length, number) in lengths.iter_mut().zip(1..) {
-        *length = number * 50_000;
+    let mut lengths = [(0, 0); SECTIONS.len()];
+    for ((length, kind), number) in lengths.iter_mut().zip(SECTIONS).zip(1..) {
+        *length = (number * 50_000, if kind.is_packed() { number * 20_000 } else { number * 50_000 });
     }
     let (sections, bytes) = place_sections(lengths);
     vec![[encode_table(&sections), bytes.to_le_bytes().to_vec()].concat()]

@@ -12,6 +12,7 @@
 //! | contents | the documents' bytes, one after the other |
 //! | labels | for each tag, entity, source and media type the documents that have it, as a roaring bitmap |
 //! | changes | soft deletes, restores and purges of documents in older segments, in their order |
+//! | lengths | how long each block of infos and contents is, which are compressed |
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{
@@ -46,16 +47,26 @@ pub enum SectionKind {
     Labels = 5,
     /// Soft deletes, restores and purges of older documents.
     Changes = 6,
+    /// How long the blocks of packed sections are, see [`decode_lengths`].
+    Lengths = 7,
+}
+
+impl SectionKind {
+    /// Whether each of its blocks is compressed before it is sealed.
+    pub fn is_packed(self) -> bool {
+        matches!(self, Self::Infos | Self::Contents)
+    }
 }
 
 /// All sections, in their order in a segment.
-pub const SECTIONS: [SectionKind; 6] = [
+pub const SECTIONS: [SectionKind; 7] = [
     SectionKind::Directory,
     SectionKind::Vectors,
     SectionKind::Infos,
     SectionKind::Contents,
     SectionKind::Labels,
     SectionKind::Changes,
+    SectionKind::Lengths,
 ];
 
 layout! {
@@ -85,7 +96,7 @@ layout! {
     BlockHeader: 16 {
         /// Counts the blocks of the segment from 0, which is the table; the nonce.
         block: U32,
-        /// Bytes before sealing; the sealed ones are 16 more.
+        /// Bytes before sealing, after compression; the sealed ones are 16 more.
         plain_bytes: U32,
         /// Zero.
         reserved: U32,
@@ -96,18 +107,20 @@ layout! {
 
 layout! {
     /// A section, in the sealed table.
-    SectionEntry: 32 {
+    SectionEntry: 40 {
         /// A [`SectionKind`].
         kind: U32,
         /// The number of its first block.
         first_block: U32,
         /// Where its first block's header is, from the start of the segment.
         offset: U64,
-        /// Its length before sealing.
+        /// Its length, before compression where it is compressed.
         plain_bytes: U64,
+        /// The same after compression: the sum of its blocks' `plain_bytes`.
+        stored_bytes: U64,
         /// Zero.
         reserved: U32,
-        /// Over the 28 bytes before.
+        /// Over the 36 bytes before.
         crc32: U32,
     }
 }
@@ -195,8 +208,10 @@ pub struct Section {
     pub first_block: u32,
     /// Where its first block's header is, from the start of the segment.
     pub offset: u64,
-    /// Its length before sealing.
+    /// Its length, before compression where it is compressed.
     pub plain_bytes: u64,
+    /// The same after compression.
+    pub stored_bytes: u64,
 }
 
 impl Section {
@@ -207,19 +222,25 @@ impl Section {
 
     /// Its length on the medium.
     pub fn sealed_bytes(&self) -> u64 {
-        self.plain_bytes + self.blocks() * BLOCK_OVERHEAD_BYTES as u64
+        self.stored_bytes + self.blocks() * BLOCK_OVERHEAD_BYTES as u64
+    }
+
+    /// How long the block of this number in the section is before it is compressed and sealed.
+    pub fn plain_block_bytes(&self, number: u64) -> u64 {
+        (self.plain_bytes - number * BLOCK_BYTES as u64).min(BLOCK_BYTES as u64)
     }
 }
 
-/// The sections that follow each other after the table, given their lengths; and the segment's length.
+/// The sections that follow each other after the table, given their lengths before and after compression; and
+/// the segment's length.
 ///
 /// # Panics
 /// When there are 2³² blocks (64 TiB) or more: nobody holds that much in memory.
-pub fn place_sections(plain_bytes: [u64; SECTIONS.len()]) -> ([Section; SECTIONS.len()], u64) {
+pub fn place_sections(lengths: [(u64, u64); SECTIONS.len()]) -> ([Section; SECTIONS.len()], u64) {
     let mut offset = (SegmentHeader::BYTES + TABLE_BYTES) as u64;
     let mut first_block = 1_u32;
-    let sections = plain_bytes.map(|plain_bytes| {
-        let section = Section { first_block, offset, plain_bytes };
+    let sections = lengths.map(|(plain_bytes, stored_bytes)| {
+        let section = Section { first_block, offset, plain_bytes, stored_bytes };
         let blocks = u32::try_from(section.blocks()).ok();
         first_block = blocks.and_then(|blocks| first_block.checked_add(blocks)).expect("fewer blocks");
         offset += section.sealed_bytes();
@@ -237,6 +258,7 @@ pub fn encode_table(sections: &[Section; SECTIONS.len()]) -> Vec<u8> {
             first_block: U32::new(section.first_block),
             offset: U64::new(section.offset),
             plain_bytes: U64::new(section.plain_bytes),
+            stored_bytes: U64::new(section.stored_bytes),
             reserved: U32::ZERO,
             crc32: U32::ZERO,
         };
@@ -248,30 +270,37 @@ pub fn encode_table(sections: &[Section; SECTIONS.len()]) -> Vec<u8> {
 
 /// Reads the table of a segment of this length. Every section must lie where the ones before it leave off.
 pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIONS.len()], Damage> {
-    let mut plain_bytes = [0; SECTIONS.len()];
+    let mut lengths = [(0, 0); SECTIONS.len()];
     let mut found = Vec::with_capacity(SECTIONS.len());
     if bytes.len() != SECTIONS.len() * SectionEntry::BYTES {
-        return Err(Damage::new("section table", "192 bytes", format_args!("{} bytes", bytes.len())));
+        return Err(Damage::new("section table", "280 bytes", format_args!("{} bytes", bytes.len())));
     }
     let mut blocks = 0_u64;
     let mut chunks = bytes.chunks_exact(SectionEntry::BYTES);
-    for (kind, plain) in SECTIONS.iter().zip(&mut plain_bytes) {
-        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "6 entries", "fewer"))?;
+    for (kind, lengths) in SECTIONS.iter().zip(&mut lengths) {
+        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "7 entries", "fewer"))?;
         let (entry, _) = SectionEntry::read_from_prefix(entry)
-            .map_err(|_| Damage::new("SectionEntry", "32 bytes", "fewer"))?;
+            .map_err(|_| Damage::new("SectionEntry", "40 bytes", "fewer"))?;
         check_crc("SectionEntry.crc32", entry.as_bytes())?;
         zero("SectionEntry.reserved", entry.reserved.as_bytes())?;
         if entry.kind.get() != *kind as u32 {
             return Err(Damage::new("SectionEntry.kind", *kind as u32, entry.kind));
         }
-        *plain = entry.plain_bytes.get();
-        blocks = blocks.saturating_add(plain.div_ceil(BLOCK_BYTES as u64));
-        if *plain > segment_bytes || blocks >= u64::from(u32::MAX) {
-            return Err(Damage::new("SectionEntry.plain_bytes", "inside the segment", *plain));
+        let (plain, stored) = (entry.plain_bytes.get(), entry.stored_bytes.get());
+        let own_blocks = plain.div_ceil(BLOCK_BYTES as u64);
+        blocks = blocks.saturating_add(own_blocks);
+        // Each block takes more than its overhead, so there are no more of them than fit into the segment.
+        if own_blocks > segment_bytes || blocks >= u64::from(u32::MAX) {
+            return Err(Damage::new("SectionEntry.plain_bytes", "inside the segment", plain));
         }
+        let fits = if kind.is_packed() { own_blocks <= stored && stored <= plain } else { stored == plain };
+        if !fits || stored > segment_bytes {
+            return Err(Damage::new("SectionEntry.stored_bytes", "inside the segment", stored));
+        }
+        *lengths = (plain, stored);
         found.push((entry.first_block.get(), entry.offset.get()));
     }
-    let (sections, end) = place_sections(plain_bytes);
+    let (sections, end) = place_sections(lengths);
     for (section, found) in sections.iter().zip(found) {
         if (section.first_block, section.offset) != found {
             return Err(Damage::new("SectionEntry.offset", section.offset, found.1));
@@ -281,6 +310,30 @@ pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIO
         return Err(Damage::new("SegmentHeader.bytes", end, segment_bytes));
     }
     Ok(sections)
+}
+
+/// Reads how long the blocks of the packed sections are. Of each section it answers where its blocks begin, as
+/// if they followed each other without headers and tags, and where the last one ends.
+pub fn decode_lengths(bytes: &[u8], packed: [&Section; 2]) -> Result<[Vec<u64>; 2], Damage> {
+    let mut input = Reader::new("block length", bytes);
+    let mut starts = [Vec::new(), Vec::new()];
+    for (section, starts) in packed.into_iter().zip(&mut starts) {
+        let mut end = 0;
+        starts.push(end);
+        for number in 0..section.blocks() {
+            let (length, most) = (u64::from(input.u32()?), section.plain_block_bytes(number));
+            if length == 0 || length > most {
+                return Err(Damage::new("block length", format_args!("1 to {most}"), length));
+            }
+            end += length;
+            starts.push(end);
+        }
+        if end != section.stored_bytes {
+            return Err(Damage::new("SectionEntry.stored_bytes", end, section.stored_bytes));
+        }
+    }
+    input.finish()?;
+    Ok(starts)
 }
 
 /// A document in a segment's directory.

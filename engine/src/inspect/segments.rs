@@ -73,8 +73,10 @@ fn say_segment(
 fn say_sections(at: usize, opened: &Opened, out: &mut Lines<'_>) {
     for (kind, section) in SECTIONS.iter().zip(&opened.sections) {
         let (offset, blocks, plain) = (at as u64 + section.offset, section.blocks(), section.plain_bytes);
+        let packed =
+            if kind.is_packed() { format!(", packed {}", section.stored_bytes) } else { String::new() };
         let kind = format!("{kind:?}").to_lowercase();
-        out.say(format_args!("  {kind} at byte {offset}: {blocks} blocks, {plain} bytes"));
+        out.say(format_args!("  {kind} at byte {offset}: {blocks} blocks, {plain} bytes{packed}"));
     }
     for row in opened.directory.iter().flatten() {
         let state = match row.deleted_ms {

@@ -13,6 +13,7 @@
 mod cache;
 mod files;
 mod labels;
+mod packing;
 mod reader;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use cache::BlockCache;
 pub use files::SegmentFiles;
+pub(crate) use packing::unpack;
 pub use reader::{Segment, check_blocks};
 pub use writer::{SegmentFileWriter, SegmentWriter};
 

@@ -2,6 +2,7 @@
 
 use super::cache::{Block, BlockCache};
 use super::labels::Labels;
+use super::packing::unpack;
 use super::writer::index;
 use crate::io::{BlobStore, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
@@ -11,8 +12,8 @@ use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
 use strongroom_format::segment::{
-    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, Section, SectionKind,
-    SegmentHeader, TABLE_BYTES, decode_directory, decode_table,
+    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, SECTIONS, Section, SectionKind,
+    SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
 };
 use strongroom_format::wire::Reader;
 use zeroize::Zeroizing;
@@ -26,7 +27,9 @@ pub struct Segment {
     incarnation: [u8; 16],
     dimension: u32,
     cipher: Cipher,
-    sections: [Section; 6],
+    sections: [Section; SECTIONS.len()],
+    /// Where the blocks of infos and contents begin, see [`decode_lengths`].
+    starts: [Vec<u64>; 2],
     directory: Vec<DocumentRow>,
     labels: Labels,
     changes: Vec<ChangeRow>,
@@ -61,7 +64,9 @@ impl Segment {
             place,
             incarnation,
             dimension,
-            sections: [Section { first_block: 0, offset: 0, plain_bytes: 0 }; 6],
+            sections: [Section { first_block: 0, offset: 0, plain_bytes: 0, stored_bytes: 0 };
+                SECTIONS.len()],
+            starts: [Vec::new(), Vec::new()],
             directory: Vec::new(),
             labels: Labels::default(),
             changes: Vec::new(),
@@ -74,14 +79,17 @@ impl Segment {
     }
 
     fn load_indexes(&mut self) -> Result<(), Fault> {
-        let [directory, labels, changes] =
-            [SectionKind::Directory, SectionKind::Labels, SectionKind::Changes]
-                .map(|kind| self.section(kind));
-        self.directory = decode_directory(&directory?, self.place.documents, self.place.rows)
+        let [directory, labels, changes, lengths] = self.whole([
+            SectionKind::Directory,
+            SectionKind::Labels,
+            SectionKind::Changes,
+            SectionKind::Lengths,
+        ])?;
+        self.directory = decode_directory(&directory, self.place.documents, self.place.rows)
             .map_err(|damage| self.located(damage))?;
-        self.labels =
-            Labels::decode(&labels?, self.place.documents).map_err(|damage| self.located(damage))?;
-        let changes = changes?;
+        self.labels = Labels::decode(&labels, self.place.documents).map_err(|damage| self.located(damage))?;
+        let packed = [SectionKind::Infos, SectionKind::Contents].map(|kind| &self.sections[index(kind)]);
+        self.starts = decode_lengths(&lengths, packed).map_err(|damage| self.located(damage))?;
         let mut input = Reader::new("ChangeRow", &changes);
         while !input.is_empty() {
             let change = ChangeRow::read(&mut input).map_err(|damage| self.located(damage))?;
@@ -116,6 +124,7 @@ impl Segment {
         vectors
             + self.directory.len() as u64 * 160
             + self.sections[index(SectionKind::Labels)].plain_bytes * 2
+            + self.starts.iter().map(|starts| starts.len() as u64 * 8).sum::<u64>()
     }
 
     /// All rows, fetched at the first call.
@@ -123,7 +132,7 @@ impl Segment {
         if let Some(vectors) = self.vectors.get() {
             return Ok(vectors);
         }
-        let bytes = self.section(SectionKind::Vectors)?;
+        let [bytes] = self.whole([SectionKind::Vectors])?;
         let count = self.place.rows as usize * self.dimension as usize;
         let mut input = Reader::new("vectors", &bytes);
         let vectors = input.f32s(count).and_then(|vectors| input.finish().map(|()| vectors));
@@ -162,7 +171,7 @@ impl Segment {
         let mut at = range.start;
         while at < range.end {
             let number = at / BLOCK_BYTES as u64;
-            let block = self.block(section, number)?;
+            let block = self.block(kind, number)?;
             let start = (at % BLOCK_BYTES as u64) as usize;
             let end = block.len().min(start + (range.end - at) as usize);
             bytes.extend_from_slice(&block[start..end]);
@@ -171,38 +180,54 @@ impl Segment {
         Ok(bytes)
     }
 
-    fn block(&self, section: Section, number: u64) -> Result<Block, Fault> {
-        let (offset, block) = block_at(section, number);
+    /// A block of a section that is compressed.
+    fn block(&self, kind: SectionKind, number: u64) -> Result<Block, Fault> {
+        let section = self.sections[index(kind)];
+        let starts = &self.starts[usize::from(kind == SectionKind::Contents)];
+        let (start, stored_end) = (starts[number as usize], starts[number as usize + 1]);
+        let offset = section.offset + start + number * BLOCK_OVERHEAD_BYTES as u64;
+        let block = section.first_block + number as u32;
         let key = (self.incarnation, self.place.file_id, self.place.offset + offset);
         if let Some(block) = self.cache.get(&key) {
             return Ok(block);
         }
-        let plain_bytes = (section.plain_bytes - number * BLOCK_BYTES as u64).min(BLOCK_BYTES as u64);
-        let end = offset + plain_bytes + BLOCK_OVERHEAD_BYTES as u64;
+        let end = offset + (stored_end - start) + BLOCK_OVERHEAD_BYTES as u64;
         let bytes = fetch(&*self.blobs, &self.name, self.place.offset + offset..self.place.offset + end)?;
-        let (plain, _) = self.open_block(&bytes, block, offset)?;
-        if plain.len() as u64 != plain_bytes {
-            return Err(self.located(Damage::new("BlockHeader.plain_bytes", plain_bytes, plain.len())));
+        let (packed, _) = self.open_block(&bytes, block, offset)?;
+        if packed.len() as u64 != stored_end - start {
+            let damage = Damage::new("BlockHeader.plain_bytes", stored_end - start, packed.len());
+            return Err(self.located(damage));
         }
-        let plain = Arc::new(plain);
+        let plain_bytes = section.plain_block_bytes(number) as usize;
+        let plain = Arc::new(unpack(packed, plain_bytes).map_err(|damage| self.located(damage))?);
         self.cache.put(key, &plain);
         Ok(plain)
     }
 
-    /// A whole section, past the cache.
-    fn section(&self, kind: SectionKind) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let section = self.sections[index(kind)];
-        let start = self.place.offset + section.offset;
-        let sealed = fetch(&*self.blobs, &self.name, start..start + section.sealed_bytes())?;
-        let mut plain = Zeroizing::new(Vec::with_capacity(section.plain_bytes as usize));
-        let mut rest = &sealed[..];
-        for number in 0..section.blocks() {
-            let (offset, block) = block_at(section, number);
-            let (opened, taken) = self.open_block(rest, block, offset)?;
-            plain.extend_from_slice(&opened);
-            rest = &rest[taken..];
+    /// Whole sections that are not compressed, fetched together, past the cache.
+    fn whole<const N: usize>(&self, kinds: [SectionKind; N]) -> Result<[Zeroizing<Vec<u8>>; N], Fault> {
+        let sections = kinds.map(|kind| self.sections[index(kind)]);
+        let ranges = sections.map(|section| {
+            let start = self.place.offset + section.offset;
+            start..start + section.sealed_bytes()
+        });
+        let fetched = self.blobs.read(&self.name, &ranges)?;
+        let mut whole =
+            sections.map(|section| Zeroizing::new(Vec::with_capacity(section.plain_bytes as usize)));
+        for ((section, sealed), plain) in sections.iter().zip(&fetched).zip(&mut whole) {
+            let mut taken = 0;
+            for block in (section.first_block..).take(section.blocks() as usize) {
+                let (opened, more) =
+                    self.open_block(&sealed[taken..], block, section.offset + taken as u64)?;
+                plain.extend_from_slice(&opened);
+                taken += more;
+            }
+            if plain.len() as u64 != section.plain_bytes {
+                let damage = Damage::new("SectionEntry.plain_bytes", section.plain_bytes, plain.len());
+                return Err(self.located(damage));
+            }
         }
-        Ok(plain)
+        Ok(whole)
     }
 
     fn open_block(
@@ -225,14 +250,6 @@ impl Segment {
     fn located(&self, damage: Damage) -> Fault {
         damage.at(&self.name, self.place.offset).into()
     }
-}
-
-/// Where a section's block is in the segment, and its number there.
-fn block_at(section: Section, number: u64) -> (u64, u32) {
-    (
-        section.offset + number * (BLOCK_BYTES + BLOCK_OVERHEAD_BYTES) as u64,
-        section.first_block + number as u32,
-    )
 }
 
 fn fetch(blobs: &dyn BlobStore, name: &str, range: Range<u64>) -> Result<Vec<u8>, Fault> {

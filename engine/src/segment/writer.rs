@@ -1,6 +1,7 @@
 //! How do documents become the sealed bytes of a segment, and segments a file?
 
 use super::labels::Labels;
+use super::packing::pack;
 use crate::io::{BlobStore, Entropy, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
 use strongroom_format::document::Document;
@@ -12,7 +13,7 @@ use strongroom_format::segment::{
 };
 use strongroom_format::wire::Writer;
 use zerocopy::IntoBytes;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Collects one partition's documents.
 #[derive(Debug, Default)]
@@ -88,25 +89,31 @@ impl SegmentFileWriter {
         segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
-        let plain = [
-            &segment.directory.0,
-            &segment.vectors.0,
-            &segment.infos.0,
-            &segment.contents,
-            &labels,
-            &segment.changes.0,
+        let packed = [&segment.infos.0, &segment.contents].map(|plain| packed_blocks(plain));
+        let mut lengths = Writer::default();
+        for block in packed.iter().flatten() {
+            lengths.u32(block.len() as u32);
+        }
+        let [infos, contents] = &packed;
+        let plain_blocks = |plain| BlocksOf { plain, packed: None };
+        let blocks_of = [
+            plain_blocks(&segment.directory.0),
+            plain_blocks(&segment.vectors.0),
+            BlocksOf { plain: &segment.infos.0, packed: Some(infos) },
+            BlocksOf { plain: &segment.contents, packed: Some(contents) },
+            plain_blocks(&labels),
+            plain_blocks(&segment.changes.0),
+            plain_blocks(&lengths.0),
         ];
-        let (sections, bytes) = place_sections(plain.map(|section| section.len() as u64));
+        let (sections, bytes) = place_sections(blocks_of.each_ref().map(BlocksOf::lengths));
         let header = SegmentHeader::new(incarnation, dimension, segment.documents, segment.rows, bytes);
         let start = self.bytes.len() as u64;
         self.bytes.reserve(bytes as usize);
         self.bytes.extend_from_slice(header.as_bytes());
         let cipher = key.cipher(&self.file_id, Purpose::Segment);
         self.block(&cipher, incarnation, 0, &encode_table(&sections));
-        for (section, plain) in sections.iter().zip(plain) {
-            for (block, plain) in (section.first_block..).zip(plain.chunks(BLOCK_BYTES)) {
-                self.block(&cipher, incarnation, block, plain);
-            }
+        for (number, block) in (1..).zip(blocks_of.iter().flat_map(BlocksOf::iter)) {
+            self.block(&cipher, incarnation, number, block);
         }
         assert_eq!(self.bytes.len() as u64, start + bytes);
         labels.zeroize();
@@ -144,6 +151,30 @@ impl SegmentFileWriter {
         };
         Ok(blobs.create(&super::file_name(&place), &[&self.bytes])?)
     }
+}
+
+/// What a section's blocks are made of.
+struct BlocksOf<'a> {
+    plain: &'a [u8],
+    /// Its blocks, compressed, in those sections that are.
+    packed: Option<&'a [Zeroizing<Vec<u8>>]>,
+}
+
+impl BlocksOf<'_> {
+    /// How long the section is before and after compression.
+    fn lengths(&self) -> (u64, u64) {
+        let plain = self.plain.len() as u64;
+        (plain, self.packed.map_or(plain, |blocks| blocks.iter().map(|block| block.len() as u64).sum()))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let plain = if self.packed.is_none() { self.plain } else { &[] };
+        plain.chunks(BLOCK_BYTES).chain(self.packed.into_iter().flatten().map(|block| &block[..]))
+    }
+}
+
+fn packed_blocks(plain: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
+    plain.chunks(BLOCK_BYTES).map(pack).collect()
 }
 
 impl Drop for SegmentWriter {

@@ -5,14 +5,15 @@
 //! sections are decoded once all of their blocks opened.
 
 use crate::seal::{Cipher, Key, Place, Purpose};
+use crate::segment::unpack;
 use roaring::RoaringBitmap;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::limits::BLOCK_BYTES_MAX;
 use strongroom_format::manifest::SegmentPlace;
 use strongroom_format::segment::{
-    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelRow, SECTIONS, Section,
-    SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_table,
+    BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelRow, SECTIONS, Section, SectionKind,
+    SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
 };
 use strongroom_format::wire::Reader;
 use zerocopy::FromBytes;
@@ -68,9 +69,17 @@ impl Sealed<'_> {
         };
         let mut opened = Opened { sections: table, directory: None };
         let mut infos = None;
+        let starts = blocks.starts(&table, tell);
         for (kind, section) in SECTIONS.into_iter().zip(&table) {
             let told = |damage: Damage| damage.at("", offset + section.offset);
-            let plain = blocks.section(kind, section, tell);
+            let plain = match (kind, &starts) {
+                // These were read before all others.
+                (SectionKind::Lengths, _) => continue,
+                (SectionKind::Infos, Some([starts, _])) | (SectionKind::Contents, Some([_, starts])) => {
+                    blocks.section(kind, section, Some(starts), tell)
+                }
+                _ => blocks.section(kind, section, None, tell),
+            };
             let decoded = match (kind, plain) {
                 (SectionKind::Vectors, _) => {
                     let expected = u64::from(rows) * u64::from(self.dimension) * 4;
@@ -127,21 +136,48 @@ impl Blocks<'_> {
         }
     }
 
+    /// Where the blocks of infos and contents begin.
+    fn starts(
+        &self,
+        table: &[Section; SECTIONS.len()],
+        tell: &mut dyn FnMut(Damage),
+    ) -> Option<[Vec<u64>; 2]> {
+        let [infos, contents, lengths] = [SectionKind::Infos, SectionKind::Contents, SectionKind::Lengths]
+            .map(|kind| &table[kind as usize - 1]);
+        let plain = self.section(SectionKind::Lengths, lengths, None, tell)?;
+        decode_lengths(&plain, [infos, contents])
+            .map_err(|damage| tell(damage.at("", self.offset + lengths.offset)))
+            .ok()
+    }
+
     /// Opens every block of a section. Answers the plaintext when all of them open; that of vectors and
-    /// contents, which may be large, never.
+    /// contents, which may be large, never. Of a packed section whose `starts` nobody knows it reads up to the
+    /// first block that can't be followed.
     fn section(
         &self,
         kind: SectionKind,
         section: &Section,
+        starts: Option<&[u64]>,
         tell: &mut dyn FnMut(Damage),
     ) -> Option<Zeroizing<Vec<u8>>> {
         let is_large = matches!(kind, SectionKind::Vectors | SectionKind::Contents);
         let mut whole = Some(Zeroizing::new(Vec::new())).filter(|_| !is_large);
+        let mut next = section.offset;
         for number in 0..section.blocks() {
-            let at = section.offset + number * (BLOCK_BYTES + BLOCK_OVERHEAD_BYTES) as u64;
-            let plain_bytes = (section.plain_bytes - number * BLOCK_BYTES as u64).min(BLOCK_BYTES as u64);
+            let plain_bytes = section.plain_block_bytes(number);
+            let stored_bytes = match starts {
+                Some(starts) => starts[number as usize + 1] - starts[number as usize],
+                None if !kind.is_packed() => plain_bytes,
+                None => self.stored_bytes(next).unwrap_or(plain_bytes).min(plain_bytes),
+            };
+            let at = next;
+            next += stored_bytes + BLOCK_OVERHEAD_BYTES as u64;
             let block = section.first_block + number as u32;
-            match self.open(at, block, plain_bytes) {
+            let opened = self.open(at, block, stored_bytes).and_then(|packed| {
+                let plain = packed.map(|packed| unpack(packed, plain_bytes as usize)).transpose();
+                plain.map_err(|damage| damage.at("", self.offset + at))
+            });
+            match opened {
                 Ok(Some(plain)) => {
                     if kind == SectionKind::Vectors && !are_finite(&plain) {
                         let damage = Damage::new("vectors", "finite components", "others");
@@ -155,20 +191,29 @@ impl Blocks<'_> {
                 Err(damage) => {
                     tell(damage);
                     whole = None;
+                    if kind.is_packed() && starts.is_none() {
+                        break;
+                    }
                 }
             }
         }
         whole
     }
 
+    /// How long the block at this place says that it is.
+    fn stored_bytes(&self, at: u64) -> Option<u64> {
+        let (header, _) = BlockHeader::read_from_prefix(self.segment.get(at as usize..)?).ok()?;
+        Some(header.plain_bytes.get().into())
+    }
+
     /// The block at this place of the segment, checked, and opened when there is a key.
-    fn open(&self, at: u64, block: u32, plain_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Damage> {
+    fn open(&self, at: u64, block: u32, stored_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Damage> {
         let position = self.offset + at;
         let bytes = self.segment.get(at as usize..).unwrap_or_default();
         let (sealed, taken) = BlockHeader::open(bytes, block).map_err(|damage| damage.at("", position))?;
-        if taken as u64 != plain_bytes + BLOCK_OVERHEAD_BYTES as u64 {
+        if taken as u64 != stored_bytes + BLOCK_OVERHEAD_BYTES as u64 {
             let found = taken - BLOCK_OVERHEAD_BYTES;
-            return Err(Damage::new("BlockHeader.plain_bytes", plain_bytes, found).at("", position));
+            return Err(Damage::new("BlockHeader.plain_bytes", stored_bytes, found).at("", position));
         }
         let Some(cipher) = &self.cipher else { return Ok(None) };
         let place = Place { incarnation: self.incarnation, file_id: self.file_id, position, kind: 0 };
@@ -180,7 +225,7 @@ impl Blocks<'_> {
     }
 
     /// Reads one block after the other without knowing where they must be. Behind one that can't be followed,
-    /// the next is looked for where its own length or the usual one leads.
+    /// the next that checks is looked for.
     fn follow(&mut self, tell: &mut dyn FnMut(Damage)) {
         let (mut at, mut block) = (SegmentHeader::BYTES, 0);
         while at < self.segment.len() {
@@ -200,24 +245,12 @@ impl Blocks<'_> {
                 Err(damage) => damage,
             };
             tell(damage.at("", self.offset + at as u64));
-            let Some(taken) = self.taken(at, block) else { return };
-            at += taken;
+            let furthest = self.segment.len().min(at + BLOCK_BYTES_MAX + BLOCK_OVERHEAD_BYTES);
+            let checks = |next: &usize| BlockHeader::open(&self.segment[*next..], block + 1).is_ok();
+            let Some(next) = (at + BLOCK_OVERHEAD_BYTES..furthest).find(checks) else { return };
+            at = next;
             block += 1;
         }
-    }
-
-    /// How long a damaged block is, if the next one or the segment's end stands where that leads.
-    fn taken(&self, at: usize, block: u32) -> Option<usize> {
-        let (header, _) = BlockHeader::read_from_prefix(&self.segment[at..]).ok()?;
-        let own = (header.plain_bytes.get() as usize).min(BLOCK_BYTES_MAX) + BLOCK_OVERHEAD_BYTES;
-        let leads = |taken: &usize| match self.segment.get(at + taken..) {
-            Some([]) => true,
-            Some(rest) => {
-                BlockHeader::read_from_prefix(rest).is_ok_and(|(next, _)| next.block.get() == block + 1)
-            }
-            None => false,
-        };
-        [own, BLOCK_BYTES + BLOCK_OVERHEAD_BYTES, TABLE_BYTES].into_iter().find(leads)
     }
 }
 

@@ -12,6 +12,7 @@ use strongroom_format::document::{Document, Passage};
 use strongroom_format::header::FileHeader;
 use strongroom_format::layout::Layout;
 use strongroom_format::record::{Change, DropNote, Identity, RecordKind, decode_put};
+use strongroom_format::segment::TABLE_BYTES;
 
 use super::hex;
 use super::scene::{self, DIMENSION};
@@ -169,7 +170,7 @@ fn table() -> Sealed<'static> {
     Sealed {
         what: "a segment's table, sealed",
         file: "segments.bin",
-        range: begin..begin + 192 + 16,
+        range: begin..begin + TABLE_BYTES - 16,
         subkey: scene::segment_key(),
         nonce: counting(0),
         authenticated: authenticated(scene::SUCCESSOR, scene::SEGMENTS_ID, 128, 0),

@@ -16,8 +16,7 @@ use strongroom_format::manifest::{
 use strongroom_format::receipt::{Receipt, ReceiptKind};
 use strongroom_format::record::{Change, ChangeKind, DropNote, Identity, RecordKind, encode_put};
 use strongroom_format::segment::{
-    BLOCK_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SegmentHeader, encode_table,
-    place_sections,
+    BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SegmentHeader, encode_table, place_sections,
 };
 use strongroom_format::wire::Writer;
 use zerocopy::{FromZeros, IntoBytes};
@@ -146,7 +145,9 @@ pub fn identity() -> Identity {
 
 /// One of the partition's two documents.
 pub fn document(number: u64) -> Document {
-    let content = [&b"Whales are mammals."[..], b"Sharks are fish."][number as usize].to_vec();
+    let content = [&b"Whales are mammals."[..], b"Sharks are fish, and fish, and fish, and fish, and fish."]
+        [number as usize]
+        .to_vec();
     Document {
         id: format!("doc_{number}"),
         version: 1,
@@ -269,8 +270,8 @@ pub fn record_range(index: usize) -> std::ops::Range<usize> {
 /// The successor's segment: the document that was not purged.
 fn segments() -> Vec<u8> {
     let document = document(1);
-    let [mut directory, mut vectors, mut infos, mut labels, mut changes] =
-        [(); 5].map(|()| Writer::default());
+    let [mut directory, mut vectors, mut infos, mut labels, mut changes, mut lengths] =
+        [(); 6].map(|()| Writer::default());
     document.write_info(&mut infos);
     let row = DocumentRow {
         id: document.id.clone(),
@@ -293,13 +294,25 @@ fn segments() -> Vec<u8> {
     }
     let change = Change { kind: ChangeKind::Restored, at_ms: BEGIN_MS, id: "doc_9".to_owned() };
     ChangeRow { record: FIRST_RECORD - 1, change }.write(&mut changes);
-    let plain = [directory.0, vectors.0, infos.0, document.content, labels.0, changes.0];
-    let (sections, length) = place_sections([0, 1, 2, 3, 4, 5].map(|n: usize| plain[n].len() as u64));
+    let packed = [&infos.0, &document.content].map(|plain| {
+        let packed = lz4_flex::block::compress(plain);
+        if packed.len() < plain.len() { packed } else { plain.clone() }
+    });
+    packed.iter().for_each(|packed| {
+        lengths.u32(packed.len() as u32);
+    });
+    let plain_bytes =
+        [&directory.0, &vectors.0, &infos.0, &document.content, &labels.0, &changes.0, &lengths.0]
+            .map(|plain| plain.len() as u64);
+    let [infos, content] = packed;
+    let stored = [directory.0, vectors.0, infos, content, labels.0, changes.0, lengths.0];
+    let (sections, length) =
+        place_sections([0, 1, 2, 3, 4, 5, 6].map(|n: usize| (plain_bytes[n], stored[n].len() as u64)));
     let mut bytes = FileHeader::new(FileKind::Segments, SEGMENTS_ID, RUN, 0).as_bytes().to_vec();
     bytes.extend_from_slice(SegmentHeader::new(SUCCESSOR, DIMENSION, 1, 2, length).as_bytes());
     let table = encode_table(&sections);
-    let blocks = std::iter::once(&table[..]).chain(plain.iter().flat_map(|plain| plain.chunks(BLOCK_BYTES)));
-    for (number, plain) in (0..).zip(blocks) {
+    let blocks = std::iter::once(&table[..]).chain(stored.iter().map(|stored| &stored[..]));
+    for (number, plain) in (0..).zip(blocks.filter(|block| !block.is_empty())) {
         let text = authenticated(SUCCESSOR, SEGMENTS_ID, bytes.len() as u64, 0);
         let sealed = segment_key().seal(counting(number.into()), &text, plain);
         bytes.extend_from_slice(BlockHeader::new(number, &sealed).as_bytes());

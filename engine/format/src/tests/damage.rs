@@ -23,7 +23,7 @@ fn each_flip(mut bytes: Vec<u8>, mut look: impl FnMut(&[u8], usize)) {
 /// Without this, a cut or rotten file would be read as something that nobody wrote.
 #[test]
 fn structures_that_stand_once_refuse_every_flip_and_every_cut() {
-    let (sections, end) = place_sections([100; SECTIONS.len()]);
+    let (sections, end) = place_sections([(100, 100); SECTIONS.len()]);
     type Check = Box<dyn Fn(&[u8]) -> bool>;
     let structures: [(&str, Vec<u8>, Check); 4] = [
         ("slot", slot().as_bytes().to_vec(), Box::new(|b| matches!(KeySlot::read(b, 6), Ok(Some(_))))),

@@ -216,10 +216,10 @@ fn a_manifest_holds_what_it_counts() {
 /// Without this, a segment's sections or documents could be read from each other's bytes.
 #[test]
 fn what_lies_in_a_segment_lies_one_after_the_other() {
-    let (sections, end) = place_sections([100; SECTIONS.len()]);
+    let (sections, end) = place_sections([(100, 100); SECTIONS.len()]);
     let whole = encode_table(&sections);
     for number in 0..SECTIONS.len() {
-        for field in ["kind", "first_block", "offset", "plain_bytes"] {
+        for field in ["kind", "first_block", "offset", "plain_bytes", "stored_bytes"] {
             for value in ODD.into_iter().filter(|v| (field, number, *v) != ("kind", 0, 1)) {
                 let right = [number as u64 + 1, u64::MAX][usize::from(field != "kind")];
                 let is_first = field == "first_block" && value == number as u64 + 1;

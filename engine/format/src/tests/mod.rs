@@ -232,7 +232,8 @@ fn files_are_read_as_they_were_written() {
     }
     let found = crate::log::decode_start(&start()).unwrap();
     assert_eq!((found.previous, found.first_record, found.mended), (Some(PREVIOUS), 4, None));
-    let (sections, end) = place_sections([1, 0, 16_384, 16_385, 5, 0]);
+    let lengths = [(1, 1), (0, 0), (16_384, 100), (16_385, 16_385), (5, 5), (0, 0), (12, 12)];
+    let (sections, end) = place_sections(lengths);
     assert_eq!(decode_table(&encode_table(&sections), end).unwrap(), sections);
     assert_eq!(KeySlot::read(slot().as_bytes(), 6).unwrap(), Some(slot()));
     assert_eq!(KeySlot::read(&[0; 128], 6).unwrap(), None);
