@@ -70,8 +70,10 @@ fn answered(script: &[Op], number: usize, answer: Answer, stories: Vec<Story>) -
         Answer::Dropped => {
             kept.filter(|story| story.later.iter().any(|later| script[*later].ends(op))).collect()
         }
-        Answer::Full if op.is_document_write() => kept.collect(),
-        Answer::Full | Answer::Failed | Answer::Poisoned => in_doubt(script, number, kept.collect()),
+        Answer::Full | Answer::Failed | Answer::Poisoned if answer.leaves_doubt(op) => {
+            in_doubt(script, number, kept.collect())
+        }
+        Answer::Full | Answer::Failed | Answer::Poisoned => kept.collect(),
     }
 }
 
@@ -80,7 +82,8 @@ fn in_doubt(script: &[Op], number: usize, stories: Vec<Story>) -> Vec<Story> {
         let (mut did, mut will) = (story.clone(), story.clone());
         let changes = script[number].apply(&mut did.now) && did.now != story.now;
         will.later.push(number);
-        if changes { vec![story, did, will] } else { vec![story] }
+        // What may take effect later may also never: that it did nothing is no story of its own.
+        if changes { vec![did, will] } else { vec![story] }
     });
     distinct(split)
 }

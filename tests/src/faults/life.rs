@@ -2,7 +2,8 @@
 //!
 //! A journal of lines, written without a sync (the machine lives on): `begin N` before an operation, `ack N HOW
 //! TEXT` after it, `opened` each time the store was opened, `shut TEXT` when it could not be, and `done` at the end.
-//! Whatever fails, the script goes on; where the engine asks to be opened again, it is.
+//! Whatever fails, the script goes on; where the engine asks to be opened again, it is. A life ends early once so
+//! much is in doubt that the judge couldn't tell any end from another.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,10 +13,13 @@ use crate::model::world::SMALL;
 use strongroom_engine::io::disk;
 use strongroom_engine::{OpenError, RootKey, Store, StoreError, StoreOptions, WriteError};
 
-use super::script::script;
+use super::script::{Op, script};
 
 /// How often the store is opened in one life, failures counted.
 const OPENED_MAX: usize = 6;
+
+/// Operations that may or may not have happened, at most: each doubles what the judge must hold possible.
+const IN_DOUBT_MAX: usize = 9;
 
 /// What the store answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,15 @@ impl Answer {
         }
     }
 
+    /// Whether such an operation may have happened all the same.
+    pub fn leaves_doubt(self, op: &Op) -> bool {
+        match self {
+            Answer::Ok | Answer::Refused | Answer::Dropped => false,
+            Answer::Full => !op.is_document_write(),
+            Answer::Failed | Answer::Poisoned => true,
+        }
+    }
+
     fn name(self) -> &'static str {
         Answer::NAMED.iter().find(|(_, answer)| *answer == self).map_or("?", |(name, _)| name)
     }
@@ -83,6 +96,7 @@ pub fn live(folder: &Path, journal: &Path) -> std::io::Result<()> {
     let mut journal = File::create(journal)?;
     let mut left = OPENED_MAX;
     let mut store = insist(folder, &mut journal, &mut left)?;
+    let mut in_doubt = 0;
     for (number, op) in script().iter().enumerate() {
         let Some(open) = &store else { return Ok(()) };
         writeln!(journal, "begin {number}")?;
@@ -90,6 +104,10 @@ pub fn live(folder: &Path, journal: &Path) -> std::io::Result<()> {
         let answer = Answer::of(&outcome);
         let why = outcome.err().map(|error| error.to_string()).unwrap_or_default();
         writeln!(journal, "ack {number} {} {why}", answer.name())?;
+        in_doubt += usize::from(answer.leaves_doubt(op));
+        if in_doubt > IN_DOUBT_MAX {
+            return Ok(());
+        }
         if answer == Answer::Poisoned {
             drop(store);
             store = insist(folder, &mut journal, &mut left)?;
