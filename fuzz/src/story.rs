@@ -140,15 +140,7 @@ fn full_disk() -> Story {
 
 /// Recovery is struck, and the recovery from that.
 fn hard_openings() -> Story {
-    let faults = [
-        Fault::Crash,
-        Fault::Eio,
-        Fault::Enospc,
-        Fault::TornSlotWrite,
-        Fault::LostAnswer,
-        Fault::MisdirectedRead,
-    ];
-    faults.into_iter().zip([3, 17, 9, 1, 5, 12]).fold(
+    FAULTS.into_iter().zip([3, 17, 9, 1, 5, 12]).fold(
         Story::new(Kind::Restless, 5),
         |story, (fault, steps)| {
             story

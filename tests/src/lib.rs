@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod client;
+pub mod cores;
 pub mod documents;
 #[cfg(target_os = "linux")]
 pub mod faults;

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use strongroom_format::header::FileHeader;
+use strongroom_tests::cores::on_all_cores;
 use strongroom_tests::model::damage::{Harm, SmallStore, Told};
 use strongroom_tests::model::world::End;
 
@@ -16,24 +16,17 @@ use strongroom_tests::model::world::End;
 type Sums = BTreeMap<String, (usize, usize)>;
 
 fn suffer_all(store: &SmallStore, harms: &[Harm]) -> Sums {
-    let (next, sums) = (AtomicUsize::new(0), Mutex::new(Sums::new()));
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(harm) = harms.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let told = store.suffer(harm) != Told::Nothing;
-                    let (Harm::Flip { name, .. } | Harm::Cut { name, .. }) = harm;
-                    let folder = match harm {
-                        Harm::Flip { offset, .. } if *offset < FileHeader::BYTES => "headers",
-                        _ => name.split('/').next().unwrap_or_default(),
-                    };
-                    let mut sums = sums.lock().expect("no panic inside");
-                    let sum = sums.entry(folder.to_owned()).or_default();
-                    *sum = (sum.0 + usize::from(told), sum.1 + 1);
-                }
-            });
-        }
+    let sums = Mutex::new(Sums::new());
+    on_all_cores(harms.iter(), |harm| {
+        let told = store.suffer(harm) != Told::Nothing;
+        let (Harm::Flip { name, .. } | Harm::Cut { name, .. }) = harm;
+        let folder = match harm {
+            Harm::Flip { offset, .. } if *offset < FileHeader::BYTES => "headers",
+            _ => name.split('/').next().unwrap_or_default(),
+        };
+        let mut sums = sums.lock().expect("no panic inside");
+        let sum = sums.entry(folder.to_owned()).or_default();
+        *sum = (sum.0 + usize::from(told), sum.1 + 1);
     });
     let sums = sums.into_inner().expect("no panic inside");
     println!("told: {sums:?}");

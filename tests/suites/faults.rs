@@ -14,9 +14,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use strongroom_tests::chance::Chance;
+use strongroom_tests::cores::on_all_cores;
 use strongroom_tests::faults::strike::{Call, Finding, Mode, Workshop};
 
 /// What to live: `all`, `all MODE`, `CALL MODE`; the sample when it isn't set.
@@ -113,19 +113,10 @@ fn chosen(calls: &[Call], wanted: &str) -> Vec<(usize, Mode)> {
 
 /// Lives the cases on all processors, and answers what went wrong in the order of the cases.
 fn live(workshop: &Workshop, cases: &[(usize, Mode)]) -> Vec<Finding> {
-    let (next, findings) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((number, mode)) = cases.get(at) else { break };
-                    if let Some(finding) = workshop.strike(*number, *mode) {
-                        findings.lock().expect("no worker panics").push((at, finding));
-                    }
-                }
-            });
+    let findings = Mutex::new(Vec::new());
+    on_all_cores(cases.iter().enumerate(), |(at, (number, mode))| {
+        if let Some(finding) = workshop.strike(*number, *mode) {
+            findings.lock().expect("no worker panics").push((at, finding));
         }
     });
     let mut findings = findings.into_inner().expect("no worker panics");

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use strongroom_engine::io::sim::Fault;
+use strongroom_tests::cores::on_all_cores;
 use strongroom_tests::model::script::scripted_life;
 use strongroom_tests::model::world::{End, World};
 
@@ -45,7 +46,7 @@ fn a_lost_answer_at_every_step() {
 // held must still be there.
 #[test]
 fn an_error_and_soon_after_a_crash() {
-    on_all_cores(steps() * STEPS_BETWEEN, |number| {
+    on_all_cores(0..steps() * STEPS_BETWEEN, |number| {
         let (step, later) = (number / STEPS_BETWEEN, number % STEPS_BETWEEN);
         // What is done after the failure differs from seed to seed.
         let mut world = World::new(later);
@@ -81,26 +82,8 @@ fn steps() -> u64 {
     steps
 }
 
-fn on_all_cores(end: u64, work: impl Fn(u64) + Sync) {
-    let next = AtomicU64::new(0);
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end {
-                        break;
-                    }
-                    work(number);
-                }
-            });
-        }
-    });
-}
-
 fn interrupt_everywhere(fault: Fault) {
-    on_all_cores(steps(), |step| {
+    on_all_cores(0..steps(), |step| {
         let mut world = World::new(step);
         world.plan(step, fault);
         scripted_life(&mut world);
@@ -111,7 +94,7 @@ fn interrupt_everywhere(fault: Fault) {
 
 fn interrupt_recoveries(fault: Fault, one_of: u64) {
     let (lives, struck) = (AtomicU64::new(0), AtomicU64::new(0));
-    on_all_cores(steps() * RECOVERY_STEPS, |number| {
+    on_all_cores(0..steps() * RECOVERY_STEPS, |number| {
         let (step, later) = (number / RECOVERY_STEPS, number % RECOVERY_STEPS);
         if (step + later) % one_of != 0 {
             return;

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use strongroom_engine::io::Medium;
 use strongroom_engine::io::sim::{Fault, Sim};
@@ -13,6 +12,7 @@ use strongroom_engine::{
     Reach, RootKey, Scope, Severity, Store, StoreKeys, StoreOptions, Verified, VerifyError, WorkspaceId,
     inspect, verify,
 };
+use strongroom_tests::cores::on_all_cores;
 use strongroom_tests::without::Without;
 
 const ROOT: [u8; 32] = [7; 32];
@@ -122,25 +122,6 @@ fn lines(findings: &[Finding]) -> String {
     findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
-/// Runs a case for each number on all cores.
-fn on_all_cores(end: usize, work: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(0);
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end {
-                        break;
-                    }
-                    work(number);
-                }
-            });
-        }
-    });
-}
-
 // An operator would look for damage where there is none.
 #[test]
 fn nothing_is_found_in_a_whole_store() {
@@ -160,8 +141,7 @@ fn every_flip_is_named(folder: &str) {
     let bytes: Vec<(String, u64)> =
         files.flat_map(|(name, bytes)| (0..bytes.len() as u64).map(move |at| (name.clone(), at))).collect();
     assert!(!bytes.is_empty(), "no file in {folder}");
-    on_all_cores(bytes.len(), |number| {
-        let (name, at) = &bytes[number];
+    on_all_cores(bytes.iter(), |(name, at)| {
         let damaged = sim.snapshot();
         damaged.flip_bit(name, *at, u8::try_from((at * 5 + at / 8) % 8).expect("a bit"));
         let (_, findings) = told(&damaged);
@@ -234,8 +214,7 @@ fn a_file_that_is_cut_short_is_named() {
         lengths.into_iter().map(move |length| (name.clone(), length, all)).collect::<Vec<_>>()
     };
     let cuts: Vec<(String, usize, usize)> = files.iter().flat_map(borders).collect();
-    on_all_cores(cuts.len(), |number| {
-        let (name, length, all) = &cuts[number];
+    on_all_cores(cuts.iter(), |(name, length, all)| {
         let damaged = sim.snapshot();
         damaged.truncate_file(name, *length as u64);
         let (_, findings) = told(&damaged);
@@ -330,12 +309,12 @@ fn live(sim: &Sim) -> Outcome {
 fn interrupt(fault: Fault) {
     let whole = Sim::new(5);
     live(&whole).expect("a medium without faults");
-    let steps = usize::try_from(whole.steps()).expect("a short life");
+    let steps = whole.steps();
     assert!(steps > 100, "a life of {steps} steps");
     let wrong = Mutex::new(Vec::new());
-    on_all_cores(steps, |step| {
+    on_all_cores(0..steps, |step| {
         let sim = Sim::new(5);
-        sim.fail_after(step as u64, fault);
+        sim.fail_after(step, fault);
         let ended = live(&sim).err().map_or("by itself".to_owned(), |error| error.to_string());
         sim.restart();
         sim.make_space();

@@ -25,6 +25,16 @@ const WORKSPACES_MAX: usize = 3;
 /// Steps that opening a small store takes, more or less: faults that are to strike it are planned within.
 const OPENING_STEPS: u64 = 36;
 
+/// What may strike once.
+pub const FAULTS: [Fault; 6] = [
+    Fault::Crash,
+    Fault::Eio,
+    Fault::Enospc,
+    Fault::TornSlotWrite,
+    Fault::LostAnswer,
+    Fault::MisdirectedRead,
+];
+
 const NAMES: [Option<&str>; 4] = [None, Some("acme"), Some("Acme"), Some("acme ")];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 
@@ -147,17 +157,9 @@ fn harden_opening(world: &mut World, chance: &mut Chance) {
     let mut steps = 0;
     for _ in 0..=chance.below(4) {
         steps += chance.bits() % OPENING_STEPS;
-        let faults = [
-            Fault::Crash,
-            Fault::Crash,
-            Fault::Crash,
-            Fault::Eio,
-            Fault::Enospc,
-            Fault::TornSlotWrite,
-            Fault::LostAnswer,
-            Fault::MisdirectedRead,
-        ];
-        world.plan_at_opening(steps, *chance.pick(&faults));
+        // Every second one is a crash.
+        let fault = if chance.percent(50) { Fault::Crash } else { *chance.pick(&FAULTS) };
+        world.plan_at_opening(steps, fault);
     }
 }
 
