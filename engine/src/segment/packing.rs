@@ -1,7 +1,6 @@
 //! How does a block of texts become smaller before it is sealed?
 //!
-//! As one LZ4 block: it opens several times as fast as the cipher, and each block opens alone. What doesn't become
-//! smaller is kept as it is; its length says so.
+//! As one LZ4 block, so that each opens alone. What doesn't become smaller is kept as it is; its length says so.
 
 use strongroom_format::Damage;
 use zeroize::Zeroizing;
