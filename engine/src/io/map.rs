@@ -24,7 +24,8 @@ const APART_MIN: usize = 64 << 10;
 pub struct Mapped(Bytes);
 
 enum Bytes {
-    Map(memmap2::Mmap),
+    File(memmap2::Mmap),
+    Anonymous(memmap2::MmapMut),
     Owned(Vec<u8>),
 }
 
@@ -40,32 +41,22 @@ impl Mapped {
         // its caller to let nobody erase the object meanwhile; a deleted file stays while it is mapped. The
         // fence keeps other processes of ours away and the folder's mode other users; that the owner doesn't
         // write into the store's files by hand is a condition of running it.
-        unsafe { memmap2::Mmap::map(file) }.map(|map| Mapped(Bytes::Map(map)))
+        unsafe { memmap2::Mmap::map(file) }.map(|map| Mapped(Bytes::File(map)))
     }
 
     /// So many bytes, outside the heap when they are many: their memory is the system's again as soon as they
     /// are dropped.
-    pub(super) fn filled(bytes: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Mapped> {
-        if bytes < APART_MIN {
-            let mut owned = vec![0; bytes];
-            return fill(&mut owned).map(|()| Mapped::owned(owned));
+    pub(crate) fn filled<E>(
+        bytes: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Mapped, E> {
+        if bytes >= APART_MIN
+            && let Ok(mut map) = memmap2::MmapMut::map_anon(bytes)
+        {
+            return fill(&mut map).map(|()| Mapped(Bytes::Anonymous(map)));
         }
-        let mut map = memmap2::MmapMut::map_anon(bytes)?;
-        fill(&mut map)?;
-        map.make_read_only().map(|map| Mapped(Bytes::Map(map)))
-    }
-
-    /// The bytes of these pieces, one after the other, where `filled` would put them.
-    pub(crate) fn joined(pieces: &[Vec<u8>]) -> Mapped {
-        let joined = Mapped::filled(pieces.iter().map(Vec::len).sum(), |mut rest| {
-            for piece in pieces {
-                let (here, after) = rest.split_at_mut(piece.len());
-                here.copy_from_slice(piece);
-                rest = after;
-            }
-            Ok(())
-        });
-        joined.unwrap_or_else(|_| Mapped::owned(pieces.concat()))
+        let mut owned = vec![0; bytes];
+        fill(&mut owned).map(|()| Mapped::owned(owned))
     }
 
     /// Bytes of a medium that has nothing to map.
@@ -79,7 +70,8 @@ impl Deref for Mapped {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Bytes::Map(map) => map,
+            Bytes::File(map) => map,
+            Bytes::Anonymous(map) => map,
             Bytes::Owned(bytes) => bytes,
         }
     }

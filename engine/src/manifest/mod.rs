@@ -19,7 +19,6 @@ pub use load::Loaded;
 
 use crate::io::{BlobStore, Entropy, Fault, Mapped, StorageErrorKind};
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{
@@ -217,9 +216,13 @@ fn wants_checkpoint(base_bytes: u64, edits: u64, edit_bytes: u64) -> bool {
 
 fn read(blobs: &dyn BlobStore, name: &str) -> Result<Mapped, Fault> {
     let bytes = blobs.head(name)?.unwrap_or(0);
-    let pieces: Vec<Range<u64>> =
-        (0..bytes).step_by(PIECE_BYTES).map(|begin| begin..bytes.min(begin + PIECE_BYTES as u64)).collect();
-    Ok(Mapped::joined(&blobs.read(name, &pieces)?))
+    Mapped::filled(bytes as usize, |whole| {
+        for (piece, begin) in whole.chunks_mut(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
+            let read = blobs.read(name, &[begin..begin + piece.len() as u64])?;
+            piece.copy_from_slice(read.first().map_or(&[], |read| read));
+        }
+        Ok(())
+    })
 }
 
 /// The versions that are there, in order.
