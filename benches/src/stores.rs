@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use strongroom_engine::io::disk;
+use strongroom_engine::io::{Medium, disk};
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition, PartitionName,
     PartitionRef, Passage, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
@@ -21,6 +21,14 @@ const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
 pub fn try_open(folder: &Path) -> Result<Store, OpenError> {
     let medium = disk::medium(folder).expect("a folder that can be written");
     Store::open(medium, RootKey([1; 32]), StoreOptions::default())
+}
+
+/// Opens the store on a medium.
+///
+/// # Panics
+/// When it doesn't open.
+pub fn open_on(medium: Medium) -> Store {
+    Store::open(medium, RootKey([1; 32]), StoreOptions::default()).expect("a store that opens")
 }
 
 /// Opens the store in a folder.
@@ -76,6 +84,11 @@ pub fn document(text: &str, vector: Vec<f32>) -> NewDocument {
         passages: vec![NewPassage { text: Passage::Range { start: 0, end: text.len() as u32 }, vector }],
         ..NewDocument::default()
     }
+}
+
+/// How many partitions the store holds.
+pub fn partitions(store: &Store) -> usize {
+    store.node_totals(&OperatorScope::grant()).partitions as usize
 }
 
 /// How many documents the store holds.

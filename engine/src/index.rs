@@ -11,7 +11,8 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use strongroom_kernel::{Mask, dot_rows};
+use std::ops::Range;
+use strongroom_kernel::Mask;
 
 /// Rows that are scored by one call of the kernel.
 const ROWS_TOGETHER: usize = 512;
@@ -80,33 +81,34 @@ impl<'a> Nearest<'a> {
 }
 
 /// A source's documents, as the scan needs them.
-pub struct Rows<'a, D> {
+pub struct Documents<D, S> {
     /// The source's number.
     pub source: usize,
-    /// All rows, one after the other.
-    pub vectors: &'a [f32],
     /// How many documents there are.
-    pub documents: u32,
+    pub count: u32,
     /// A document's id, first row and number of rows.
     pub document: D,
+    /// Scores these rows.
+    pub score: S,
 }
 
 /// Scores the documents in the mask.
-pub fn scan<'a, D>(query: &[f32], rows: &Rows<'a, D>, mask: &Mask, nearest: &mut Nearest<'a>)
+pub fn scan<'a, D, S, E>(documents: &Documents<D, S>, mask: &Mask, nearest: &mut Nearest<'a>) -> Result<(), E>
 where
     D: Fn(u32) -> (&'a str, u32, u32),
+    S: Fn(Range<u32>, &mut [f32]) -> Result<(), E>,
 {
     let mut scores = vec![0.0; ROWS_TOGETHER];
-    let mut ordinals = mask.iter().take_while(|&ordinal| ordinal < rows.documents).peekable();
+    let mut ordinals = mask.iter().take_while(|&ordinal| ordinal < documents.count).peekable();
     while let Some(first) = ordinals.next() {
         // A run of documents that follow each other is scored by one call.
-        let (_, start, count) = (rows.document)(first);
+        let (_, start, count) = (documents.document)(first);
         let (mut last, mut end) = (first, (start + count) as usize);
         while let Some(&next) = ordinals.peek()
             && next == last + 1
-            && end + (rows.document)(next).2 as usize - start as usize <= ROWS_TOGETHER
+            && end + (documents.document)(next).2 as usize - start as usize <= ROWS_TOGETHER
         {
-            end += (rows.document)(next).2 as usize;
+            end += (documents.document)(next).2 as usize;
             last = next;
             ordinals.next();
         }
@@ -115,22 +117,24 @@ where
             scores.resize(end - start, 0.0);
         }
         let scores = &mut scores[..end - start];
-        dot_rows(query, &rows.vectors[start * query.len()..end * query.len()], scores);
+        (documents.score)(start as u32..end as u32, scores)?;
         for ordinal in first..=last {
-            let (id, first_row, count) = (rows.document)(ordinal);
+            let (id, first_row, count) = (documents.document)(ordinal);
             let from = first_row as usize - start;
             let best = (0_u32..).zip(&scores[from..from + count as usize]);
             let best = best.reduce(|best, next| if next.1.total_cmp(best.1).is_gt() { next } else { best });
             if let Some((passage, &score)) = best {
-                nearest.offer(Candidate { score, id, source: rows.source, ordinal, passage });
+                nearest.offer(Candidate { score, id, source: documents.source, ordinal, passage });
             }
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strongroom_kernel::dot_rows;
 
     const IDS: [&str; 5] = ["e", "d", "c", "b", "a"];
 
@@ -142,8 +146,14 @@ mod tests {
             let (first, rows) = spans[ordinal as usize];
             (IDS[ordinal as usize], first, rows)
         };
+        let score = |rows: Range<u32>, scores: &mut [f32]| {
+            let vectors = &vectors[rows.start as usize * 2..rows.end as usize * 2];
+            dot_rows(&[1.0, 0.0], vectors, scores);
+            Ok::<_, std::convert::Infallible>(())
+        };
         let mut nearest = Nearest::new(k, -1.0);
-        scan(&[1.0, 0.0], &Rows { source: 0, vectors: &vectors, documents: 5, document }, mask, &mut nearest);
+        let documents = Documents { source: 0, count: 5, document, score };
+        scan(&documents, mask, &mut nearest).expect("memory");
         nearest.into_sorted().iter().map(|c| (c.id.to_owned(), c.score)).collect()
     }
 

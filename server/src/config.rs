@@ -100,9 +100,7 @@ pub(crate) struct Limits {
     pub(crate) jobs_max: usize,
     /// The engine's memtables are flushed beyond this.
     pub(crate) flush_bytes: u64,
-    /// Idle partitions are closed beyond this.
-    pub(crate) open_bytes: u64,
-    /// The engine's cache of opened blocks.
+    /// What the engine keeps of opened segments.
     pub(crate) cache_bytes: usize,
 }
 
@@ -135,8 +133,7 @@ impl Default for Limits {
             waiting_max: 1024,
             jobs_max: 256,
             flush_bytes: 64 << 20,
-            open_bytes: 1 << 30,
-            cache_bytes: 256 << 20,
+            cache_bytes: 1 << 30,
         }
     }
 }

@@ -209,7 +209,6 @@ fn open(
     let options = StoreOptions {
         flush_bytes: limits.flush_bytes,
         flush_age_ms: config.flush_age_ms,
-        open_bytes: limits.open_bytes,
         cache_bytes: limits.cache_bytes,
         retention_ms: config.retention_ms,
         ..StoreOptions::default()

@@ -393,7 +393,7 @@ fn what_expires_in_newer_segments_does_not_uncover_an_older_version() {
 // Partitions that nobody uses keep what was deleted for ever.
 #[test]
 fn resting_partitions_are_found_when_their_time_comes() {
-    let mut scene = Scene::on(deleted_after_an_update().sim, StoreOptions { open_bytes: 0, ..for_a_day() })
+    let mut scene = Scene::on(deleted_after_an_update().sim, StoreOptions { cache_bytes: 0, ..for_a_day() })
         .expect("the store opens");
     let maintained = |scene: &Scene| scene.store().run_maintenance().expect("maintained");
     assert!(scene.find(&victim()).expect("no failure").is_some());

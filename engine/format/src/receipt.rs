@@ -60,7 +60,7 @@ layout! {
         log_record: U64,
         /// Slots of the keyring that were overwritten, each in both mirrors.
         keys_overwritten: U64,
-        /// Bytes of segments that were overwritten with zeros.
+        /// Bytes of segments that were overwritten with zeros, by the process that finished the erasure.
         bytes_overwritten: U64,
         /// Segment files that were deleted, for nothing else was in them.
         files_deleted: U64,

@@ -139,8 +139,6 @@ impl Core {
         let mut writer = SegmentWriter::default();
         let mut expired = Vec::new();
         for (source, segment) in merged {
-            let vectors = segment.vectors()?;
-            let components = self.identity.dimension as usize;
             for (ordinal, row) in (0..).zip(segment.directory()) {
                 let Some(location) = self.with_view(|view| view.current(*source, ordinal, &row.id))? else {
                     continue;
@@ -151,9 +149,8 @@ impl Core {
                 }
                 let mut document = segment.info(row)?;
                 document.content = segment.content(row, 0..row.content_bytes)?;
-                let from = row.first_row as usize * components;
-                let to = from + row.rows as usize * components;
-                writer.push(row.record, location.deleted_ms, &document, &vectors[from..to]);
+                let rows = segment.rows(row.first_row..row.first_row + row.rows)?;
+                writer.push(row.record, location.deleted_ms, &document, rows.pieces());
             }
         }
         self.write_changes(&segments, from, &expired, &mut writer)?;
@@ -324,19 +321,16 @@ impl LoadedShelf<'_> {
 impl View {
     /// Writes every document that counts, live or deleted, and answers how many there are.
     pub(super) fn write_all(&self, dimension: u32, writer: &mut SegmentWriter) -> Result<u32, ReadError> {
-        let components = dimension as usize;
         for source in self.sources() {
             match &source.rows {
                 Rows::Memtable(memtable) => write_memtable(self, source.number, memtable, dimension, writer),
                 Rows::Segment(segment) => {
-                    let vectors = segment.vectors()?;
                     for (ordinal, row) in (0..).zip(segment.directory()) {
                         let Some(location) = self.current(source.number, ordinal, &row.id) else { continue };
                         let mut document = segment.info(row)?;
                         document.content = segment.content(row, 0..row.content_bytes)?;
-                        let from = row.first_row as usize * components;
-                        let to = from + row.rows as usize * components;
-                        writer.push(row.record, location.deleted_ms, &document, &vectors[from..to]);
+                        let rows = segment.rows(row.first_row..row.first_row + row.rows)?;
+                        writer.push(row.record, location.deleted_ms, &document, rows.pieces());
                     }
                 }
             }
@@ -352,7 +346,8 @@ fn write_memtable(view: &View, source: u32, memtable: &Memtable, dimension: u32,
         if let Some(location) = view.current(source, ordinal, &entry.document.id) {
             let from = entry.first_row as usize * components;
             let to = from + entry.rows as usize * components;
-            writer.push(entry.record, location.deleted_ms, &entry.document, &memtable.vectors()[from..to]);
+            let rows = &memtable.vectors()[from..to];
+            writer.push(entry.record, location.deleted_ms, &entry.document, [rows]);
         }
     }
 }

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::filter::Filter;
 use crate::index::{self, Candidate, Nearest};
+use std::ops::Range;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
-use strongroom_kernel::{Mask, is_finite, normalize};
+use strongroom_kernel::{Mask, dot_rows, is_finite, normalize};
 
 impl View {
     /// A document without content and vectors, and how long its content is.
@@ -72,29 +73,34 @@ impl View {
             match &source.rows {
                 Rows::Segment(segment) => {
                     let directory = segment.directory();
-                    let rows = index::Rows {
+                    let documents = index::Documents {
                         source: number,
-                        vectors: segment.vectors()?,
-                        documents: directory.len() as u32,
+                        count: directory.len() as u32,
                         document: |ordinal: u32| {
                             let row = &directory[ordinal as usize];
                             (&*row.id, row.first_row, row.rows)
                         },
+                        score: |rows, scores: &mut [f32]| segment.score(query, rows, scores),
                     };
-                    index::scan(query, &rows, &mask, &mut nearest);
+                    index::scan(&documents, &mask, &mut nearest)?;
                 }
                 Rows::Memtable(memtable) => {
                     let entries = memtable.entries();
-                    let rows = index::Rows {
+                    let documents = index::Documents {
                         source: number,
-                        vectors: memtable.vectors(),
-                        documents: entries.len() as u32,
+                        count: entries.len() as u32,
                         document: |ordinal: u32| {
                             let entry = &entries[ordinal as usize];
                             (&*entry.document.id, entry.first_row, entry.rows)
                         },
+                        score: |rows: Range<u32>, scores: &mut [f32]| {
+                            let components =
+                                rows.start as usize * query.len()..rows.end as usize * query.len();
+                            dot_rows(query, &memtable.vectors()[components], scores);
+                            Ok::<_, ReadError>(())
+                        },
                     };
-                    index::scan(query, &rows, &mask, &mut nearest);
+                    index::scan(&documents, &mask, &mut nearest)?;
                 }
             }
         }

@@ -318,7 +318,7 @@ impl View {
             Rows::Segment(segment) => segment.resident_bytes(),
             Rows::Memtable(memtable) => memtable.bytes(),
         };
-        self.sources.iter().map(bytes).sum::<u64>() + self.directory.len() as u64 * 96
+        self.sources.iter().map(bytes).sum()
     }
 
     /// The segments, oldest first, with their sources' numbers.

@@ -1,21 +1,55 @@
-//! Which opened blocks are worth keeping?
+//! What may stay open in memory, and what makes room?
 //!
-//! One cache for the node, with a budget in bytes; when it is full the blocks that were not asked for since
-//! the hand last passed make room (second chance). A block belongs to a partition's incarnation, and goes
-//! with it.
+//! One cache for the node, with one budget in bytes for all that is opened of sealed segments: blocks of infos
+//! and contents, groups of rows, and the indexes of segments that are open, which can't be dropped one by one
+//! and so are only counted ([`Charge`]). When it is full, what was not asked for since the hand last passed
+//! makes room (second chance). What is kept belongs to a partition's incarnation, and goes with it.
+//!
+//! Invariants:
+//! 1. What is kept and what is charged together stay within the budget, as long as the charges alone do.
+//! 2. What is given out stays with whoever has it; it is zeroized when the last one drops it.
 
 use crate::io::lock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
-/// The plaintext of a block.
+/// What was opened.
+#[derive(Debug, Clone)]
+pub(super) enum Opened {
+    /// The plaintext of a block, decompressed.
+    Block(Block),
+    /// Rows that follow each other.
+    Rows(RowGroup),
+}
+
+/// The plaintext of a block, decompressed.
 pub(super) type Block = Arc<Zeroizing<Vec<u8>>>;
 
-/// Which block: the partition's incarnation, the file's id, the offset in the file.
-pub(super) type BlockKey = ([u8; 16], [u8; 16], u64);
+/// Rows that follow each other.
+pub(super) type RowGroup = Arc<Zeroizing<Vec<f32>>>;
 
-/// Opened blocks.
+impl Opened {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Block(block) => block.len(),
+            Self::Rows(rows) => rows.len() * size_of::<f32>(),
+        }
+    }
+}
+
+/// Whose it is and where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    /// The partition's incarnation.
+    pub(super) incarnation: [u8; 16],
+    /// The file.
+    pub(super) file_id: [u8; 16],
+    /// A position in the file that nothing else is known by.
+    pub(super) position: u64,
+}
+
+/// What is open of sealed segments.
 #[derive(Debug)]
 pub struct BlockCache {
     budget_bytes: usize,
@@ -24,9 +58,12 @@ pub struct BlockCache {
 
 #[derive(Debug, Default)]
 struct State {
-    blocks: HashMap<BlockKey, (Block, bool)>,
-    hand: VecDeque<BlockKey>,
+    kept: HashMap<Origin, (Opened, bool)>,
+    hand: VecDeque<Origin>,
+    /// Of what is kept.
     bytes: usize,
+    /// Of what is open beside it.
+    charged_bytes: usize,
 }
 
 impl BlockCache {
@@ -35,49 +72,86 @@ impl BlockCache {
         Self { budget_bytes, state: Mutex::default() }
     }
 
-    /// A block that is there.
-    pub(super) fn get(&self, key: &BlockKey) -> Option<Block> {
+    /// What is there of these, in their order.
+    pub(super) fn get(&self, origins: impl IntoIterator<Item = Origin>) -> Vec<Option<Opened>> {
         let mut state = lock(&self.state);
-        let (block, recent) = state.blocks.get_mut(key)?;
-        *recent = true;
-        Some(Arc::clone(block))
+        let mut get = |origin| {
+            let (opened, recent) = state.kept.get_mut(&origin)?;
+            *recent = true;
+            Some(opened.clone())
+        };
+        origins.into_iter().map(&mut get).collect()
     }
 
-    /// Keeps a block, and drops others for it.
-    pub(super) fn put(&self, key: BlockKey, block: &Block) {
+    /// Keeps what was opened, and drops other things for it.
+    pub(super) fn put(&self, origin: Origin, opened: Opened) {
         let mut state = lock(&self.state);
-        if state.blocks.insert(key, (Arc::clone(block), false)).is_none() {
-            state.bytes += block.len();
-            state.hand.push_back(key);
+        let bytes = opened.bytes();
+        if state.kept.insert(origin, (opened, false)).is_none() {
+            state.bytes += bytes;
+            state.hand.push_back(origin);
         }
-        while state.bytes > self.budget_bytes {
-            let Some(oldest) = state.hand.pop_front() else { break };
-            match state.blocks.get_mut(&oldest) {
+        state.make_room(self.budget_bytes);
+    }
+
+    /// Counts what is open beside what is kept here, until the answer is dropped.
+    pub(super) fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
+        let mut state = lock(&self.state);
+        state.charged_bytes += bytes;
+        state.make_room(self.budget_bytes);
+        Charge { cache: Arc::clone(self), bytes }
+    }
+
+    /// Drops all that is kept of an incarnation.
+    pub fn forget(&self, incarnation: &[u8; 16]) {
+        let mut state = lock(&self.state);
+        let mut freed = 0;
+        state.kept.retain(|origin, (opened, _)| {
+            let keep = origin.incarnation != *incarnation;
+            freed += if keep { 0 } else { opened.bytes() };
+            keep
+        });
+        state.hand.retain(|origin| origin.incarnation != *incarnation);
+        state.bytes -= freed;
+    }
+}
+
+impl State {
+    fn make_room(&mut self, budget_bytes: usize) {
+        while self.bytes + self.charged_bytes > budget_bytes {
+            let Some(oldest) = self.hand.pop_front() else { break };
+            match self.kept.get_mut(&oldest) {
                 Some((_, recent @ true)) => {
                     *recent = false;
-                    state.hand.push_back(oldest);
+                    self.hand.push_back(oldest);
                 }
-                Some((block, _)) => {
-                    let bytes = block.len();
-                    state.blocks.remove(&oldest);
-                    state.bytes -= bytes;
+                Some((opened, _)) => {
+                    self.bytes -= opened.bytes();
+                    self.kept.remove(&oldest);
                 }
                 None => {}
             }
         }
     }
+}
 
-    /// Drops all blocks of an incarnation.
-    pub fn forget(&self, incarnation: &[u8; 16]) {
-        let mut state = lock(&self.state);
-        let mut freed = 0;
-        state.blocks.retain(|key, (block, _)| {
-            let keep = key.0 != *incarnation;
-            freed += if keep { 0 } else { block.len() };
-            keep
-        });
-        state.hand.retain(|key| key.0 != *incarnation);
-        state.bytes -= freed;
+/// Memory that counts against a cache's budget for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Charge {
+    cache: Arc<BlockCache>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// How much that is.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        lock(&self.cache.state).charged_bytes -= self.bytes;
     }
 }
 
@@ -85,31 +159,57 @@ impl BlockCache {
 mod tests {
     use super::*;
 
-    fn block(bytes: usize) -> Block {
-        Arc::new(Zeroizing::new(vec![0; bytes]))
+    fn block(bytes: usize) -> Opened {
+        Opened::Block(Arc::new(Zeroizing::new(vec![0; bytes])))
+    }
+
+    fn at(incarnation: u8, position: u64) -> Origin {
+        Origin { incarnation: [incarnation; 16], file_id: [0; 16], position }
+    }
+
+    fn has(cache: &BlockCache, origin: Origin) -> bool {
+        cache.get([origin])[0].is_some()
     }
 
     /// Without the budget, a node that serves many partitions would run out of memory.
     #[test]
     fn the_budget_holds_and_what_is_asked_for_stays() {
         let cache = BlockCache::new(100);
-        for offset in 0..10 {
-            cache.put(([0; 16], [0; 16], offset), &block(30));
-            assert!(cache.get(&([0; 16], [0; 16], 0)).is_some(), "asked for each time, so kept");
+        for position in 0..10 {
+            cache.put(at(0, position), block(30));
+            assert!(has(&cache, at(0, 0)), "asked for each time, so kept");
         }
         assert!(lock(&cache.state).bytes <= 100);
-        assert!(cache.get(&([0; 16], [0; 16], 5)).is_none());
+        assert!(!has(&cache, at(0, 5)));
+    }
+
+    /// Without this, open partitions and open blocks would take the budget each for itself.
+    #[test]
+    fn what_is_open_beside_it_takes_its_place() {
+        let cache = Arc::new(BlockCache::new(100));
+        cache.put(at(0, 0), Opened::Rows(Arc::new(Zeroizing::new(vec![0.0; 15]))));
+        cache.put(at(0, 1), block(30));
+        let charge = cache.charge(50);
+        assert!(!has(&cache, at(0, 0)), "60 bytes make room");
+        assert!(has(&cache, at(0, 1)));
+        let more = cache.charge(80);
+        assert!(!has(&cache, at(0, 1)));
+        cache.put(at(0, 2), block(1));
+        assert!(!has(&cache, at(0, 2)), "nothing is left for it");
+        drop((charge, more));
+        cache.put(at(0, 2), block(100));
+        assert!(has(&cache, at(0, 2)), "and all is given back");
     }
 
     /// Without this, a shredded partition's texts would stay in memory.
     #[test]
     fn forgetting_a_partition_leaves_the_others() {
         let cache = BlockCache::new(1000);
-        cache.put(([1; 16], [0; 16], 0), &block(10));
-        cache.put(([2; 16], [0; 16], 0), &block(10));
+        cache.put(at(1, 0), block(10));
+        cache.put(at(2, 0), block(10));
         cache.forget(&[1; 16]);
-        assert!(cache.get(&([1; 16], [0; 16], 0)).is_none());
-        assert!(cache.get(&([2; 16], [0; 16], 0)).is_some());
+        assert!(!has(&cache, at(1, 0)));
+        assert!(has(&cache, at(2, 0)));
         assert_eq!(lock(&cache.state).bytes, 10);
     }
 }

@@ -1,20 +1,21 @@
 //! What does one partition's immutable run of rows hold, and how is it read?
 //!
 //! [`SegmentWriter`] makes the sealed bytes of a segment; [`Segment`] reads them. Opening one reads its
-//! table, directory, labels and changes (two dependent fetches); vectors are fetched at the first scan;
-//! infos and contents block by block through the [`BlockCache`]. Format: `format-spec.md`, "Segment files".
+//! table, directory, labels and changes (two dependent fetches); rows, infos and contents are opened when they are
+//! asked for, through the [`BlockCache`]. Format: `format-spec.md`, "Segment files".
 //!
 //! Invariants:
 //! 1. A segment is read with its partition's key only, and only where the manifest says it lies.
 //! 2. Nothing is answered from a block whose checksum, number or tag doesn't check.
 //!
-//! Concurrency: a `Segment` is immutable and shared; its vectors are loaded once.
+//! Concurrency: a `Segment` is immutable and shared.
 
 mod cache;
 mod files;
 mod labels;
 mod packing;
 mod reader;
+mod rows;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 mod writer;

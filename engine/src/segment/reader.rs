@@ -1,13 +1,14 @@
 //! How is a segment opened and read, block by block?
 
-use super::cache::{Block, BlockCache};
+use super::cache::{Block, BlockCache, Charge, Opened, Origin};
 use super::labels::Labels;
 use super::packing::unpack;
+use super::rows::group_rows;
 use super::writer::index;
 use crate::io::{BlobStore, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
@@ -18,14 +19,19 @@ use strongroom_format::segment::{
 use strongroom_format::wire::Reader;
 use zeroize::Zeroizing;
 
+/// What a document takes in the directory and in its partition's, roughly, in bytes.
+const DOCUMENT_BYTES: usize = 256;
+
 /// A segment that was opened with its partition's key.
 pub struct Segment {
-    blobs: Arc<dyn BlobStore>,
-    cache: Arc<BlockCache>,
-    name: String,
+    pub(super) blobs: Arc<dyn BlobStore>,
+    pub(super) cache: Arc<BlockCache>,
+    pub(super) name: String,
     place: SegmentPlace,
     incarnation: [u8; 16],
-    dimension: u32,
+    pub(super) dimension: u32,
+    /// Rows that are opened together.
+    pub(super) group_rows: u32,
     cipher: Cipher,
     sections: [Section; SECTIONS.len()],
     /// Where the blocks of infos and contents begin, see [`decode_lengths`].
@@ -33,7 +39,8 @@ pub struct Segment {
     directory: Vec<DocumentRow>,
     labels: Labels,
     changes: Vec<ChangeRow>,
-    vectors: OnceLock<Zeroizing<Vec<f32>>>,
+    /// What directory, labels and changes take.
+    charge: Charge,
 }
 
 impl Segment {
@@ -64,17 +71,24 @@ impl Segment {
             place,
             incarnation,
             dimension,
+            group_rows: group_rows(dimension),
             sections: [Section { first_block: 0, offset: 0, plain_bytes: 0, stored_bytes: 0 };
                 SECTIONS.len()],
             starts: [Vec::new(), Vec::new()],
             directory: Vec::new(),
             labels: Labels::default(),
             changes: Vec::new(),
-            vectors: OnceLock::new(),
+            charge: cache.charge(0),
         };
         let (table, _) = segment.open_block(&head[SegmentHeader::BYTES..], 0, SegmentHeader::BYTES as u64)?;
         segment.sections = decode_table(&table, place.bytes).map_err(|damage| segment.located(damage))?;
+        let rows_bytes = u64::from(place.rows) * u64::from(dimension) * size_of::<f32>() as u64;
+        let vectors_bytes = segment.section(SectionKind::Vectors).plain_bytes;
+        if vectors_bytes != rows_bytes {
+            return Err(segment.located(Damage::new("SectionEntry.plain_bytes", rows_bytes, vectors_bytes)));
+        }
         segment.load_indexes()?;
+        segment.charge = cache.charge(segment.indexes_bytes());
         Ok(segment)
     }
 
@@ -118,26 +132,27 @@ impl Segment {
         &self.changes
     }
 
-    /// Roughly what it takes in memory.
+    /// Roughly what it takes in memory beside what is in the cache, in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let vectors = self.vectors.get().map_or(0, |vectors| vectors.len() as u64 * 4);
-        vectors
-            + self.directory.len() as u64 * 160
-            + self.sections[index(SectionKind::Labels)].plain_bytes * 2
-            + self.starts.iter().map(|starts| starts.len() as u64 * 8).sum::<u64>()
+        self.charge.bytes() as u64
     }
 
-    /// All rows, fetched at the first call.
-    pub fn vectors(&self) -> Result<&[f32], Fault> {
-        if let Some(vectors) = self.vectors.get() {
-            return Ok(vectors);
-        }
-        let [bytes] = self.whole([SectionKind::Vectors])?;
-        let count = self.place.rows as usize * self.dimension as usize;
-        let mut input = Reader::new("vectors", &bytes);
-        let vectors = input.f32s(count).and_then(|vectors| input.finish().map(|()| vectors));
-        let vectors = vectors.map_err(|damage| self.located(damage))?;
-        Ok(self.vectors.get_or_init(|| Zeroizing::new(vectors)))
+    fn indexes_bytes(&self) -> usize {
+        self.directory.len() * DOCUMENT_BYTES
+            + self.section(SectionKind::Labels).plain_bytes as usize * 2
+            + self.section(SectionKind::Changes).plain_bytes as usize * 2
+            + self.starts.iter().map(|starts| starts.len() * size_of::<u64>()).sum::<usize>()
+    }
+
+    /// Where a section lies.
+    pub(super) fn section(&self, kind: SectionKind) -> Section {
+        self.sections[index(kind)]
+    }
+
+    /// What is at this offset in the segment, for the cache.
+    pub(super) fn origin_at(&self, offset: u64) -> Origin {
+        let position = self.place.offset + offset;
+        Origin { incarnation: self.incarnation, file_id: self.place.file_id, position }
     }
 
     /// A document without content and vectors, and how long its content is.
@@ -163,7 +178,7 @@ impl Segment {
 
     /// Bytes of a section, through the cache.
     fn read(&self, kind: SectionKind, range: Range<u64>) -> Result<Vec<u8>, Fault> {
-        let section = self.sections[index(kind)];
+        let section = self.section(kind);
         if range.end > section.plain_bytes {
             return Err(self.located(Damage::new("section", section.plain_bytes, range.end)));
         }
@@ -182,14 +197,14 @@ impl Segment {
 
     /// A block of a section that is compressed.
     fn block(&self, kind: SectionKind, number: u64) -> Result<Block, Fault> {
-        let section = self.sections[index(kind)];
+        let section = self.section(kind);
         let starts = &self.starts[usize::from(kind == SectionKind::Contents)];
         let (start, stored_end) = (starts[number as usize], starts[number as usize + 1]);
         let offset = section.offset + start + number * BLOCK_OVERHEAD_BYTES as u64;
         let block = section.first_block + number as u32;
-        let key = (self.incarnation, self.place.file_id, self.place.offset + offset);
-        if let Some(block) = self.cache.get(&key) {
-            return Ok(block);
+        let origin = self.origin_at(offset);
+        if let [Some(Opened::Block(block))] = &self.cache.get([origin])[..] {
+            return Ok(Arc::clone(block));
         }
         let end = offset + (stored_end - start) + BLOCK_OVERHEAD_BYTES as u64;
         let bytes = fetch(&*self.blobs, &self.name, self.place.offset + offset..self.place.offset + end)?;
@@ -200,7 +215,7 @@ impl Segment {
         }
         let plain_bytes = section.plain_block_bytes(number) as usize;
         let plain = Arc::new(unpack(packed, plain_bytes).map_err(|damage| self.located(damage))?);
-        self.cache.put(key, &plain);
+        self.cache.put(origin, Opened::Block(Arc::clone(&plain)));
         Ok(plain)
     }
 
@@ -230,7 +245,8 @@ impl Segment {
         Ok(whole)
     }
 
-    fn open_block(
+    /// Opens the block that these bytes begin with; answers how long it is, too.
+    pub(super) fn open_block(
         &self,
         bytes: &[u8],
         block: u32,
@@ -247,7 +263,7 @@ impl Segment {
         Ok((Zeroizing::new(plain), taken))
     }
 
-    fn located(&self, damage: Damage) -> Fault {
+    pub(super) fn located(&self, damage: Damage) -> Fault {
         damage.at(&self.name, self.place.offset).into()
     }
 }

@@ -40,7 +40,12 @@ fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
     let places = [0, 1].map(|which| {
         let mut segment = SegmentWriter::default();
         for number in 0..5 {
-            segment.push(number as u64 + 10, (number == 3).then_some(77), &document(number), &rows(number));
+            segment.push(
+                number as u64 + 10,
+                (number == 3).then_some(77),
+                &document(number),
+                [&rows(number)[..]],
+            );
         }
         let change = Change { kind: ChangeKind::Deleted, at_ms: 5, id: "older".to_owned() };
         segment.change(&ChangeRow { record: 99, change });
@@ -58,13 +63,13 @@ fn read_all(
 ) -> Result<Vec<(Document, Vec<f32>, bool)>, Fault> {
     let cache = Arc::new(BlockCache::new(1 << 20));
     let segment = Segment::open(blobs, &cache, key, [which as u8; 16], DIMENSION, place)?;
-    let vectors = segment.vectors()?;
     let mut documents = Vec::new();
     for row in segment.directory() {
         let mut document = segment.info(row)?;
         document.content = segment.content(row, 0..row.content_bytes)?;
-        let rows = row.first_row as usize * 4..(row.first_row + row.rows) as usize * 4;
-        documents.push((document, vectors[rows].to_vec(), row.deleted_ms.is_some()));
+        let rows = segment.rows(row.first_row..row.first_row + row.rows)?;
+        let rows = rows.pieces().collect::<Vec<_>>().concat();
+        documents.push((document, rows, row.deleted_ms.is_some()));
     }
     let tagged = segment.labels().get(LabelKind::Tag, "tag-1").cloned().unwrap_or_default();
     assert_eq!(tagged.iter().collect::<Vec<_>>(), [1, 3]);
@@ -111,5 +116,50 @@ fn a_flipped_bit_is_found_wherever_it_is_and_hurts_one_partition_only() {
             assert!(read_all(&blobs, &keys[1], 1, places[1]).is_ok());
         }
         sim.flip_bit(&name, offset, (offset % 8) as u8);
+    }
+}
+
+/// Without this, a search would score other rows than its own, or miss some, wherever rows, groups and blocks
+/// don't end together; and a partition larger than the cache couldn't be searched at all.
+#[test]
+fn rows_come_out_wherever_groups_and_blocks_end() {
+    for dimension in [1, 5, 64, 100, 384, 8192] {
+        let sim = Sim::new(3);
+        let medium = sim.restart();
+        let key = Key::random(&*medium.entropy);
+        let mut writer = SegmentWriter::default();
+        let count = 3 * rows::group_rows(dimension) as usize / 2 + 1;
+        let component = |at: usize| (at % 9973) as f32;
+        let vectors: Vec<f32> = (0..count * dimension as usize).map(component).collect();
+        let passages = vec![Passage::Range { start: 0, end: 0 }; count];
+        writer.push(1, None, &Document { passages, ..document(0) }, vectors.chunks(1000));
+        let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
+        let place = file.add(&key, [1; 16], dimension, writer);
+        file.finish(&*medium.blobs).unwrap();
+        for cache_bytes in [0, 70_000, 64 << 20] {
+            let cache = Arc::new(BlockCache::new(cache_bytes));
+            let segment = Segment::open(&medium.blobs, &cache, &key, [1; 16], dimension, place).unwrap();
+            let group = rows::group_rows(dimension) as usize;
+            let borders = [0, 1, group - 1, group, group + 1, count - 1, count];
+            for (from, to) in borders.iter().flat_map(|from| borders.map(|to| (*from, to))) {
+                let found = segment.rows(from as u32..to as u32);
+                if from > to || to > count {
+                    assert!(found.is_err(), "{from}..{to} of {count}");
+                    continue;
+                }
+                let found = found.unwrap().pieces().collect::<Vec<_>>().concat();
+                assert_eq!(
+                    found,
+                    vectors[from * dimension as usize..to * dimension as usize],
+                    "{from}..{to}"
+                );
+            }
+            assert!(segment.rows(0..count as u32 + 1).is_err());
+            let query: Vec<f32> = (0..dimension).map(|at| (at % 7) as f32).collect();
+            let mut scores = vec![0.0; count];
+            segment.score(&query, 0..count as u32, &mut scores).unwrap();
+            let expected = vectors.chunks(dimension as usize).map(|row| strongroom_kernel::dot(&query, row));
+            assert!(expected.eq(scores), "{dimension} components");
+        }
     }
 }

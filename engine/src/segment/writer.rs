@@ -29,8 +29,14 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Appends a document (its own `vectors` are not looked at) with its rows.
-    pub fn push(&mut self, record: u64, deleted_ms: Option<u64>, document: &Document, vectors: &[f32]) {
+    /// Appends a document (its own `vectors` are not looked at) with its rows, given in pieces.
+    pub fn push<'a>(
+        &mut self,
+        record: u64,
+        deleted_ms: Option<u64>,
+        document: &Document,
+        rows: impl IntoIterator<Item = &'a [f32]>,
+    ) {
         let info_offset = self.infos.0.len() as u64;
         document.write_info(&mut self.infos);
         let row = DocumentRow {
@@ -47,7 +53,9 @@ impl SegmentWriter {
         };
         row.write(&mut self.directory);
         self.contents.extend_from_slice(&document.content);
-        self.vectors.f32s(vectors);
+        for piece in rows {
+            self.vectors.f32s(piece);
+        }
         self.labels.add(self.documents, document);
         self.documents += 1;
         self.rows += row.rows;

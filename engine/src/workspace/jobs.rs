@@ -332,7 +332,8 @@ impl Store {
         found
     }
 
-    /// Puts the partitions to rest that were not used for longest, until the others fit the budget.
+    /// Puts the partitions to rest that were not used for longest, until the others leave half of the budget to
+    /// what is opened of their segments.
     fn close_idle(&self) -> usize {
         let mut open: Vec<_> = self
             .awake()
@@ -343,7 +344,7 @@ impl Store {
         open.sort_by_key(|((last_use, _), ..)| *last_use);
         let mut closed = 0;
         for ((_, freed), workspace, at, core) in open {
-            if bytes <= self.options.open_bytes {
+            if bytes <= self.options.cache_bytes as u64 / 2 {
                 break;
             }
             if workspace.put_to_rest(&at, core) {

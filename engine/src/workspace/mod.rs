@@ -54,9 +54,8 @@ pub struct StoreOptions {
     pub flush_bytes: u64,
     /// They are flushed once the oldest of their records is this old, in milliseconds.
     pub flush_age_ms: u64,
-    /// Opened partitions that are idle are closed beyond this, in bytes.
-    pub open_bytes: u64,
-    /// Opened blocks of documents are kept up to this, in bytes.
+    /// What is opened of sealed segments may take this, in bytes; half of it at most the indexes of open
+    /// partitions: beyond that those that are idle are put to rest.
     pub cache_bytes: usize,
     /// Soft-deleted documents can be restored for this long, in milliseconds; some while after it they go for
     /// good.
@@ -71,8 +70,7 @@ impl Default for StoreOptions {
         Self {
             flush_bytes: 64 << 20,
             flush_age_ms: 10 * 60 * 1000,
-            open_bytes: 1 << 30,
-            cache_bytes: 256 << 20,
+            cache_bytes: 1 << 30,
             retention_ms: 30 * 24 * 60 * 60 * 1000,
             purge_ms: 30 * 60 * 1000,
         }

@@ -66,6 +66,8 @@ pub enum Told {
     Reading,
     /// Every call answered, and the store names what it had to mend.
     Mended,
+    /// Every call answered without what was damaged, and the scrub found it.
+    Scrubbing,
     /// Nothing: no answer depends on what was damaged.
     Nothing,
 }
@@ -206,7 +208,7 @@ impl SmallStore {
         match store.damages(&OperatorScope::grant()).iter().any(|damage| damage.file == *name) {
             _ if failed > 0 || !found.failed.is_empty() => Told::Reading,
             true => Told::Mended,
-            false => Told::Nothing,
+            false => scrubbed(&store, name),
         }
     }
 
@@ -224,6 +226,13 @@ impl SmallStore {
         };
         self.history.iter().rev().take(less + 1).cloned().collect()
     }
+}
+
+/// What nobody asked for was not read: finding it is the scrub's.
+fn scrubbed(store: &Store, name: &str) -> Told {
+    let scrubbed = store.scrub(&OperatorScope::grant(), u64::MAX).expect("a medium that reads");
+    assert!(scrubbed.damages.iter().all(|damage| damage.file == name), "{:?}", scrubbed.damages);
+    if scrubbed.damages.is_empty() { Told::Nothing } else { Told::Scrubbing }
 }
 
 fn is_named(harm: &Harm, error: &OpenError) -> bool {

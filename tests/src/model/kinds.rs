@@ -121,9 +121,7 @@ impl Kind {
     /// How much memory the store may use.
     pub fn options(self) -> StoreOptions {
         match self {
-            Kind::Cramped => {
-                StoreOptions { flush_bytes: 3 << 10, open_bytes: 1, cache_bytes: 1 << 10, ..SMALL }
-            }
+            Kind::Cramped => StoreOptions { flush_bytes: 3 << 10, cache_bytes: 1 << 10, ..SMALL },
             Kind::Batches => StoreOptions { flush_bytes: 16 << 10, ..SMALL },
             // Small segments, which are merged often.
             Kind::Failing => StoreOptions { flush_bytes: 1 << 10, ..SMALL },

@@ -25,7 +25,6 @@ const STRIKES_MAX: usize = 20;
 pub const SMALL: StoreOptions = StoreOptions {
     flush_bytes: 6 << 10,
     flush_age_ms: 20 * 60 * 1000,
-    open_bytes: 8 << 10,
     cache_bytes: 16 << 10,
     // Whether a deleted document can still be restored would depend on when it was merged.
     retention_ms: u64::MAX / 2,
