@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use strongroom_engine::io::{Medium, disk};
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition, PartitionName,
-    PartitionRef, Passage, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
+    PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
@@ -113,7 +113,13 @@ pub fn maintain(store: &Store) {
 pub fn time_search(store: &Store, name: &str, vector: &[f32]) -> Duration {
     let begun = Instant::now();
     let filter = Filter::default();
-    let request = SearchRequest { vector, k: 10, filter: &filter, similarity_min: 0.0, with_content: false };
+    let request = SearchRequest {
+        query: Query::Vector(vector),
+        k: 10,
+        filter: &filter,
+        similarity_min: 0.0,
+        with_content: false,
+    };
     let found = black_box(partition(store, name).search(&request)).expect("an answer");
     let time = begun.elapsed();
     assert!(!found.hits.is_empty(), "a search that found nothing");

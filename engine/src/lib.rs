@@ -4,8 +4,8 @@
 //! [`io::Medium`], asks it for [`Partition`]s with a [`Scope`], and runs the jobs that it offers. The rooms
 //! stand in this order, and import downward only:
 //!
-//! `io` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `filter`, `manifest` < `partition` <
-//! `compaction`, `shred` < `workspace` < `verify` < `inspect`
+//! `io`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
+//! `partition` < `compaction`, `shred` < `workspace` < `verify` < `inspect`
 
 mod compaction;
 mod filter;
@@ -13,6 +13,7 @@ mod index;
 mod inspect;
 pub mod io;
 mod keyring;
+mod keyword;
 mod log;
 mod manifest;
 mod memtable;
@@ -21,13 +22,14 @@ mod seal;
 mod segment;
 mod shred;
 mod verify;
+mod words;
 mod workspace;
 
 pub use filter::Filter;
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
-    Counts, DocumentInfo, Hit, NewDocument, NewPassage, Page, Partition, Passage, ReadError, SearchRequest,
-    SearchResponse, Trace, WriteError,
+    Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Partition, Passage, Query, ReadError,
+    SearchRequest, SearchResponse, Trace, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;

@@ -8,6 +8,9 @@
 //! 1. Documents are only appended; a document's position (its ordinal) and rows never change.
 //! 2. What it held is zeroized when it is dropped.
 
+use crate::io::lock;
+use crate::words::WordIndex;
+use std::sync::{Mutex, MutexGuard};
 use strongroom_format::document::Document;
 use strongroom_format::segment::ChangeRow;
 use zeroize::Zeroize;
@@ -36,6 +39,8 @@ pub struct Memtable {
     rows: u32,
     changes: Vec<ChangeRow>,
     bytes: u64,
+    /// Of the first rows: as many as there were when somebody asked for words.
+    words: Mutex<WordIndex>,
 }
 
 impl Memtable {
@@ -72,6 +77,18 @@ impl Memtable {
     /// All rows, one after the other.
     pub fn vectors(&self) -> &[f32] {
         &self.vectors
+    }
+
+    /// The words of all rows. What came since the last call is counted now: no write waits for it.
+    pub fn words(&self) -> MutexGuard<'_, WordIndex> {
+        let mut words = lock(&self.words);
+        let counted = words.rows();
+        let first = self.entries.partition_point(|entry| entry.first_row < counted);
+        for entry in &self.entries[first..] {
+            // One without rows may be met again.
+            entry.document.texts().for_each(|text| words.push(text));
+        }
+        words
     }
 
     /// How many rows there are.

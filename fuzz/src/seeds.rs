@@ -14,6 +14,7 @@ use strongroom_format::segment::{
     place_sections,
 };
 use strongroom_format::wire::Writer;
+use strongroom_format::words::{Posting, encode_words};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::targets::PLACE;
@@ -193,6 +194,7 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
         info_bytes: 40,
         content_offset: 19 * u64::from(number),
         content_bytes: 19,
+        words: 7,
     };
     let (mut rows, mut labels, mut changes) = (Writer::default(), Writer::default(), Writer::default());
     row("a", 0).write(&mut rows);
@@ -200,10 +202,14 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     LabelRow { kind: LabelKind::Tag, text: "sea", bitmap: &[1, 2, 3] }.write(&mut labels);
     let change = Change { kind: ChangeKind::Deleted, at_ms: 1_700_000_000_000, id: "a".to_owned() };
     ChangeRow { record: 6, change }.write(&mut changes);
+    let posting = |row: u32, times: u32| Posting { row, times };
+    let (sea, whale) = ([posting(0, 1), posting(2, 200)], [posting(1, 2)]);
+    let (words, postings) = encode_words(&[1, 2, 200], [("sea", &sea[..]), ("whale", &whale[..])]);
     vec![
         [vec![0, 2, 4], rows.0].concat(),
         [vec![1, 0, 0], labels.0].concat(),
-        [vec![2, 0, 0], changes.0].concat(),
+        [vec![3, 0, 0], changes.0].concat(),
+        [vec![2, words.0.len() as u8, 3], words.0, postings.0].concat(),
     ]
 }
 

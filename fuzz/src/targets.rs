@@ -14,6 +14,7 @@ use strongroom_format::segment::{
     BlockHeader, ChangeRow, LabelRow, SegmentHeader, decode_directory, decode_table, encode_table,
 };
 use strongroom_format::wire::{Reader, Writer};
+use strongroom_format::words::{Posting, decode_words, encode_words};
 use zerocopy::IntoBytes;
 
 /// A log file is walked as recovery walks it.
@@ -156,7 +157,7 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
     let Some(([sort, documents, rows], bytes)) = bytes.split_first_chunk::<3>() else { return false };
     let mut again = Writer::default();
     let mut input = Reader::new("rows", bytes);
-    match sort % 3 {
+    match sort % 4 {
         0 => {
             let Ok(directory) = decode_directory(bytes, u32::from(*documents), u32::from(*rows)) else {
                 return false;
@@ -168,6 +169,18 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
                 let Ok(row) = LabelRow::read(&mut input) else { return false };
                 row.write(&mut again);
             }
+        }
+        2 => {
+            // The documents say how long the dictionary is.
+            let Some((words, postings)) = bytes.split_at_checked(usize::from(*documents)) else {
+                return false;
+            };
+            let mut found = Vec::new();
+            let take = |word: &str, postings: &[Posting]| found.push((word.to_owned(), postings.to_vec()));
+            let Ok(counts) = decode_words(words, postings, u32::from(*rows), take) else { return false };
+            let words = found.iter().map(|(word, postings)| (&**word, &postings[..]));
+            let (words, postings) = encode_words(&counts, words);
+            again.raw(&words.0).raw(&postings.0);
         }
         _ => {
             while !input.is_empty() {

@@ -163,6 +163,10 @@ fn parameters_are_read_strictly() {
         "q=x&last_n_days=abc",
         "q=x&max_distance=abc",
         "q=x&max_distance=NaN",
+        "q=x&mode=lexical",
+        "q=x&mode=",
+        "q=x&fusion=max",
+        "q=x&mode=keyword&fusion=ranks",
         "q=x&tags=a,,b",
         "q=x&any_tags=,",
     ] {
@@ -469,6 +473,46 @@ fn probes(client: &Client) {
     assert!(document["paths"]["/v1/search"]["get"].is_object(), "{}", document["paths"]);
     let status = anyone.get("/status").expect(200).json();
     assert!(status["version"].is_string(), "{status}");
+}
+
+// Who asks for a name or a number would get what means about the same instead.
+#[test]
+fn words_are_looked_for_as_well_as_their_meaning() {
+    let server = Server::start();
+    let client = server.operator();
+    for n in 0..40 {
+        insert(&client, Some("acme"), &format!("Part QX-{n:04} is a valve for hydraulic pumps."));
+    }
+    insert(&client, Some("acme"), "Hydraulics: how pumps and valves work.");
+    insert(&client, Some("other"), "Part QX-0017 is somebody else's.");
+    let ask = |parameters: &[(&str, &str)]| -> Vec<String> {
+        let all = [&[("partition", "acme"), ("k", "50")][..], parameters].concat();
+        let answer = client.get(&with_query("/v1/search", &all)).expect(200).json();
+        let hits = answer["results"].as_array().cloned().unwrap_or_default();
+        hits.iter().map(|hit| hit["passage"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let part = "Part QX-0017 is a valve for hydraulic pumps.";
+    for parameters in [&[][..], &[("mode", "hybrid")], &[("fusion", "ranks")], &[("mode", "keyword")]] {
+        assert_eq!(ask(&[&[("q", "qx-0017")], parameters].concat())[0], part, "{parameters:?}");
+    }
+    let scores: Vec<u64> =
+        search(&client, Some("acme"), "QX-0017", 2).iter().filter_map(|h| h["score"].as_u64()).collect();
+    assert!(scores[0] >= scores[1] + 20, "one has the number, the others are near it: {scores:?}");
+    let by_words = ask(&[("q", "QX-0017 valves"), ("mode", "keyword")]);
+    assert_eq!((by_words.len(), &*by_words[0]), (41, part), "only those with one of the words");
+    assert_eq!(ask(&[("q", "zeppelin"), ("mode", "keyword")]), [""; 0]);
+    assert_eq!(ask(&[("q", "zeppelin")]).len(), 41, "the others are told apart by meaning");
+    assert_eq!(ask(&[("q", "QX-0017"), ("mode", "semantic")]).len(), 41);
+    let batch = serde_json::json!({"partition": "acme", "queries": [
+        {"q": "qx-0017", "k": 1}, {"q": "zeppelin", "mode": "keyword"},
+    ]});
+    let results = client.post("/v1/search/batch", &batch).expect(200).json();
+    assert_eq!(results["results"][0]["results"][0]["passage"], part);
+    assert_eq!(results["results"][1]["results"], serde_json::json!([]));
+    let batch = serde_json::json!({"queries": [{"q": "x", "mode": "lexical"}]});
+    refused(&client.post("/v1/search/batch", &batch), 400);
+    let by_vector = serde_json::json!({"embedding": [1.0], "mode": "keyword"});
+    refused(&client.post("/v1/search/embed", &by_vector), 400);
 }
 
 // The same question would get different answers, or a score that means something else on each day.

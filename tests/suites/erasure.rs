@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use strongroom_engine::io::sim::{Fault, Sim};
 use strongroom_engine::{
-    Filter, NewDocument, OpenError, OperatorScope, ReadError, Receipt, ReceiptKind, RootKey, SearchRequest,
-    Store, StoreError, StoreOptions, WriteError, verify_receipt,
+    Filter, NewDocument, OpenError, OperatorScope, Query, ReadError, Receipt, ReceiptKind, RootKey,
+    SearchRequest, Store, StoreError, StoreOptions, WriteError, verify_receipt,
 };
 use strongroom_tests::chance::Chance;
 use strongroom_tests::model::{Spot, whole, workspace_id};
@@ -331,8 +331,13 @@ fn deleted_after_an_update() -> Scene {
 /// How many segments a search in the victim opens.
 fn segments_opened(scene: &Scene) -> u32 {
     let (vector, filter) = (vector(&victim(), 1), Filter::default());
-    let request =
-        SearchRequest { vector: &vector, k: 1, filter: &filter, similarity_min: 0.0, with_content: false };
+    let request = SearchRequest {
+        query: Query::Vector(&vector),
+        k: 1,
+        filter: &filter,
+        similarity_min: 0.0,
+        with_content: false,
+    };
     scene.partition(&victim()).search(&request).expect("searched").trace.segments_opened
 }
 

@@ -12,6 +12,10 @@ use strongroom_format::segment::{
     BlockHeader, ChangeRow, LabelRow, SECTIONS, SegmentHeader, decode_directory, decode_table,
 };
 use strongroom_format::wire::Reader;
+use strongroom_format::words::{
+    Fence, Posting, WORDS_VERSION, WordRow, decode_fences, decode_postings, decode_word_counts,
+    decode_words_header,
+};
 use strongroom_tests::golden::scene::{self, files, records};
 use strongroom_tests::golden::sealing::{authenticated, counting, verify};
 
@@ -112,6 +116,21 @@ fn the_segment_is_read() {
     assert_eq!((label.text, label.bitmap), ("sea", &scene::FIRST_ALONE[..]));
     let change = ChangeRow::read(&mut Reader::new("changes", &plain[5])).expect("a change");
     assert_eq!((change.record, change.change.id.as_str()), (39, "doc_9"));
+    assert_eq!(decode_words_header(&plain[7][..8]), Ok((WORDS_VERSION, 21)));
+    let fences = decode_fences(&plain[7][8..29]).expect("it checks");
+    assert_eq!(fences, [Fence { word: "1".to_owned(), words_offset: 0, postings_offset: 4 }]);
+    let mut words = Reader::new("words", &plain[7][29..]);
+    let mut lists = Reader::new("postings", &plain[8]);
+    assert_eq!(decode_word_counts(lists.raw(4).expect("two rows")), [11, 2]);
+    let mut found = Vec::new();
+    while !words.is_empty() {
+        let word = WordRow::read(&mut words).expect("a word");
+        let postings = lists.raw(word.postings_bytes as usize).expect("its postings");
+        found.push((word.word, decode_postings(postings, word.rows, 2).expect("they check")));
+    }
+    let once = |row, times| vec![Posting { row, times }];
+    assert_eq!(found[..3], [("1", once(1, 1)), ("and", once(0, 4)), ("are", once(0, 1))]);
+    assert_eq!(found[3..], [("fish", once(0, 5)), ("of", once(1, 1)), ("shark", once(0, 1))]);
 }
 
 /// Without this, a store would open without its segments.

@@ -14,7 +14,7 @@ use strongroom_benches::{Numbers, percentile};
 use strongroom_engine::io::disk;
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionName, PartitionRef,
-    Passage, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
+    Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
 };
 
 const DIMENSION: usize = 256;
@@ -93,7 +93,13 @@ fn filled(store: &Store, rows: usize) -> Partition {
 
 fn search(partition: &Partition, vector: &[f32]) {
     let filter = Filter::default();
-    let request = SearchRequest { vector, k: 10, filter: &filter, similarity_min: 0.0, with_content: false };
+    let request = SearchRequest {
+        query: Query::Vector(vector),
+        k: 10,
+        filter: &filter,
+        similarity_min: 0.0,
+        with_content: false,
+    };
     assert_eq!(black_box(partition.search(&request)).expect("an answer").hits.len(), 10);
 }
 

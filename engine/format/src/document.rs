@@ -55,6 +55,17 @@ pub enum Passage {
 }
 
 impl Document {
+    /// The texts of its passages, in order. What is not UTF-8 has no text.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.passages.iter().map(|passage| match passage {
+            Passage::Own(text) => text,
+            Passage::Range { start, end } => {
+                let bytes = self.content.get(*start as usize..*end as usize);
+                bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+            }
+        })
+    }
+
     /// A copy without content and vectors.
     #[must_use]
     pub fn info(&self) -> Self {

@@ -25,6 +25,7 @@ pub mod segment;
 #[cfg(test)]
 mod tests;
 pub mod wire;
+pub mod words;
 
 pub use damage::Damage;
 

@@ -12,7 +12,9 @@
 //! | contents | the documents' bytes, one after the other |
 //! | labels | for each tag, entity, source and media type the documents that have it, as a roaring bitmap |
 //! | changes | soft deletes, restores and purges of documents in older segments, in their order |
-//! | lengths | how long each block of infos and contents is, which are compressed |
+//! | lengths | how long each block of the compressed sections is |
+//! | words | a dictionary of the words of all rows, see [`words`](crate::words) |
+//! | postings | how many words each row has, and for each word the rows that have it |
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{
@@ -49,17 +51,25 @@ pub enum SectionKind {
     Changes = 6,
     /// How long the blocks of packed sections are, see [`decode_lengths`].
     Lengths = 7,
+    /// Words and where their postings are, see [`words`](crate::words).
+    Words = 8,
+    /// How many words each row has, and which rows have each word.
+    Postings = 9,
 }
+
+/// The sections whose blocks are compressed, in the order in which their lengths are told.
+pub const PACKED: [SectionKind; 4] =
+    [SectionKind::Infos, SectionKind::Contents, SectionKind::Words, SectionKind::Postings];
 
 impl SectionKind {
     /// Whether each of its blocks is compressed before it is sealed.
     pub fn is_packed(self) -> bool {
-        matches!(self, Self::Infos | Self::Contents)
+        PACKED.contains(&self)
     }
 }
 
 /// All sections, in their order in a segment.
-pub const SECTIONS: [SectionKind; 7] = [
+pub const SECTIONS: [SectionKind; 9] = [
     SectionKind::Directory,
     SectionKind::Vectors,
     SectionKind::Infos,
@@ -67,6 +77,8 @@ pub const SECTIONS: [SectionKind; 7] = [
     SectionKind::Labels,
     SectionKind::Changes,
     SectionKind::Lengths,
+    SectionKind::Words,
+    SectionKind::Postings,
 ];
 
 layout! {
@@ -273,12 +285,12 @@ pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIO
     let mut lengths = [(0, 0); SECTIONS.len()];
     let mut found = Vec::with_capacity(SECTIONS.len());
     if bytes.len() != SECTIONS.len() * SectionEntry::BYTES {
-        return Err(Damage::new("section table", "280 bytes", format_args!("{} bytes", bytes.len())));
+        return Err(Damage::new("section table", "360 bytes", format_args!("{} bytes", bytes.len())));
     }
     let mut blocks = 0_u64;
     let mut chunks = bytes.chunks_exact(SectionEntry::BYTES);
     for (kind, lengths) in SECTIONS.iter().zip(&mut lengths) {
-        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "7 entries", "fewer"))?;
+        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "9 entries", "fewer"))?;
         let (entry, _) = SectionEntry::read_from_prefix(entry)
             .map_err(|_| Damage::new("SectionEntry", "40 bytes", "fewer"))?;
         check_crc("SectionEntry.crc32", entry.as_bytes())?;
@@ -314,9 +326,12 @@ pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIO
 
 /// Reads how long the blocks of the packed sections are. Of each section it answers where its blocks begin, as
 /// if they followed each other without headers and tags, and where the last one ends.
-pub fn decode_lengths(bytes: &[u8], packed: [&Section; 2]) -> Result<[Vec<u64>; 2], Damage> {
+pub fn decode_lengths(
+    bytes: &[u8],
+    packed: [&Section; PACKED.len()],
+) -> Result<[Vec<u64>; PACKED.len()], Damage> {
     let mut input = Reader::new("block length", bytes);
-    let mut starts = [Vec::new(), Vec::new()];
+    let mut starts = PACKED.map(|_| Vec::new());
     for (section, starts) in packed.into_iter().zip(&mut starts) {
         let mut end = 0;
         starts.push(end);
@@ -359,6 +374,8 @@ pub struct DocumentRow {
     pub content_offset: u64,
     /// How long the content is.
     pub content_bytes: u64,
+    /// How many words its rows have together, each row counted as 65,535 at most.
+    pub words: u64,
 }
 
 impl DocumentRow {
@@ -367,6 +384,7 @@ impl DocumentRow {
         out.bytes(self.id.as_bytes()).u64(self.record).u64(self.deleted_ms.unwrap_or(0));
         out.u32(self.first_row).u32(self.rows).u64(self.created_ms);
         out.u64(self.info_offset).u32(self.info_bytes).u64(self.content_offset).u64(self.content_bytes);
+        out.u64(self.words);
     }
 
     /// Reads the next one of the directory.
@@ -382,6 +400,7 @@ impl DocumentRow {
             info_bytes: input.u32()?,
             content_offset: input.u64()?,
             content_bytes: input.u64()?,
+            words: input.u64()?,
         })
     }
 }
@@ -409,6 +428,9 @@ pub fn decode_directory(bytes: &[u8], documents: u32, rows: u32) -> Result<Vec<D
         }
         if row.content_bytes > CONTENT_BYTES_MAX as u64 {
             return Err(Damage::new("DocumentRow.content_bytes", CONTENT_BYTES_MAX, row.content_bytes));
+        }
+        if row.words > u64::from(row.rows) * u64::from(u16::MAX) {
+            return Err(Damage::new("DocumentRow.words", "at most 65,535 for each row", row.words));
         }
         // Neither sum overflows: there are at most 2³² of each, of at most 2³² bytes.
         next_row += row.rows;

@@ -29,6 +29,15 @@ impl Writer {
         self
     }
 
+    /// Seven bits a byte, the lowest first, the eighth bit set in all bytes but the last (LEB128).
+    pub fn varint(&mut self, mut value: u64) -> &mut Self {
+        while value > 0x7f {
+            self.u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.u8(value as u8)
+    }
+
     /// Bytes as they are, their number known from elsewhere.
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
@@ -94,6 +103,23 @@ impl<'a> Reader<'a> {
         Ok(LittleEndian::read_u64(self.raw(8)?))
     }
 
+    /// Seven bits a byte; none more than the value needs.
+    pub fn varint(&mut self) -> Result<u64, Damage> {
+        let mut value = 0_u64;
+        for shift in (0..u64::BITS).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits.leading_zeros() < shift || (byte == 0 && shift > 0) {
+                break;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(Damage::new(self.structure, "a varint of no more bytes than it needs", "another"))
+    }
+
     /// A count of things of at least `item_bytes` each: at most `limit`, and no more than can be there.
     pub fn count(&mut self, limit: usize, item_bytes: usize) -> Result<usize, Damage> {
         let count = self.u32()? as usize;
@@ -128,6 +154,11 @@ impl<'a> Reader<'a> {
         let mut array = [0; N];
         array.copy_from_slice(self.raw(N)?);
         Ok(array)
+    }
+
+    /// How many bytes were not read yet.
+    pub fn left(&self) -> usize {
+        self.rest.len()
     }
 
     /// Whether all was read.

@@ -2,12 +2,12 @@
 //!
 //! The store calls these for all partitions of a flush; they never run two at a time for one partition.
 
-use super::view::{Rows, View};
+use super::view::{Location, Rows, View};
 use super::{Core, Counts, Dormant, LoadedShelf, ReadError, WriteError, Writer, look_again};
-use crate::io::lock;
+use crate::io::{Fault, lock};
 use crate::memtable::Memtable;
 use crate::seal::{Key, fingerprint};
-use crate::segment::{Segment, SegmentFileWriter, SegmentWriter};
+use crate::segment::{RowWords, Segment, SegmentFileWriter, SegmentWriter};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -139,19 +139,15 @@ impl Core {
         let mut writer = SegmentWriter::default();
         let mut expired = Vec::new();
         for (source, segment) in merged {
-            for (ordinal, row) in (0..).zip(segment.directory()) {
-                let Some(location) = self.with_view(|view| view.current(*source, ordinal, &row.id))? else {
-                    continue;
-                };
-                if location.deleted_ms.is_some_and(|at_ms| at_ms <= expired_ms) {
+            writer.carry(segment, |ordinal, row| {
+                let location = self.with_view(|view| view.current(*source, ordinal, &row.id))?;
+                let Some(Location { deleted_ms, .. }) = location else { return Ok(None) };
+                if deleted_ms.is_some_and(|at_ms| at_ms <= expired_ms) {
                     expired.push((row.id.clone(), row.record));
-                    continue;
+                    return Ok(None);
                 }
-                let mut document = segment.info(row)?;
-                document.content = segment.content(row, 0..row.content_bytes)?;
-                let rows = segment.rows(row.first_row..row.first_row + row.rows)?;
-                writer.push(row.record, location.deleted_ms, &document, rows.pieces());
-            }
+                Ok::<_, ReadError>(Some(deleted_ms))
+            })?;
         }
         self.write_changes(&segments, from, &expired, &mut writer)?;
         let mut file = SegmentFileWriter::begin(&*env.medium.entropy, env.log.run());
@@ -324,15 +320,10 @@ impl View {
         for source in self.sources() {
             match &source.rows {
                 Rows::Memtable(memtable) => write_memtable(self, source.number, memtable, dimension, writer),
-                Rows::Segment(segment) => {
-                    for (ordinal, row) in (0..).zip(segment.directory()) {
-                        let Some(location) = self.current(source.number, ordinal, &row.id) else { continue };
-                        let mut document = segment.info(row)?;
-                        document.content = segment.content(row, 0..row.content_bytes)?;
-                        let rows = segment.rows(row.first_row..row.first_row + row.rows)?;
-                        writer.push(row.record, location.deleted_ms, &document, rows.pieces());
-                    }
-                }
+                Rows::Segment(segment) => writer.carry(segment, |ordinal, row| {
+                    let location = self.current(source.number, ordinal, &row.id);
+                    Ok::<_, Fault>(location.map(|location| location.deleted_ms))
+                })?,
             }
         }
         Ok(writer.documents())
@@ -347,7 +338,7 @@ fn write_memtable(view: &View, source: u32, memtable: &Memtable, dimension: u32,
             let from = entry.first_row as usize * components;
             let to = from + entry.rows as usize * components;
             let rows = &memtable.vectors()[from..to];
-            writer.push(entry.record, location.deleted_ms, &entry.document, [rows]);
+            writer.push(entry.record, location.deleted_ms, &entry.document, [rows], RowWords::Count);
         }
     }
 }

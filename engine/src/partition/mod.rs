@@ -20,6 +20,7 @@ mod error;
 mod maintain;
 mod read;
 mod rekey;
+mod search;
 mod types;
 mod view;
 mod write;
@@ -29,7 +30,8 @@ pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use types::{
-    DocumentInfo, Hit, NewDocument, NewPassage, Page, Passage, SearchRequest, SearchResponse, Trace,
+    DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, Query, SearchRequest, SearchResponse,
+    Trace,
 };
 pub use view::Counts;
 pub(crate) use write::{open_record, record_place};

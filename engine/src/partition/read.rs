@@ -1,15 +1,11 @@
-//! How is a partition read and searched?
+//! How is a partition read?
 
 use super::view::{Location, Rows, Source, View};
-use super::{
-    Core, DocumentInfo, Hit, Page, Partition, Passage, ReadError, SearchRequest, SearchResponse, Trace,
-};
+use super::{DocumentInfo, Page, Partition, Passage, ReadError};
 use crate::filter::Filter;
-use crate::index::{self, Candidate, Nearest};
-use std::ops::Range;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
-use strongroom_kernel::{Mask, dot_rows, is_finite, normalize};
+use strongroom_kernel::Mask;
 
 impl View {
     /// A document without content and vectors, and how long its content is.
@@ -28,7 +24,11 @@ impl View {
     }
 
     /// A document's content, or a part of it.
-    fn content(&self, location: Location, range: Option<(u32, u32)>) -> Result<Vec<u8>, ReadError> {
+    pub(super) fn content(
+        &self,
+        location: Location,
+        range: Option<(u32, u32)>,
+    ) -> Result<Vec<u8>, ReadError> {
         let range = range.map(|(start, end)| u64::from(start)..u64::from(end));
         match self.source(location.source).map(|source| &source.rows) {
             Some(Rows::Segment(segment)) => {
@@ -44,7 +44,7 @@ impl View {
         }
     }
 
-    fn passage(&self, location: Location, passage: &Passage) -> Result<String, ReadError> {
+    pub(super) fn passage(&self, location: Location, passage: &Passage) -> Result<String, ReadError> {
         match passage {
             Passage::Own(text) => Ok(text.clone()),
             Passage::Range { start, end } => String::from_utf8(self.content(location, Some((*start, *end)))?)
@@ -52,59 +52,16 @@ impl View {
         }
     }
 
-    fn live(&self, id: &str) -> Option<Location> {
+    pub(super) fn live(&self, id: &str) -> Option<Location> {
         self.find(id).filter(|location| location.deleted_ms.is_none())
     }
 
-    fn mask(&self, source: &Source, filter: &Filter) -> Mask {
+    pub(super) fn mask(&self, source: &Source, filter: &Filter) -> Mask {
         match &source.rows {
             _ if filter.is_all() => source.live.clone(),
             Rows::Segment(segment) => filter.in_segment(segment, &source.live),
             Rows::Memtable(memtable) => filter.in_memtable(memtable, &source.live),
         }
-    }
-
-    fn nearest(&self, query: &[f32], request: &SearchRequest<'_>) -> Result<Vec<Candidate<'_>>, ReadError> {
-        // Without a threshold everything that matches may be answered, dissimilar as it is.
-        let score_min = if request.similarity_min > 0.0 { request.similarity_min } else { f32::NEG_INFINITY };
-        let mut nearest = Nearest::new(request.k, score_min);
-        for (number, source) in self.sources().iter().enumerate() {
-            let mask = self.mask(source, request.filter);
-            match &source.rows {
-                Rows::Segment(segment) => {
-                    let directory = segment.directory();
-                    let documents = index::Documents {
-                        source: number,
-                        count: directory.len() as u32,
-                        document: |ordinal: u32| {
-                            let row = &directory[ordinal as usize];
-                            (&*row.id, row.first_row, row.rows)
-                        },
-                        score: |rows, scores: &mut [f32]| segment.score(query, rows, scores),
-                    };
-                    index::scan(&documents, &mask, &mut nearest)?;
-                }
-                Rows::Memtable(memtable) => {
-                    let entries = memtable.entries();
-                    let documents = index::Documents {
-                        source: number,
-                        count: entries.len() as u32,
-                        document: |ordinal: u32| {
-                            let entry = &entries[ordinal as usize];
-                            (&*entry.document.id, entry.first_row, entry.rows)
-                        },
-                        score: |rows: Range<u32>, scores: &mut [f32]| {
-                            let components =
-                                rows.start as usize * query.len()..rows.end as usize * query.len();
-                            dot_rows(query, &memtable.vectors()[components], scores);
-                            Ok::<_, ReadError>(())
-                        },
-                    };
-                    index::scan(&documents, &mask, &mut nearest)?;
-                }
-            }
-        }
-        Ok(nearest.into_sorted())
     }
 
     fn page(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
@@ -131,19 +88,6 @@ impl View {
             .map(|location| self.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes)))
             .collect::<Result<_, _>>()?;
         Ok(Page { documents, total: matches.len() as u64 })
-    }
-
-    fn hit(&self, candidate: &Candidate<'_>, with_content: bool) -> Result<Hit, ReadError> {
-        let gone = || Damage::new("directory", "the id of a live row", "none");
-        let location = self.live(candidate.id).ok_or_else(gone)?;
-        let (document, content_bytes) = self.info(location)?;
-        let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
-        Ok(Hit {
-            passage: self.passage(location, passage)?,
-            similarity: candidate.score.clamp(0.0, 1.0),
-            content: if with_content { Some(self.content(location, None)?) } else { None },
-            document: DocumentInfo::of(document, content_bytes),
-        })
     }
 }
 
@@ -190,36 +134,5 @@ impl Partition {
     /// A page of the live documents that match, newest first; ties by id.
     pub fn list(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
         self.core.attempt(|| self.core.with_view(|view| view.page(filter, offset, limit))?)
-    }
-
-    /// The live documents nearest to a vector, with evidence of what was opened.
-    pub fn search(&self, request: &SearchRequest<'_>) -> Result<SearchResponse, ReadError> {
-        let expected = self.core.identity.dimension as usize;
-        if request.vector.len() != expected {
-            return Err(ReadError::Dimension { expected, found: request.vector.len() });
-        }
-        if !is_finite(request.vector) {
-            return Err(ReadError::NotFinite);
-        }
-        let mut query = request.vector.to_vec();
-        normalize(&mut query);
-        self.core.attempt(|| {
-            self.core.with_view(|view| {
-                let candidates = view.nearest(&query, request)?;
-                let hits = candidates.iter().map(|candidate| view.hit(candidate, request.with_content));
-                Ok(SearchResponse { hits: hits.collect::<Result<_, _>>()?, trace: self.core.trace(view) })
-            })?
-        })
-    }
-}
-
-impl Core {
-    fn trace(&self, view: &View) -> Trace {
-        Trace {
-            partitions_opened: vec![self.identity.partition.clone()],
-            segments_opened: view.segment_count(),
-            candidates: view.counts().documents,
-            exact: true,
-        }
     }
 }

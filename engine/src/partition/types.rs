@@ -88,16 +88,45 @@ impl DocumentInfo {
     }
 }
 
-/// A search by vector.
+/// What documents are compared with.
+#[derive(Debug, Clone, Copy)]
+pub enum Query<'a> {
+    /// A vector of the collection's dimension; the engine normalises it.
+    Vector(&'a [f32]),
+    /// The words of a text.
+    Words(&'a str),
+    /// Both.
+    Hybrid {
+        /// The vector.
+        vector: &'a [f32],
+        /// The text.
+        words: &'a str,
+        /// How they are brought together.
+        fusion: Fusion,
+    },
+}
+
+/// How the similarity of vectors and that of words become one score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fusion {
+    /// A weighted sum: a score means the same from query to query.
+    #[default]
+    Sum,
+    /// By the ranks in both lists (reciprocal rank fusion, Cormack and others 2009; k = 60), as a share of what the
+    /// first of both would get.
+    Ranks,
+}
+
+/// A search.
 #[derive(Debug, Clone)]
 pub struct SearchRequest<'a> {
-    /// The query, of the collection's dimension; the engine normalises it.
-    pub vector: &'a [f32],
+    /// What documents are compared with.
+    pub query: Query<'a>,
     /// How many documents at most.
     pub k: usize,
     /// Which documents take part.
     pub filter: &'a Filter,
-    /// Hits below this similarity are left out (0 lets all pass).
+    /// Hits whose vectors are less similar than this are left out (0 lets all pass). Words alone have none.
     pub similarity_min: f32,
     /// Whether hits carry their document's content.
     pub with_content: bool,
@@ -108,8 +137,9 @@ pub struct SearchRequest<'a> {
 pub struct Hit {
     /// The document.
     pub document: DocumentInfo,
-    /// Cosine of query and passage, at least 0, at most 1.
-    pub similarity: f32,
+    /// How well query and passage agree, from 0 to 1: by the cosine, by BM25 (1 is a passage of mean length with each of the
+    /// query's words, or better), or by both. Hits stand in the order of what it was before it was cut to 1.
+    pub score: f32,
     /// The best passage's text.
     pub passage: String,
     /// The document's content, when it was asked for.

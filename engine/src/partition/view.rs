@@ -19,7 +19,7 @@ use std::sync::Arc;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
 use strongroom_format::record::{Change, ChangeKind};
-use strongroom_format::segment::ChangeRow;
+use strongroom_format::segment::{ChangeRow, DocumentRow};
 use strongroom_kernel::Mask;
 
 /// Where an id's document is.
@@ -35,6 +35,8 @@ pub(crate) struct Location {
     pub(crate) deleted_ms: Option<u64>,
     /// How many passages it has.
     pub(crate) passages: u32,
+    /// How many words they have together, as the segment's directory says; 0 in a memtable.
+    pub(crate) words: u64,
 }
 
 /// What a source's documents are kept in.
@@ -83,6 +85,8 @@ pub(crate) struct View {
     sources: Vec<Source>,
     directory: HashMap<Box<str>, Location>,
     counts: Counts,
+    /// Words of the live documents that are in segments.
+    words: u64,
     next_source: u32,
     active: u32,
 }
@@ -100,6 +104,7 @@ impl View {
             sources: Vec::new(),
             directory: HashMap::new(),
             counts: Counts::default(),
+            words: 0,
             next_source: 0,
             active: 0,
         };
@@ -109,8 +114,11 @@ impl View {
             let segment = Arc::new(segment);
             let number = view.begin_source(Rows::Segment(Arc::clone(&segment)));
             for (ordinal, row) in (0..).zip(segment.directory()) {
-                let (record, deleted_ms, passages) = (row.record, row.deleted_ms, row.rows);
-                view.place(&row.id, Location { source: number, ordinal, record, deleted_ms, passages });
+                let DocumentRow { record, deleted_ms, rows: passages, words, .. } = *row;
+                view.place(
+                    &row.id,
+                    Location { source: number, ordinal, record, deleted_ms, passages, words },
+                );
             }
             for change in segment.changes() {
                 view.mark(change);
@@ -137,6 +145,11 @@ impl View {
         self.counts
     }
 
+    /// How many words the live documents have that are in segments.
+    pub(crate) fn segment_words(&self) -> u64 {
+        self.words
+    }
+
     /// Where a document is.
     pub(crate) fn find(&self, id: &str) -> Option<Location> {
         self.directory.get(id).copied()
@@ -153,7 +166,7 @@ impl View {
         let passages = document.passages.len() as u32;
         let number = self.active;
         let ordinal = self.active().push(record, document);
-        self.place(&id, Location { source: number, ordinal, record, deleted_ms: None, passages });
+        self.place(&id, Location { source: number, ordinal, record, deleted_ms: None, passages, words: 0 });
     }
 
     /// Takes over a soft delete, restore or purge that is durable.
@@ -226,6 +239,7 @@ impl View {
         } else {
             add(&mut self.counts.documents, by);
             add(&mut self.counts.passages, by * i64::from(location.passages));
+            add(&mut self.words, by * location.words as i64);
         }
     }
 
@@ -302,9 +316,12 @@ impl View {
                 && replaced.contains(&location.source)
                 && location.record == row.record
             {
-                location.source = number;
-                location.ordinal = ordinal;
-                live.set(ordinal, location.deleted_ms.is_none());
+                let is_live = location.deleted_ms.is_none();
+                if is_live {
+                    self.words = self.words + row.words - location.words;
+                }
+                *location = Location { source: number, ordinal, words: row.words, ..*location };
+                live.set(ordinal, is_live);
             }
         }
         let at = self.sources.iter().position(|source| replaced.contains(&source.number)).unwrap_or(0);

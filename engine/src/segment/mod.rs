@@ -11,6 +11,7 @@
 //! Concurrency: a `Segment` is immutable and shared.
 
 mod cache;
+mod carry;
 mod files;
 mod labels;
 mod packing;
@@ -18,13 +19,14 @@ mod reader;
 mod rows;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
+mod words;
 mod writer;
 
 pub use cache::BlockCache;
 pub use files::SegmentFiles;
 pub(crate) use packing::unpack;
 pub use reader::{Segment, check_blocks};
-pub use writer::{SegmentFileWriter, SegmentWriter};
+pub use writer::{RowWords, SegmentFileWriter, SegmentWriter};
 
 use strongroom_format::manifest::SegmentPlace;
 

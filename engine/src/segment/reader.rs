@@ -3,7 +3,6 @@
 use super::cache::{Block, BlockCache, Charge, Opened, Origin};
 use super::labels::Labels;
 use super::packing::unpack;
-use super::rows::group_rows;
 use super::writer::index;
 use crate::io::{BlobStore, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
@@ -13,8 +12,8 @@ use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
 use strongroom_format::segment::{
-    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, SECTIONS, Section, SectionKind,
-    SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
+    BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, PACKED, SECTIONS, Section,
+    SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
 };
 use strongroom_format::wire::Reader;
 use zeroize::Zeroizing;
@@ -30,12 +29,10 @@ pub struct Segment {
     place: SegmentPlace,
     incarnation: [u8; 16],
     pub(super) dimension: u32,
-    /// Rows that are opened together.
-    pub(super) group_rows: u32,
     cipher: Cipher,
     sections: [Section; SECTIONS.len()],
-    /// Where the blocks of infos and contents begin, see [`decode_lengths`].
-    starts: [Vec<u64>; 2],
+    /// Where the blocks of the packed sections begin, see [`decode_lengths`].
+    starts: [Vec<u64>; PACKED.len()],
     directory: Vec<DocumentRow>,
     labels: Labels,
     changes: Vec<ChangeRow>,
@@ -71,10 +68,9 @@ impl Segment {
             place,
             incarnation,
             dimension,
-            group_rows: group_rows(dimension),
             sections: [Section { first_block: 0, offset: 0, plain_bytes: 0, stored_bytes: 0 };
                 SECTIONS.len()],
-            starts: [Vec::new(), Vec::new()],
+            starts: PACKED.map(|_| Vec::new()),
             directory: Vec::new(),
             labels: Labels::default(),
             changes: Vec::new(),
@@ -102,7 +98,7 @@ impl Segment {
         self.directory = decode_directory(&directory, self.place.documents, self.place.rows)
             .map_err(|damage| self.located(damage))?;
         self.labels = Labels::decode(&labels, self.place.documents).map_err(|damage| self.located(damage))?;
-        let packed = [SectionKind::Infos, SectionKind::Contents].map(|kind| &self.sections[index(kind)]);
+        let packed = PACKED.map(|kind| &self.sections[index(kind)]);
         self.starts = decode_lengths(&lengths, packed).map_err(|damage| self.located(damage))?;
         let mut input = Reader::new("ChangeRow", &changes);
         while !input.is_empty() {
@@ -177,7 +173,7 @@ impl Segment {
     }
 
     /// Bytes of a section, through the cache.
-    fn read(&self, kind: SectionKind, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+    pub(super) fn read(&self, kind: SectionKind, range: Range<u64>) -> Result<Vec<u8>, Fault> {
         let section = self.section(kind);
         if range.end > section.plain_bytes {
             return Err(self.located(Damage::new("section", section.plain_bytes, range.end)));
@@ -198,7 +194,8 @@ impl Segment {
     /// A block of a section that is compressed.
     fn block(&self, kind: SectionKind, number: u64) -> Result<Block, Fault> {
         let section = self.section(kind);
-        let starts = &self.starts[usize::from(kind == SectionKind::Contents)];
+        let which = PACKED.iter().position(|packed| *packed == kind).expect("a packed section");
+        let starts = &self.starts[which];
         let (start, stored_end) = (starts[number as usize], starts[number as usize + 1]);
         let offset = section.offset + start + number * BLOCK_OVERHEAD_BYTES as u64;
         let block = section.first_block + number as u32;

@@ -77,7 +77,8 @@ impl Segment {
         if rows.start > rows.end || rows.end > self.place().rows {
             return Err(self.located(Damage::new("rows", self.place().rows, rows.end)));
         }
-        let wanted = rows.start / self.group_rows..rows.end.div_ceil(self.group_rows);
+        let group_rows = group_rows(self.dimension);
+        let wanted = rows.start / group_rows..rows.end.div_ceil(group_rows);
         let mut found = self.cache.get(wanted.clone().map(|group| self.origin(group)));
         if found.iter().any(Option::is_none) {
             self.open_groups(wanted.start, &mut found)?;
@@ -89,7 +90,7 @@ impl Segment {
         let components = |rows: u32| rows as usize * self.dimension as usize;
         Ok(Rows {
             groups: groups.collect(),
-            skipped: components(rows.start % self.group_rows),
+            skipped: components(rows.start % group_rows),
             components: components(rows.end - rows.start),
         })
     }
@@ -101,7 +102,7 @@ impl Segment {
     }
 
     fn group_bytes(&self) -> u64 {
-        u64::from(self.group_rows) * u64::from(self.dimension) * size_of::<f32>() as u64
+        u64::from(group_rows(self.dimension)) * u64::from(self.dimension) * size_of::<f32>() as u64
     }
 
     /// Opens the groups that are missing, all with one call of the medium.

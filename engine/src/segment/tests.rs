@@ -4,12 +4,14 @@
 
 use super::*;
 use crate::io::sim::Sim;
-use crate::io::{BlobStore, Fault};
+use crate::io::{BlobStore, Fault, Medium};
 use crate::seal::Key;
+use crate::words::WordIndex;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::record::{Change, ChangeKind};
-use strongroom_format::segment::{ChangeRow, LabelKind};
+use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind};
+use strongroom_format::words::Posting;
 
 const DIMENSION: u32 = 4;
 
@@ -45,6 +47,7 @@ fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
                 (number == 3).then_some(77),
                 &document(number),
                 [&rows(number)[..]],
+                RowWords::Count,
             );
         }
         let change = Change { kind: ChangeKind::Deleted, at_ms: 5, id: "older".to_owned() };
@@ -53,6 +56,26 @@ fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
     });
     file.finish(&*medium.blobs).unwrap();
     (medium.blobs, keys, places)
+}
+
+/// Each word with its rows, and how many words each row has.
+type Words = (Vec<(String, Vec<Posting>)>, Vec<u16>);
+
+fn all_words(dictionary: &words::Dictionary<'_>) -> Result<Words, Fault> {
+    let mut words = Vec::new();
+    dictionary.each(|word, postings| {
+        words.push((word.to_owned(), postings));
+        Ok(())
+    })?;
+    Ok((words, dictionary.word_counts()?))
+}
+
+/// The words of these documents.
+fn words_of(numbers: impl IntoIterator<Item = usize>) -> Words {
+    let mut index = WordIndex::default();
+    numbers.into_iter().for_each(|number| document(number).texts().for_each(|text| index.push(text)));
+    let sorted = index.sorted().into_iter().map(|(word, postings)| (word.to_owned(), postings.to_vec()));
+    (sorted.collect(), index.lengths().to_vec())
 }
 
 fn read_all(
@@ -74,6 +97,8 @@ fn read_all(
     let tagged = segment.labels().get(LabelKind::Tag, "tag-1").cloned().unwrap_or_default();
     assert_eq!(tagged.iter().collect::<Vec<_>>(), [1, 3]);
     assert_eq!(segment.changes().len(), 1);
+    let dictionary = segment.dictionary()?.expect("words");
+    assert_eq!(all_words(&dictionary)?, words_of(0..5));
     Ok(documents)
 }
 
@@ -119,6 +144,68 @@ fn a_flipped_bit_is_found_wherever_it_is_and_hurts_one_partition_only() {
     }
 }
 
+/// A segment of these documents in a file of its own.
+fn segment_of(medium: &Medium, fill: impl FnOnce(&mut SegmentWriter)) -> Segment {
+    let key = Key::random(&*medium.entropy);
+    let mut writer = SegmentWriter::default();
+    fill(&mut writer);
+    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
+    let place = file.add(&key, [1; 16], DIMENSION, writer);
+    file.finish(&*medium.blobs).unwrap();
+    let cache = Arc::new(BlockCache::new(1 << 20));
+    Segment::open(&medium.blobs, &cache, &key, [1; 16], DIMENSION, place).unwrap()
+}
+
+/// Without this, a search by words would miss some of a large dictionary, or find rows that don't have them.
+#[test]
+fn every_word_of_a_large_dictionary_is_found() {
+    let text = |row: usize| (0..row * 7).map(|number| format!("w{number} ")).collect::<String>();
+    let texts: Vec<String> = (0..200).map(text).collect();
+    let segment = segment_of(&Sim::new(4).restart(), |writer| {
+        for (number, text) in texts.iter().enumerate() {
+            let passages = vec![Passage::Own(text.clone())];
+            let vectors = [0.0; DIMENSION as usize];
+            let document = Document { passages, content: Vec::new(), ..document(number) };
+            writer.push(number as u64, None, &document, [&vectors[..]], RowWords::Count);
+        }
+    });
+    let dictionary = segment.dictionary().unwrap().unwrap();
+    let counts: Vec<u16> = (0..200).map(|row| row * 7).collect();
+    assert_eq!(dictionary.word_counts().unwrap(), counts);
+    for number in 0..199 * 7 {
+        let first = number as u32 / 7 + 1;
+        let expected: Vec<_> = (first..200).map(|row| Posting { row, times: 1 }).collect();
+        assert_eq!(dictionary.postings(&format!("w{number}")).unwrap(), expected, "w{number}");
+    }
+    for absent in ["", "a", "w", "w1393", "w12345", "x", "\u{10ffff}"] {
+        assert_eq!(dictionary.postings(absent).unwrap(), [], "{absent}");
+    }
+}
+
+/// Without this, compaction would leave words with documents that went, or take them from those that stayed.
+#[test]
+fn words_go_with_their_documents() {
+    let medium = Sim::new(5).restart();
+    let push = |writer: &mut SegmentWriter, number: usize| {
+        writer.push(number as u64, None, &document(number), [&rows(number)[..]], RowWords::Count);
+    };
+    let [older, newer] = [0..4, 4..9]
+        .map(|numbers| segment_of(&medium, |writer| numbers.for_each(|number| push(writer, number))));
+    let stays = |number: usize| number % 3 != 1;
+    let merged = segment_of(&medium, |writer| {
+        for segment in [&older, &newer] {
+            let keep = |_, row: &DocumentRow| Ok::<_, Fault>(stays(row.record as usize).then_some(None));
+            writer.carry(segment, keep).unwrap();
+        }
+        push(writer, 9);
+    });
+    let expected = words_of((0..10).filter(|&number| stays(number)));
+    let dictionary = merged.dictionary().unwrap().unwrap();
+    assert_eq!(all_words(&dictionary).unwrap(), expected);
+    let sums = merged.directory().iter().map(|row| row.words).sum::<u64>();
+    assert_eq!(sums, expected.1.iter().map(|&count| u64::from(count)).sum::<u64>());
+}
+
 /// Without this, a search would score other rows than its own, or miss some, wherever rows, groups and blocks
 /// don't end together; and a partition larger than the cache couldn't be searched at all.
 #[test]
@@ -132,7 +219,7 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
         let component = |at: usize| (at % 9973) as f32;
         let vectors: Vec<f32> = (0..count * dimension as usize).map(component).collect();
         let passages = vec![Passage::Range { start: 0, end: 0 }; count];
-        writer.push(1, None, &Document { passages, ..document(0) }, vectors.chunks(1000));
+        writer.push(1, None, &Document { passages, ..document(0) }, vectors.chunks(1000), RowWords::Count);
         let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
         let place = file.add(&key, [1; 16], dimension, writer);
         file.finish(&*medium.blobs).unwrap();

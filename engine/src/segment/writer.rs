@@ -4,6 +4,7 @@ use super::labels::Labels;
 use super::packing::pack;
 use crate::io::{BlobStore, Entropy, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
+use crate::words::WordIndex;
 use strongroom_format::document::Document;
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::manifest::SegmentPlace;
@@ -12,20 +13,31 @@ use strongroom_format::segment::{
     place_sections,
 };
 use strongroom_format::wire::Writer;
+use strongroom_format::words::encode_words;
 use zerocopy::IntoBytes;
 use zeroize::{Zeroize, Zeroizing};
+
+/// Where the words of a document's rows come from.
+#[derive(Debug, Clone, Copy)]
+pub enum RowWords<'a> {
+    /// From its texts: they are counted now.
+    Count,
+    /// From where they were counted before; so many in each row.
+    Counted(&'a [u16]),
+}
 
 /// Collects one partition's documents.
 #[derive(Debug, Default)]
 pub struct SegmentWriter {
     documents: u32,
-    rows: u32,
+    pub(super) rows: u32,
     directory: Writer,
     vectors: Writer,
     infos: Writer,
     contents: Vec<u8>,
     labels: Labels,
     changes: Writer,
+    pub(super) words: WordIndex,
 }
 
 impl SegmentWriter {
@@ -36,7 +48,15 @@ impl SegmentWriter {
         deleted_ms: Option<u64>,
         document: &Document,
         rows: impl IntoIterator<Item = &'a [f32]>,
+        words: RowWords<'_>,
     ) {
+        let first_word_row = self.words.rows() as usize;
+        match words {
+            RowWords::Count => document.texts().for_each(|text| self.words.push(text)),
+            RowWords::Counted(lengths) => lengths.iter().for_each(|&length| self.words.push_counted(length)),
+        }
+        let lengths = &self.words.lengths()[first_word_row..];
+        assert_eq!(lengths.len(), document.passages.len(), "each row has words, or none");
         let info_offset = self.infos.0.len() as u64;
         document.write_info(&mut self.infos);
         let row = DocumentRow {
@@ -50,6 +70,7 @@ impl SegmentWriter {
             info_bytes: (self.infos.0.len() as u64 - info_offset) as u32,
             content_offset: self.contents.len() as u64,
             content_bytes: document.content.len() as u64,
+            words: lengths.iter().map(|&length| u64::from(length)).sum(),
         };
         row.write(&mut self.directory);
         self.contents.extend_from_slice(&document.content);
@@ -97,21 +118,25 @@ impl SegmentFileWriter {
         segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
-        let packed = [&segment.infos.0, &segment.contents].map(|plain| packed_blocks(plain));
+        let (mut words, mut postings) = encode_words(segment.words.lengths(), segment.words.sorted());
+        let packed =
+            [&segment.infos.0, &segment.contents, &words.0, &postings.0].map(|plain| packed_blocks(plain));
         let mut lengths = Writer::default();
         for block in packed.iter().flatten() {
             lengths.u32(block.len() as u32);
         }
-        let [infos, contents] = &packed;
+        let [packed_infos, packed_contents, packed_words, packed_postings] = &packed;
         let plain_blocks = |plain| BlocksOf { plain, packed: None };
         let blocks_of = [
             plain_blocks(&segment.directory.0),
             plain_blocks(&segment.vectors.0),
-            BlocksOf { plain: &segment.infos.0, packed: Some(infos) },
-            BlocksOf { plain: &segment.contents, packed: Some(contents) },
+            BlocksOf { plain: &segment.infos.0, packed: Some(packed_infos) },
+            BlocksOf { plain: &segment.contents, packed: Some(packed_contents) },
             plain_blocks(&labels),
             plain_blocks(&segment.changes.0),
             plain_blocks(&lengths.0),
+            BlocksOf { plain: &words.0, packed: Some(packed_words) },
+            BlocksOf { plain: &postings.0, packed: Some(packed_postings) },
         ];
         let (sections, bytes) = place_sections(blocks_of.each_ref().map(BlocksOf::lengths));
         let header = SegmentHeader::new(incarnation, dimension, segment.documents, segment.rows, bytes);
@@ -124,7 +149,7 @@ impl SegmentFileWriter {
             self.block(&cipher, incarnation, number, block);
         }
         assert_eq!(self.bytes.len() as u64, start + bytes);
-        labels.zeroize();
+        [&mut labels, &mut words.0, &mut postings.0].into_iter().for_each(Zeroize::zeroize);
         SegmentPlace {
             epoch: self.epoch,
             file_id: self.file_id,

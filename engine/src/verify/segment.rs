@@ -12,10 +12,11 @@ use strongroom_format::document::Document;
 use strongroom_format::limits::BLOCK_BYTES_MAX;
 use strongroom_format::manifest::SegmentPlace;
 use strongroom_format::segment::{
-    BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelRow, SECTIONS, Section, SectionKind,
-    SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
+    BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelRow, PACKED, SECTIONS, Section,
+    SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
 };
 use strongroom_format::wire::Reader;
+use strongroom_format::words::decode_words;
 use zerocopy::FromBytes;
 use zeroize::Zeroizing;
 
@@ -68,15 +69,16 @@ impl Sealed<'_> {
             return None;
         };
         let mut opened = Opened { sections: table, directory: None };
-        let mut infos = None;
+        let (mut infos, mut words, mut postings) = (None, None, None);
         let starts = blocks.starts(&table, tell);
         for (kind, section) in SECTIONS.into_iter().zip(&table) {
             let told = |damage: Damage| damage.at("", offset + section.offset);
             let plain = match (kind, &starts) {
                 // These were read before all others.
                 (SectionKind::Lengths, _) => continue,
-                (SectionKind::Infos, Some([starts, _])) | (SectionKind::Contents, Some([_, starts])) => {
-                    blocks.section(kind, section, Some(starts), tell)
+                (_, Some(starts)) if kind.is_packed() => {
+                    let starts = PACKED.iter().zip(starts).find(|(packed, _)| **packed == kind);
+                    blocks.section(kind, section, starts.map(|(_, starts)| &starts[..]), tell)
                 }
                 _ => blocks.section(kind, section, None, tell),
             };
@@ -92,6 +94,14 @@ impl Sealed<'_> {
                     infos = plain;
                     Ok(())
                 }
+                (SectionKind::Words, plain) => {
+                    words = plain;
+                    Ok(())
+                }
+                (SectionKind::Postings, plain) => {
+                    postings = plain;
+                    Ok(())
+                }
                 (SectionKind::Labels, Some(plain)) => labels(&plain, documents),
                 (SectionKind::Changes, Some(plain)) => changes(&plain),
                 _ => Ok(()),
@@ -103,7 +113,11 @@ impl Sealed<'_> {
             let at = offset + table[SectionKind::Infos as usize - 1].offset;
             documents_in(directory, &infos, contents)
                 .map_err(|damage| damage.at("", at))
-                .unwrap_or_else(tell);
+                .unwrap_or_else(&mut *tell);
+        }
+        if let (Some(directory), Some(words), Some(postings)) = (&opened.directory, words, postings) {
+            let at = offset + table[SectionKind::Words as usize - 1].offset;
+            words_of(directory, &words, &postings).map_err(|damage| damage.at("", at)).unwrap_or_else(tell);
         }
         Some(opened)
     }
@@ -136,16 +150,15 @@ impl Blocks<'_> {
         }
     }
 
-    /// Where the blocks of infos and contents begin.
+    /// Where the blocks of the packed sections begin.
     fn starts(
         &self,
         table: &[Section; SECTIONS.len()],
         tell: &mut dyn FnMut(Damage),
-    ) -> Option<[Vec<u64>; 2]> {
-        let [infos, contents, lengths] = [SectionKind::Infos, SectionKind::Contents, SectionKind::Lengths]
-            .map(|kind| &table[kind as usize - 1]);
+    ) -> Option<[Vec<u64>; PACKED.len()]> {
+        let lengths = &table[SectionKind::Lengths as usize - 1];
         let plain = self.section(SectionKind::Lengths, lengths, None, tell)?;
-        decode_lengths(&plain, [infos, contents])
+        decode_lengths(&plain, PACKED.map(|kind| &table[kind as usize - 1]))
             .map_err(|damage| tell(damage.at("", self.offset + lengths.offset)))
             .ok()
     }
@@ -268,6 +281,20 @@ fn labels(plain: &[u8], documents: u32) -> Result<(), Damage> {
             .map_err(|error| Damage::new("LabelRow.bitmap", "a roaring bitmap", error))?;
         if bitmap.max().is_some_and(|max| max >= documents) {
             return Err(Damage::new("LabelRow.bitmap", "ordinals of documents", "more"));
+        }
+    }
+    Ok(())
+}
+
+/// Dictionary and postings say the same, of each row and of each document.
+fn words_of(directory: &[DocumentRow], words: &[u8], postings: &[u8]) -> Result<(), Damage> {
+    let rows = directory.last().map_or(0, |row| row.first_row + row.rows);
+    let counts = decode_words(words, postings, rows, |_, _| ())?;
+    for row in directory {
+        let counts = &counts[row.first_row as usize..(row.first_row + row.rows) as usize];
+        let found: u64 = counts.iter().map(|&count| u64::from(count)).sum();
+        if found != row.words {
+            return Err(Damage::new("DocumentRow.words", found, row.words));
         }
     }
     Ok(())

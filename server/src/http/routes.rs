@@ -146,6 +146,8 @@ const LIST: &[&str] = &[
 const SEARCH: &[&str] = &[
     "q",
     "k",
+    "mode",
+    "fusion",
     "include_content",
     "max_distance",
     "trace",

@@ -16,9 +16,11 @@ use strongroom_format::manifest::{
 use strongroom_format::receipt::{Receipt, ReceiptKind};
 use strongroom_format::record::{Change, ChangeKind, DropNote, Identity, RecordKind, encode_put};
 use strongroom_format::segment::{
-    BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SegmentHeader, encode_table, place_sections,
+    BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SECTIONS, SegmentHeader, encode_table,
+    place_sections,
 };
 use strongroom_format::wire::Writer;
+use strongroom_format::words::{Posting, encode_words};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::sealing::{Subkey, authenticated, counting, digest, keyed_hash, name_text, sign};
@@ -284,6 +286,7 @@ fn segments() -> Vec<u8> {
         info_bytes: infos.0.len() as u32,
         content_offset: 0,
         content_bytes: document.content.len() as u64,
+        words: 13,
     };
     row.write(&mut directory);
     vectors.f32s(&document.vectors);
@@ -294,20 +297,32 @@ fn segments() -> Vec<u8> {
     }
     let change = Change { kind: ChangeKind::Restored, at_ms: BEGIN_MS, id: "doc_9".to_owned() };
     ChangeRow { record: FIRST_RECORD - 1, change }.write(&mut changes);
-    let packed = [&infos.0, &document.content].map(|plain| {
+    let (words, postings) = words();
+    let packed = [&infos.0, &document.content, &words.0, &postings.0].map(|plain| {
         let packed = lz4_flex::block::compress(plain);
         if packed.len() < plain.len() { packed } else { plain.clone() }
     });
     packed.iter().for_each(|packed| {
         lengths.u32(packed.len() as u32);
     });
-    let plain_bytes =
-        [&directory.0, &vectors.0, &infos.0, &document.content, &labels.0, &changes.0, &lengths.0]
-            .map(|plain| plain.len() as u64);
-    let [infos, content] = packed;
-    let stored = [directory.0, vectors.0, infos, content, labels.0, changes.0, lengths.0];
-    let (sections, length) =
-        place_sections([0, 1, 2, 3, 4, 5, 6].map(|n: usize| (plain_bytes[n], stored[n].len() as u64)));
+    let plain_bytes = [
+        &directory.0,
+        &vectors.0,
+        &infos.0,
+        &document.content,
+        &labels.0,
+        &changes.0,
+        &lengths.0,
+        &words.0,
+        &postings.0,
+    ]
+    .map(|plain| plain.len() as u64);
+    let [infos, content, words, postings] = packed;
+    let stored = [directory.0, vectors.0, infos, content, labels.0, changes.0, lengths.0, words, postings];
+    let mut lengths = plain_bytes.iter().zip(&stored);
+    let lengths =
+        SECTIONS.map(|_| lengths.next().map_or((0, 0), |(plain, stored)| (*plain, stored.len() as u64)));
+    let (sections, length) = place_sections(lengths);
     let mut bytes = FileHeader::new(FileKind::Segments, SEGMENTS_ID, RUN, 0).as_bytes().to_vec();
     bytes.extend_from_slice(SegmentHeader::new(SUCCESSOR, DIMENSION, 1, 2, length).as_bytes());
     let table = encode_table(&sections);
@@ -319,6 +334,14 @@ fn segments() -> Vec<u8> {
         bytes.extend_from_slice(&sealed);
     }
     bytes
+}
+
+/// The dictionary and the postings of its rows: how often each has which word.
+fn words() -> (Writer, Writer) {
+    let row = |row: u32, times: u32| [Posting { row, times }];
+    let postings = [row(1, 1), row(0, 4), row(0, 1), row(0, 5), row(1, 1), row(0, 1)];
+    let words = ["1", "and", "are", "fish", "of", "shark"];
+    encode_words(&[11, 2], words.into_iter().zip(postings.iter().map(|postings| &postings[..])))
 }
 
 /// A roaring bitmap of position 0 alone, in its portable form: the cookie of containers without runs, one

@@ -11,10 +11,10 @@ use super::tree::{Finding, Tree};
 
 /// The floors of the engine, lowest first. Two rooms of one floor don't know each other.
 pub const FLOORS: &[&[&str]] = &[
-    &["io"],
+    &["io", "words"],
     &["seal"],
     &["keyring", "log", "memtable", "segment"],
-    &["index", "text", "filter", "manifest"],
+    &["index", "keyword", "filter", "manifest"],
     &["partition"],
     &["compaction", "shred"],
     &["workspace"],

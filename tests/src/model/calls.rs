@@ -5,7 +5,7 @@
 //! before, as the dice fall.
 
 use strongroom_engine::{
-    Filter, OperatorScope, Partition, SearchRequest, Store, StoreError, WriteError, verify_receipt,
+    Filter, OperatorScope, Partition, Query, SearchRequest, Store, StoreError, WriteError, verify_receipt,
 };
 
 use super::check::one_search;
@@ -85,8 +85,13 @@ impl World {
     pub fn check_stale(&mut self) {
         let vector = [1.0; DIMENSION];
         let filter = Filter::default();
-        let request =
-            SearchRequest { vector: &vector, k: 5, filter: &filter, similarity_min: 0.0, with_content: true };
+        let request = SearchRequest {
+            query: Query::Vector(&vector),
+            k: 5,
+            filter: &filter,
+            similarity_min: 0.0,
+            with_content: true,
+        };
         for (spot, stale) in &self.stale {
             assert!(stale.search(&request).is_err(), "{spot:?}: a handle on what was dropped searches on");
             assert!(stale.list(&filter, 0, 10).is_err(), "{spot:?}: a handle on what was dropped lists on");

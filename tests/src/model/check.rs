@@ -5,11 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use strongroom_engine::{Filter, Partition, PartitionInfo, ReadError, SearchRequest, Store, StoreError};
+use strongroom_engine::{
+    Filter, Fusion, Partition, PartitionInfo, Query, ReadError, SearchRequest, Store, StoreError,
+};
 
 use super::observe::{Observed, Read, Seen, observe};
+use super::ranking::scores;
 use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
 use crate::chance::Chance;
+
+/// Words that searches ask for: some that many documents have, in other forms too, and one that none has.
+const ASKED: [&str; 6] = ["whale ", "Notes, ", "sea ", "due red ", "on ", "zeppelin "];
 
 /// How far a score may be from the model's: single precision over a few dozen components.
 const SCORE_ERROR_MAX: f64 = 1e-4;
@@ -190,9 +196,15 @@ pub(super) fn one_search(
     partition: &Partition,
     chance: &mut Chance,
 ) -> Result<Vec<String>, ReadError> {
-    let query: Vec<f32> = match docs.values().nth(chance.below(docs.len().max(1))) {
+    let vector: Vec<f32> = match docs.values().nth(chance.below(docs.len().max(1))) {
         Some(doc) if chance.percent(50) => doc.vectors[0].clone(),
         _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
+    };
+    let words: String = (0..1 + chance.below(4)).map(|_| *chance.pick(&ASKED)).collect();
+    let query = match chance.below(4) {
+        0 => Query::Words(&words),
+        1 => Query::Hybrid { vector: &vector, words: &words, fusion: Fusion::Sum },
+        _ => Query::Vector(&vector),
     };
     let labels = ["red", "green", "blue", "never"];
     let mut filter = Filter::default();
@@ -205,12 +217,11 @@ pub(super) fn one_search(
         filter.entity = Some("ada".to_owned());
     }
     let k = if chance.percent(20) { 1000 } else { 1 + chance.below(12) };
-    let request =
-        SearchRequest { vector: &query, k, filter: &filter, similarity_min: 0.0, with_content: true };
+    let request = SearchRequest { query, k, filter: &filter, similarity_min: 0.0, with_content: true };
     let response = partition.search(&request)?;
     let mut found = Vec::new();
     let matches: Vec<(&String, f64)> =
-        docs.iter().filter(|(_, d)| d.passes(&filter)).map(|(id, d)| (id, d.score(&query))).collect();
+        scores(docs, &query).into_iter().filter(|(id, _)| docs[*id].passes(&filter)).collect();
     let hits = &response.hits;
     if hits.len() != k.min(matches.len()) {
         found.push(format!(
@@ -231,8 +242,8 @@ pub(super) fn one_search(
             continue;
         };
         worst = worst.min(*score);
-        if (f64::from(hit.similarity) - score.clamp(0.0, 1.0)).abs() > SCORE_ERROR_MAX {
-            found.push(format!("{id} scores {}, not {score}", hit.similarity));
+        if (f64::from(hit.score) - score.clamp(0.0, 1.0)).abs() > SCORE_ERROR_MAX {
+            found.push(format!("{id} scores {}, not {score}", hit.score));
         }
         let doc = &docs[id];
         if hit.content.as_deref() != Some(doc.content.as_bytes())
@@ -249,8 +260,8 @@ pub(super) fn one_search(
     }
     for pair in hits.windows(2) {
         let (first, second) = (&pair[0], &pair[1]);
-        let tie = first.similarity == second.similarity && first.similarity > 0.0;
-        if first.similarity < second.similarity || (tie && first.document.id > second.document.id) {
+        let tie = first.score == second.score && first.score > 0.0 && first.score < 1.0;
+        if first.score < second.score || (tie && first.document.id > second.document.id) {
             found.push(format!("{} stands before {}", first.document.id, second.document.id));
         }
     }

@@ -11,6 +11,7 @@ pub mod damage;
 pub mod kinds;
 pub mod life;
 mod observe;
+mod ranking;
 pub mod runner;
 pub mod script;
 pub mod world;
@@ -107,11 +108,6 @@ impl Doc {
             source: None,
             passages: passages.collect(),
         }
-    }
-
-    /// The best cosine of its passages with a query.
-    pub fn score(&self, query: &[f32]) -> f64 {
-        self.vectors.iter().map(|v| cosine(v, query)).fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// Whether a filter lets it pass.

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
-    CollectionSpec, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition, Passage, RootKey,
-    SearchRequest, SignedReceipt, Store, StoreError, StoreOptions,
+    CollectionSpec, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition, Passage, Query,
+    RootKey, SearchRequest, SignedReceipt, Store, StoreError, StoreOptions,
 };
 
 use crate::model::{COLLECTION, Spot, whole, workspace_id};
@@ -172,7 +172,7 @@ impl Scene {
         for number in [0, 1] {
             let vector = vector(spot, number);
             let response = partition.search(&SearchRequest {
-                vector: &vector,
+                query: Query::Vector(&vector),
                 k: 99,
                 filter: &filter,
                 similarity_min: 0.0,
@@ -181,7 +181,7 @@ impl Scene {
             for hit in response.hits {
                 let content = hit.content.unwrap_or_default();
                 let content = String::from_utf8_lossy(&content);
-                writeln!(told, "{} {} {} {content}", hit.document.id, hit.similarity, hit.passage)
+                writeln!(told, "{} {} {} {content}", hit.document.id, hit.score, hit.passage)
                     .expect("a String takes all");
             }
         }

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 use strongroom_engine::{
-    Filter, OperatorScope, Partition, PartitionRef, ReadError, Receipt, ReceiptKind, SearchRequest,
+    Filter, OperatorScope, Partition, PartitionRef, Query, ReadError, Receipt, ReceiptKind, SearchRequest,
     SignedReceipt, StoreError, WriteError, verify_receipt,
 };
 
@@ -102,8 +102,13 @@ pub fn words(number: u8) -> String {
 pub fn insist_on_dropped(handle: &Partition, spot: &Spot) {
     let (id, new) = (id(spot, 1), || document(spot, 9, 1));
     let (vector, filter) = (vector(spot, 1), Filter::default());
-    let request =
-        SearchRequest { vector: &vector, k: 9, filter: &filter, similarity_min: 0.0, with_content: true };
+    let request = SearchRequest {
+        query: Query::Vector(&vector),
+        k: 9,
+        filter: &filter,
+        similarity_min: 0.0,
+        with_content: true,
+    };
     let reads = [
         handle.get(&id).map(drop),
         handle.content(&id).map(drop),

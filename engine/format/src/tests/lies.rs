@@ -234,7 +234,7 @@ fn what_lies_in_a_segment_lies_one_after_the_other() {
     }
     assert!(decode_directory(&directory(&rows()), 3, 6).is_ok());
     type Lie = fn(&mut crate::segment::DocumentRow);
-    let lies: [Lie; 8] = [
+    let lies: [Lie; 9] = [
         |row| row.first_row += 1,
         |row| row.rows = 5,
         |row| row.rows = u32::MAX,
@@ -243,6 +243,7 @@ fn what_lies_in_a_segment_lies_one_after_the_other() {
         |row| row.content_offset += 1,
         |row| row.content_offset = 0,
         |row| row.content_bytes = u64::MAX,
+        |row| row.words = 2 * 65_535 + 1,
     ];
     for (number, lie) in lies.iter().enumerate() {
         let mut rows = rows();

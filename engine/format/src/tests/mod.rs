@@ -6,6 +6,7 @@
 
 mod damage;
 mod lies;
+mod words;
 
 use crate::document::{Document, Passage};
 use crate::header::{FileHeader, FileKind};
@@ -171,6 +172,7 @@ fn rows() -> Vec<DocumentRow> {
         info_bytes: 100,
         content_offset: 10 * u64::from(n),
         content_bytes: 10,
+        words: 7,
     };
     (0..3).map(row).collect()
 }
@@ -232,7 +234,8 @@ fn files_are_read_as_they_were_written() {
     }
     let found = crate::log::decode_start(&start()).unwrap();
     assert_eq!((found.previous, found.first_record, found.mended), (Some(PREVIOUS), 4, None));
-    let lengths = [(1, 1), (0, 0), (16_384, 100), (16_385, 16_385), (5, 5), (0, 0), (12, 12)];
+    let lengths =
+        [(1, 1), (0, 0), (16_384, 100), (16_385, 16_385), (5, 5), (0, 0), (12, 12), (9, 7), (16_386, 40)];
     let (sections, end) = place_sections(lengths);
     assert_eq!(decode_table(&encode_table(&sections), end).unwrap(), sections);
     assert_eq!(KeySlot::read(slot().as_bytes(), 6).unwrap(), Some(slot()));

@@ -79,7 +79,7 @@ impl<'a> Found<'a> {
         let content = hit.content.as_deref().filter(|_| is_text);
         Self {
             doc_id: &document.id,
-            score: score(hit.similarity),
+            score: score(hit.score),
             title: &document.filename,
             content_type: &document.content_type,
             passage: &hit.passage,
@@ -95,9 +95,9 @@ impl<'a> Found<'a> {
     }
 }
 
-/// A similarity as a whole number from 0 to 100, on the same scale in every query.
-fn score(similarity: f32) -> u8 {
-    let whole = (similarity.clamp(0.0, 1.0) * 100.0).round();
+/// A score as a whole number from 0 to 100, on the same scale in every query.
+fn score(share: f32) -> u8 {
+    let whole = (share.clamp(0.0, 1.0) * 100.0).round();
     (0..=100).rev().find(|number| f32::from(*number) <= whole).unwrap_or(0)
 }
 

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use strongroom_engine::{Filter, SearchRequest, SearchResponse};
+use strongroom_engine::{Filter, Fusion, Query, SearchRequest, SearchResponse};
 
 use super::filters::FilterFields;
 use super::record::{Found, TraceAnswer};
@@ -54,11 +54,12 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
         with_content: query.flag("include_content")?,
     };
     let with_trace = query.flag("trace")?;
+    let manner = Manner::of(query.get("mode"), query.get("fusion"))?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         let vector = embed(&app, &wanted.place, &[&text])?.pop().unwrap_or_default();
-        let found = find(&app, &wanted, &vector)?;
+        let found = find(&app, &wanted, manner.query(&text, &vector))?;
         let mut answer = answer(&wanted, found.as_ref(), with_trace);
         answer["query"] = json!(text);
         json::answer(StatusCode::OK, &answer)
@@ -77,6 +78,10 @@ pub(crate) struct ByVector {
     include_content: Option<bool>,
     #[serde(default)]
     trace: Option<bool>,
+    #[serde(default)]
+    mode: Option<String>,
+    #[serde(default)]
+    fusion: Option<String>,
     #[serde(default)]
     max_distance: Option<f64>,
     #[serde(default)]
@@ -115,13 +120,16 @@ pub(crate) struct ByVector {
 pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiError> {
     let (body, _) = call.json::<ByVector>().await?;
     let place = call.place_for(body.partition.as_deref())?;
+    if body.mode.is_some() || body.fusion.is_some() {
+        return Err(ApiError::malformed("malformed_body", "mode and fusion are for searches by text"));
+    }
     let (vector, with_trace) = (body.embedding.clone(), body.trace == Some(true));
     let wanted = body.wanted(place, &call.app.limits)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         check_vector(&app, &wanted.place, &vector)?;
-        let found = find(&app, &wanted, &vector)?;
+        let found = find(&app, &wanted, Query::Vector(&vector))?;
         json::answer(StatusCode::OK, &answer(&wanted, found.as_ref(), with_trace))
     })
     .await
@@ -204,16 +212,17 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
         let fields: ByVector = serde_json::from_value(query).map_err(|error| {
             ApiError::malformed("malformed_body", format!("a query of the batch: {error}"))
         })?;
-        wanted.push((fields.trace == Some(true), fields.wanted(place, &call.app.limits)?));
+        let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref())?;
+        wanted.push((fields.trace == Some(true), manner, fields.wanted(place, &call.app.limits)?));
     }
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         let mut results = Vec::with_capacity(texts.len());
         let asked: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let vectors = embed(&app, &wanted[0].1.place, &asked)?;
-        for ((text, (with_trace, wanted)), vector) in texts.iter().zip(&wanted).zip(vectors) {
-            let found = find(&app, wanted, &vector)?;
+        let vectors = embed(&app, &wanted[0].2.place, &asked)?;
+        for ((text, (with_trace, manner, wanted)), vector) in texts.iter().zip(&wanted).zip(vectors) {
+            let found = find(&app, wanted, manner.query(text, &vector))?;
             let mut answer = answer(wanted, found.as_ref(), *with_trace);
             answer["query"] = json!(text);
             results.push(answer);
@@ -247,9 +256,45 @@ fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError
     Ok(())
 }
 
-fn find(app: &App, wanted: &Wanted, vector: &[f32]) -> Result<Option<SearchResponse>, ApiError> {
+/// By what a text is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Hybrid(Fusion),
+    Semantic,
+    Keyword,
+}
+
+impl Manner {
+    fn of(mode: Option<&str>, fusion: Option<&str>) -> Result<Self, ApiError> {
+        let unknown = |text| ApiError::malformed("invalid_parameter", text);
+        let by = match fusion {
+            None | Some("sum") => Fusion::Sum,
+            Some("ranks") => Fusion::Ranks,
+            Some(_) => return Err(unknown("fusion must be sum or ranks")),
+        };
+        match mode {
+            None | Some("hybrid") => Ok(Self::Hybrid(by)),
+            Some("semantic" | "keyword") if fusion.is_some() => {
+                Err(unknown("fusion goes with mode=hybrid: there is nothing else to bring together"))
+            }
+            Some("semantic") => Ok(Self::Semantic),
+            Some("keyword") => Ok(Self::Keyword),
+            Some(_) => Err(unknown("mode must be hybrid, semantic or keyword")),
+        }
+    }
+
+    fn query<'a>(self, words: &'a str, vector: &'a [f32]) -> Query<'a> {
+        match self {
+            Self::Hybrid(fusion) => Query::Hybrid { vector, words, fusion },
+            Self::Semantic => Query::Vector(vector),
+            Self::Keyword => Query::Words(words),
+        }
+    }
+}
+
+fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchResponse>, ApiError> {
     let request = SearchRequest {
-        vector,
+        query,
         k: wanted.k,
         filter: &wanted.filter,
         similarity_min: wanted.similarity_min,

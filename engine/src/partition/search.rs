@@ -1,0 +1,263 @@
+//! How is a partition searched?
+//!
+//! Every source is scanned with the mask of what the filter lets pass: by vectors, by words (BM25 over the partition's own live
+//! rows), or by both. One scan brings both together row by row, so nothing is missed that a list of candidates would cut off.
+
+use super::view::{Rows, Source, View};
+use super::{
+    Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace,
+};
+use crate::index::{self, Candidate, Nearest};
+use crate::keyword::{self, Matches, Statistics, Words};
+use std::collections::HashMap;
+use std::ops::Range;
+use strongroom_format::Damage;
+use strongroom_format::words::Posting;
+use strongroom_kernel::{dot_rows, is_finite, normalize};
+
+/// What words count for in a weighted sum, and vectors for the rest (`docs/benchmarks-search.md` has what others gave).
+const WORDS_SHARE: f32 = 0.4;
+/// Ranks are flattened by this many.
+const RANKS_FLATTENED: f32 = 60.0;
+/// Of each list this many are fused at least.
+const RANKS_MIN: usize = 100;
+
+/// What rows are scored by.
+#[derive(Clone, Copy)]
+struct Scoring<'a> {
+    /// Of length 1.
+    vector: Option<&'a [f32]>,
+    /// For each source what its rows score by their words.
+    words: Option<&'a [Vec<f32>]>,
+    similarity_min: f32,
+}
+
+impl Scoring<'_> {
+    /// Scores some rows of a source, given what scores vectors.
+    fn score<E>(
+        &self,
+        source: usize,
+        rows: Range<u32>,
+        scores: &mut [f32],
+        by_vector: impl Fn(&[f32], &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let words = self
+            .words
+            .map(|sources| sources[source].get(rows.start as usize..))
+            .map(Option::unwrap_or_default);
+        let word = |at: usize| words.map(|words| words.get(at).copied().unwrap_or(0.0));
+        let Some(vector) = self.vector else {
+            for (at, score) in scores.iter_mut().enumerate() {
+                *score = word(at).filter(|&score| score > 0.0).unwrap_or(f32::NEG_INFINITY);
+            }
+            return Ok(());
+        };
+        by_vector(vector, scores)?;
+        for (at, score) in scores.iter_mut().enumerate() {
+            // Without a threshold everything that matches may be answered, dissimilar as it is.
+            if self.similarity_min > 0.0 && *score < self.similarity_min {
+                *score = f32::NEG_INFINITY;
+            } else if let Some(word) = word(at) {
+                *score = (1.0 - WORDS_SHARE) * *score + WORDS_SHARE * word;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View {
+    /// The best documents, best first.
+    fn best(&self, request: &SearchRequest<'_>) -> Result<Vec<Candidate<'_>>, ReadError> {
+        let (vector, words) = match request.query {
+            Query::Vector(vector) => (Some(vector), None),
+            Query::Words(words) => (None, Some(words)),
+            Query::Hybrid { vector, words, .. } => (Some(vector), Some(words)),
+        };
+        let vector = vector.map(|vector| {
+            let mut unit = vector.to_vec();
+            normalize(&mut unit);
+            unit
+        });
+        let words = words.map(|words| self.word_scores(&Words::of(words))).transpose()?;
+        let (vector, words) = (vector.as_deref(), words.as_deref());
+        let scoring = Scoring { vector, words, similarity_min: request.similarity_min };
+        let Query::Hybrid { fusion: Fusion::Ranks, .. } = request.query else {
+            return self.nearest(&scoring, request, request.k);
+        };
+        let k = request.k.max(RANKS_MIN);
+        let by_vector = self.nearest(&Scoring { words: None, ..scoring }, request, k)?;
+        let by_words = self.nearest(&Scoring { vector: None, ..scoring }, request, k)?;
+        Ok(by_ranks([by_vector, by_words], request.k))
+    }
+
+    fn nearest(
+        &self,
+        scoring: &Scoring<'_>,
+        request: &SearchRequest<'_>,
+        k: usize,
+    ) -> Result<Vec<Candidate<'_>>, ReadError> {
+        let mut nearest = Nearest::new(k, f32::MIN);
+        for (number, source) in self.sources().iter().enumerate() {
+            let mask = self.mask(source, request.filter);
+            match &source.rows {
+                Rows::Segment(segment) => {
+                    let directory = segment.directory();
+                    let documents = index::Documents {
+                        source: number,
+                        count: directory.len() as u32,
+                        document: |ordinal: u32| {
+                            let row = &directory[ordinal as usize];
+                            (&*row.id, row.first_row, row.rows)
+                        },
+                        score: |rows: Range<u32>, scores: &mut [f32]| {
+                            scoring.score(number, rows.clone(), scores, |vector, scores| {
+                                segment.score(vector, rows.clone(), scores)
+                            })
+                        },
+                    };
+                    index::scan(&documents, &mask, &mut nearest)?;
+                }
+                Rows::Memtable(memtable) => {
+                    let entries = memtable.entries();
+                    let documents = index::Documents {
+                        source: number,
+                        count: entries.len() as u32,
+                        document: |ordinal: u32| {
+                            let entry = &entries[ordinal as usize];
+                            (&*entry.document.id, entry.first_row, entry.rows)
+                        },
+                        score: |rows: Range<u32>, scores: &mut [f32]| {
+                            scoring.score(number, rows.clone(), scores, |vector, scores| {
+                                let row = vector.len();
+                                let all = rows.start as usize * row..rows.end as usize * row;
+                                dot_rows(vector, &memtable.vectors()[all], scores);
+                                Ok::<_, ReadError>(())
+                            })
+                        },
+                    };
+                    index::scan(&documents, &mask, &mut nearest)?;
+                }
+            }
+        }
+        Ok(nearest.into_sorted())
+    }
+
+    /// What the rows of each source score by the words of a query.
+    fn word_scores(&self, words: &Words) -> Result<Vec<Vec<f32>>, ReadError> {
+        let mut statistics = Statistics { rows: self.counts().passages, words: self.segment_words() };
+        let mut sources = Vec::with_capacity(self.sources().len());
+        for source in self.sources() {
+            sources.push(match &source.rows {
+                Rows::Segment(segment) => match segment.dictionary()? {
+                    None => Matches::default(),
+                    Some(dictionary) => {
+                        let postings = words.iter().map(|word| dictionary.postings(word));
+                        let postings: Vec<_> = postings.collect::<Result<_, _>>()?;
+                        let found = postings.iter().any(|postings| !postings.is_empty());
+                        let counts = if found { dictionary.word_counts()? } else { Vec::new() };
+                        Matches { postings, counts }
+                    }
+                },
+                Rows::Memtable(memtable) => {
+                    let index = memtable.words();
+                    let spans = source.live.iter().map(|ordinal| {
+                        let entry = &memtable.entries()[ordinal as usize];
+                        entry.first_row as usize..(entry.first_row + entry.rows) as usize
+                    });
+                    statistics.words += spans
+                        .flat_map(|span| &index.lengths()[span])
+                        .map(|&count| u64::from(count))
+                        .sum::<u64>();
+                    let postings = words.iter().map(|word| index.postings(word).to_vec());
+                    Matches { postings: postings.collect(), counts: index.lengths().to_vec() }
+                }
+            });
+        }
+        for (source, matches) in self.sources().iter().zip(&mut sources) {
+            matches.postings.iter_mut().for_each(|postings| source.keep_live(postings));
+        }
+        Ok(keyword::score(words, statistics, &sources))
+    }
+
+    fn hit(&self, candidate: &Candidate<'_>, with_content: bool) -> Result<Hit, ReadError> {
+        let gone = || Damage::new("directory", "the id of a live row", "none");
+        let location = self.live(candidate.id).ok_or_else(gone)?;
+        let (document, content_bytes) = self.info(location)?;
+        let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
+        Ok(Hit {
+            passage: self.passage(location, passage)?,
+            score: candidate.score.clamp(0.0, 1.0),
+            content: if with_content { Some(self.content(location, None)?) } else { None },
+            document: DocumentInfo::of(document, content_bytes),
+        })
+    }
+}
+
+impl Source {
+    /// Leaves only rows of live documents.
+    fn keep_live(&self, postings: &mut Vec<Posting>) {
+        let mut ordinal = 0;
+        postings.retain(|posting| {
+            // They rise, so each is looked for behind the one before.
+            ordinal += match &self.rows {
+                Rows::Segment(segment) => segment.directory()[ordinal..]
+                    .partition_point(|row| row.first_row + row.rows <= posting.row),
+                Rows::Memtable(memtable) => memtable.entries()[ordinal..]
+                    .partition_point(|entry| entry.first_row + entry.rows <= posting.row),
+            };
+            self.live.contains(ordinal as u32)
+        });
+    }
+}
+
+/// Two lists as one, by the ranks in each.
+fn by_ranks(lists: [Vec<Candidate<'_>>; 2], k: usize) -> Vec<Candidate<'_>> {
+    let first = 2.0 / (RANKS_FLATTENED + 1.0);
+    let mut fused: HashMap<&str, Candidate<'_>> = HashMap::new();
+    for list in lists {
+        for (rank, candidate) in (1_u16..=u16::MAX).zip(list) {
+            let share = 1.0 / (RANKS_FLATTENED + f32::from(rank)) / first;
+            fused
+                .entry(candidate.id)
+                .and_modify(|known| known.score += share)
+                .or_insert(Candidate { score: share, ..candidate });
+        }
+    }
+    let mut fused: Vec<_> = fused.into_values().collect();
+    fused.sort_unstable();
+    fused.truncate(k);
+    fused
+}
+
+impl Partition {
+    /// The live documents that agree best with a query, with evidence of what was opened.
+    pub fn search(&self, request: &SearchRequest<'_>) -> Result<SearchResponse, ReadError> {
+        if let Query::Vector(vector) | Query::Hybrid { vector, .. } = request.query {
+            let expected = self.core.identity.dimension as usize;
+            if vector.len() != expected {
+                return Err(ReadError::Dimension { expected, found: vector.len() });
+            }
+            if !is_finite(vector) {
+                return Err(ReadError::NotFinite);
+            }
+        }
+        self.core.attempt(|| {
+            self.core.with_view(|view| {
+                let candidates = view.best(request)?;
+                let hits = candidates.iter().map(|candidate| view.hit(candidate, request.with_content));
+                Ok(SearchResponse { hits: hits.collect::<Result<_, _>>()?, trace: self.core.trace(view) })
+            })?
+        })
+    }
+}
+
+impl Core {
+    fn trace(&self, view: &View) -> Trace {
+        Trace {
+            partitions_opened: vec![self.identity.partition.clone()],
+            segments_opened: view.segment_count(),
+            candidates: view.counts().documents,
+            exact: true,
+        }
+    }
+}

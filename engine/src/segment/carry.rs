@@ -1,0 +1,45 @@
+//! How do documents come from one segment into another, when segments are merged or written anew?
+//!
+//! With their rows, and with their words as they were counted: texts are cut into words once, when a memtable is flushed.
+
+use super::reader::Segment;
+use super::words::Dictionary;
+use super::writer::{RowWords, SegmentWriter};
+use crate::io::Fault;
+use strongroom_format::segment::DocumentRow;
+use strongroom_format::words::Posting;
+
+impl SegmentWriter {
+    /// Appends those documents of a segment for which `keep` answers since when they are deleted, if they are.
+    pub fn carry<E: From<Fault>>(
+        &mut self,
+        segment: &Segment,
+        mut keep: impl FnMut(u32, &DocumentRow) -> Result<Option<Option<u64>>, E>,
+    ) -> Result<(), E> {
+        let dictionary = segment.dictionary()?;
+        let counts = dictionary.as_ref().map(Dictionary::word_counts).transpose()?;
+        // The new places of its rows.
+        let mut places = vec![None; segment.place().rows as usize];
+        for (ordinal, row) in (0..).zip(segment.directory()) {
+            let Some(deleted_ms) = keep(ordinal, row)? else { continue };
+            let mut document = segment.info(row)?;
+            document.content = segment.content(row, 0..row.content_bytes)?;
+            let span = row.first_row..row.first_row + row.rows;
+            let rows = span.start as usize..span.end as usize;
+            places[rows.clone()].iter_mut().zip(self.rows..).for_each(|(place, new)| *place = Some(new));
+            let words = match &counts {
+                Some(counts) => RowWords::Counted(&counts[rows]),
+                None => RowWords::Count,
+            };
+            self.push(row.record, deleted_ms, &document, segment.rows(span)?.pieces(), words);
+        }
+        let Some(dictionary) = dictionary else { return Ok(()) };
+        let moved =
+            |posting: Posting| places[posting.row as usize].map(|row| Posting { row, times: posting.times });
+        dictionary.each(|word, postings| {
+            self.words.add(word, postings.into_iter().filter_map(moved));
+            Ok(())
+        })?;
+        Ok(())
+    }
+}

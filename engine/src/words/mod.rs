@@ -1,0 +1,129 @@
+//! Which words does a text have, for those who look for it by words?
+//!
+//! A text is cut at the word borders of Unicode (UAX #29), and each word is brought to the form that it shares with its kin:
+//! compatibility forms decomposed, small letters, no accents on Latin letters, and the stem where a stemmer of the
+//! script's most common language is at hand. Scripts that are written without spaces give single characters and pairs of
+//! neighbours. A query is cut the same way.
+//!
+//! Invariants:
+//! 1. The words of a text never change within a version: segments hold them, and queries are compared with those.
+//! 2. No text makes it panic, and no word is longer than [`WORD_BYTES_MAX`].
+
+mod index;
+mod scripts;
+
+pub use index::WordIndex;
+
+use rust_stemmers::Stemmer;
+use scripts::Script;
+use strongroom_format::words::WORD_BYTES_MAX;
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Calls back with each word of a text, in order.
+pub fn each_word(text: &str, mut found: impl FnMut(&str)) {
+    let mut word = String::new();
+    // The last character of a script without spaces, and where it ended.
+    let mut neighbour: Option<(usize, String)> = None;
+    for (at, piece) in text.split_word_bound_indices() {
+        let Some(script) = Script::of(piece) else { continue };
+        word.clear();
+        normalise(piece, script, &mut word);
+        if script != Script::Unspaced {
+            stem(&mut word, script);
+            shorten(&mut word);
+            found(&word);
+            continue;
+        }
+        // Most of them come one by one; Katakana comes in runs.
+        let mut at = at;
+        for character in piece.chars() {
+            word.clear();
+            normalise(character.encode_utf8(&mut [0; 4]), script, &mut word);
+            if word.is_empty() {
+                continue;
+            }
+            found(&word);
+            if let Some((end, before)) = &neighbour
+                && *end == at
+            {
+                found(&format!("{before}{word}"));
+            }
+            at += character.len_utf8();
+            neighbour = Some((at, word.clone()));
+        }
+    }
+}
+
+fn normalise(piece: &str, script: Script, word: &mut String) {
+    if piece.is_ascii() {
+        word.push_str(piece);
+        word.make_ascii_lowercase();
+        return;
+    }
+    let is_accent = |c: &char| script == Script::Latin && ('\u{300}'..='\u{36f}').contains(c);
+    let straight = |c| if c == '\u{2019}' { '\'' } else { c };
+    let plain = piece.nfkd().filter(|c| !is_accent(c)).map(straight).flat_map(char::to_lowercase);
+    word.extend(plain.nfc());
+}
+
+/// A word with a digit or a joint in it (`b2b`, `snake_case`) has no stem.
+fn stem(word: &mut String, script: Script) {
+    let Some(algorithm) = script.algorithm() else { return };
+    if word.chars().all(|c| c.is_alphabetic() || c == '\'') {
+        let stemmed = Stemmer::create(algorithm).stem(word).into_owned();
+        if !stemmed.is_empty() {
+            *word = stemmed;
+        }
+    }
+}
+
+fn shorten(word: &mut String) {
+    word.truncate(word.floor_char_boundary(WORD_BYTES_MAX));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        each_word(text, |word| found.push(word.to_owned()));
+        found
+    }
+
+    /// Without this, who asks for one form of a word would miss the others.
+    #[test]
+    fn words_meet_their_kin() {
+        assert_eq!(words("Running runners ran, RUNS!"), ["run", "runner", "ran", "run"]);
+        assert_eq!(words("Café CAFE cafe\u{301}"), ["cafe", "cafe", "cafe"]);
+        assert_eq!(words("the user\u{2019}s user's"), words("the user's user's"));
+        assert_eq!(words("ﬁne Ｆｉｎｅ"), ["fine", "fine"]);
+        assert_eq!(words("книги книгами"), ["книг", "книг"]);
+        assert_eq!(words("snake_case b2b 3.14 x86-64"), ["snake_case", "b2b", "3.14", "x86", "64"]);
+    }
+
+    /// Without this, texts without spaces could only be found whole.
+    #[test]
+    fn scripts_without_spaces_give_characters_and_pairs() {
+        assert_eq!(words("東京都"), ["東", "京", "東京", "都", "京都"]);
+        assert_eq!(words("東京、大阪"), ["東", "京", "東京", "大", "阪", "大阪"]);
+        assert!(words("データベース").contains(&"ータ".to_owned()));
+        assert!(words("ภาษาไทย").contains(&"ไท".to_owned()));
+        assert_eq!(words("한국어 검색"), ["한국어", "검색"]);
+    }
+
+    /// Without this, a hostile text could end the process or fill a segment with one word.
+    #[test]
+    fn any_text_is_cut() {
+        assert_eq!(words(""), [""; 0]);
+        assert_eq!(words(" \u{0} … \u{1F600} \u{301}"), [""; 0]);
+        let long = words(&"ä1".repeat(10_000));
+        assert!(long.iter().all(|word| word.len() <= WORD_BYTES_MAX), "{}", long[0].len());
+        for text in
+            ["\u{FDFA}".repeat(50), "\u{1D400}\u{1D7D8}".to_owned(), "'''".to_owned(), "s's's".to_owned()]
+        {
+            words(&text).iter().for_each(|word| assert!(!word.is_empty()));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What does each document score, by a plain reading of all of them?
+//!
+//! Cosines and BM25 in double precision, passage by passage, over a list of texts: nothing of the engine's.
+
+use std::collections::BTreeMap;
+
+use strongroom_engine::{Fusion, Query};
+
+use super::{Doc, Docs, cosine};
+
+/// What words count for beside vectors.
+const WORDS_SHARE: f64 = 0.4;
+
+/// The live documents that a query reaches, whatever its filter, each with the score of its best passage.
+pub(super) fn scores<'a>(docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a String, f64> {
+    let live: BTreeMap<&String, &Doc> =
+        docs.iter().filter(|(_, doc)| doc.live).map(|(id, doc)| (id, &**doc)).collect();
+    let best = |scores: Vec<f64>| scores.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let cosines =
+        |doc: &Doc, vector: &[f32]| doc.vectors.iter().map(|v| cosine(v, vector)).collect::<Vec<_>>();
+    match query {
+        Query::Vector(vector) => live.iter().map(|(id, doc)| (*id, best(cosines(doc, vector)))).collect(),
+        Query::Words(words) => {
+            let shares = shares(&live, words);
+            shares
+                .into_iter()
+                .map(|(id, shares)| (id, best(shares)))
+                .filter(|(_, score)| *score > 0.0)
+                .collect()
+        }
+        Query::Hybrid { vector, words, fusion: Fusion::Sum } => {
+            let shares = shares(&live, words);
+            let both = |(cosine, share): (f64, &f64)| (1.0 - WORDS_SHARE) * cosine + WORDS_SHARE * share;
+            let of = |id: &&'a String, doc: &Doc| {
+                cosines(doc, vector).into_iter().zip(&shares[*id]).map(both).collect()
+            };
+            live.iter().map(|(id, doc)| (*id, best(of(id, doc)))).collect()
+        }
+        other => panic!("the model does not rank by {other:?}"),
+    }
+}
+
+/// The BM25 of each passage, by what one of mean length gets that has each word once.
+fn shares<'a>(live: &BTreeMap<&'a String, &Doc>, query: &str) -> BTreeMap<&'a String, Vec<f64>> {
+    let passages: BTreeMap<&String, Vec<Vec<String>>> =
+        live.iter().map(|(id, doc)| (*id, doc.passages().map(words).collect())).collect();
+    let all: Vec<&Vec<String>> = passages.values().flatten().collect();
+    let rows = all.len() as f64;
+    let mean = all.iter().map(|words| words.len()).sum::<usize>() as f64 / rows;
+    let weights: Vec<(String, f64)> = words(query)
+        .into_iter()
+        .map(|word| {
+            let with = all.iter().filter(|words| words.contains(&word)).count() as f64;
+            (word, (1.0 + (rows - with + 0.5) / (with + 0.5)).ln())
+        })
+        .collect();
+    let most: f64 = weights.iter().map(|(_, weight)| weight).sum();
+    let share = |words: &Vec<String>| {
+        let of = |(word, weight): &(String, f64)| {
+            let times = words.iter().filter(|other| *other == word).count() as f64;
+            weight * 2.2 * times / (times + 1.2 * (0.25 + 0.75 * words.len() as f64 / mean.max(1.0)))
+        };
+        if most > 0.0 { weights.iter().map(of).sum::<f64>() / most } else { 0.0 }
+    };
+    passages.iter().map(|(id, passages)| (*id, passages.iter().map(share).collect())).collect()
+}
+
+/// The model writes words that have no other form, and asks for one that has.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(|word| if word == "Notes" { "note".to_owned() } else { word.to_owned() }).collect()
+}
