@@ -37,7 +37,7 @@ pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use strongroom_format::record::Identity;
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    CollectionSpec, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
+    CollectionSpec, Erased, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
     PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,
     WorkspaceId,
 };

@@ -222,14 +222,24 @@ pub struct SignedReceipt {
     pub bytes: Vec<u8>,
 }
 
+/// The names of all receipts begin with this.
+pub(crate) const RECEIPTS: &str = "receipts/";
+
 /// The names of a workspace's receipts begin with this.
 pub(crate) fn receipts_prefix(workspace: &[u8; 16]) -> String {
-    format!("receipts/{}/", hex(workspace))
+    format!("{RECEIPTS}{}/", hex(workspace))
 }
 
 /// The name of a receipt, but for the number of the attempt.
 pub(crate) fn receipt_stem(workspace: &[u8; 16], id: &[u8; 16]) -> String {
     format!("{}{}", receipts_prefix(workspace), hex(id))
+}
+
+/// Whose receipt an object of this name is: the workspace and the receipt's id. `None` for what isn't one's name.
+pub(crate) fn receipt_ids_in(name: &str) -> Option<([u8; 16], [u8; 16])> {
+    let (workspace, rest) = name.strip_prefix(RECEIPTS)?.split_once('/')?;
+    let (id, _attempt) = rest.split_once('-')?;
+    Some((parse_hex(workspace)?, parse_hex(id)?))
 }
 
 /// The receipt of this name, unless what is there was cut short or what was read is another one's.
@@ -271,4 +281,9 @@ fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a String takes all");
         text
     })
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 16]> {
+    let number = u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32)?;
+    Some(number.to_be_bytes())
 }

@@ -6,10 +6,10 @@
 use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
-use crate::io::{BlobStore, Fault, StorageError, StorageErrorKind, lock};
+use crate::io::{Fault, StorageError, StorageErrorKind, lock};
 use crate::partition::{Core, Counts, Dormant, Forgotten, Partition, WriteError};
 use crate::seal::fingerprint;
-use crate::shred::{Erasure, SignedReceipt, name_hash, read_receipt, receipt_stem, receipts_prefix};
+use crate::shred::{Erasure, SignedReceipt, name_hash, receipt_stem};
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::receipt::ReceiptKind;
@@ -24,6 +24,9 @@ pub struct Purged {
     /// Whether the documents are unreadable for good already. Else they are as soon as maintenance has
     /// rewritten the partition.
     pub is_final: bool,
+    /// The partition's incarnation once the purge was durable: that of the receipt, unless another call's
+    /// rewriting came first.
+    pub incarnation: [u8; 16],
     /// The receipt, when this call did the rewriting (one that ran beside it may have served it as well).
     pub receipt: Option<SignedReceipt>,
 }
@@ -99,6 +102,7 @@ impl Store {
         let mut erasure = Erasure::new(ReceiptKind::Partition, incarnation, workspace.id.0, note, record);
         self.take_over(&mut maintenance, &mut erasure, dropped.forget());
         let receipt = self.finish(&mut maintenance, erasure)?;
+        self.answered(&receipt);
         Ok(Some((counts, receipt)))
     }
 
@@ -171,6 +175,7 @@ impl Store {
         // The workspace's own key goes last: a crash before that finds the workspace and goes on.
         erasure.keys.push((workspace.key_slot, id.0));
         let receipt = self.finish(&mut maintenance, erasure)?;
+        self.answered(&receipt);
         Ok(Some((counts, receipt)))
     }
 
@@ -229,20 +234,22 @@ impl Store {
         for id in ids {
             partition.purge(id)?;
         }
+        let incarnation = partition.core.incarnation().0;
         if partition.core.stored_bytes() > PURGE_AT_ONCE_BYTES {
-            return Ok(Purged { receipt: None, is_final: false });
+            return Ok(Purged { receipt: None, is_final: false, incarnation });
         }
         let mut maintenance = lock(&self.maintenance);
         // Somebody else's rewriting may have made this one's purges final as well.
         if partition.core.purge_since_ms() == 0 {
-            return Ok(Purged { receipt: None, is_final: true });
+            return Ok(Purged { receipt: None, is_final: true, incarnation });
         }
         let rewritten = self.rewrite(&mut maintenance, &workspace, at, &partition.core);
         let receipt = rewritten.map_err(|error| match error {
             StoreError::Write(WriteError::Full) => StoreError::Unfinished(full()),
             other => other,
         })?;
-        Ok(Purged { receipt, is_final: true })
+        receipt.iter().for_each(|receipt| self.answered(receipt));
+        Ok(Purged { receipt, is_final: true, incarnation })
     }
 
     /// Writes a partition anew under a fresh key and shreds the old one.
@@ -325,6 +332,7 @@ impl Store {
                 }
                 let searched = shredder.look(&mut erasure)?;
                 shredder.write_receipt(&erasure, searched)?;
+                self.receipt_is_durable(&erasure);
                 let slots: Vec<u32> = erasure.keys.iter().map(|(slot, _)| *slot).collect();
                 self.keyring.erased(&slots)
             });
@@ -335,6 +343,12 @@ impl Store {
             maintenance.replaced.retain(|place| !erasure.erased.contains(place));
         }
         Ok(())
+    }
+
+    /// Gives the reserve's room to a full medium, for what a host writes down of an erasure beside the store. Writes are
+    /// refused until there is room for the reserve again.
+    pub fn make_room(&self, _: &OperatorScope) {
+        self.env.log.make_room();
     }
 
     /// Runs a step of an erasure; on a full disk the reserve makes room for it once.
@@ -348,87 +362,6 @@ impl Store {
             other => other,
         }
     }
-
-    /// The receipts of a workspace, oldest first by name, after the one of this id; at most `limit`.
-    pub fn receipts(
-        &self,
-        scope: &Scope,
-        after: Option<[u8; 16]>,
-        limit: usize,
-    ) -> Result<Vec<SignedReceipt>, StoreError> {
-        if !scope.covers_workspace() {
-            return Err(StoreError::Forbidden);
-        }
-        self.receipts_of(scope.workspace(), after, limit)
-    }
-
-    /// The same for a workspace that may be gone.
-    pub fn receipts_of_workspace(
-        &self,
-        _: &OperatorScope,
-        workspace: WorkspaceId,
-        after: Option<[u8; 16]>,
-        limit: usize,
-    ) -> Result<Vec<SignedReceipt>, StoreError> {
-        self.receipts_of(workspace, after, limit)
-    }
-
-    fn receipts_of(
-        &self,
-        workspace: WorkspaceId,
-        after: Option<[u8; 16]>,
-        limit: usize,
-    ) -> Result<Vec<SignedReceipt>, StoreError> {
-        let blobs = &self.env.medium.blobs;
-        // Attempts that were cut short sort before the one that holds.
-        let mut after = after.map(|id| format!("{}-z", receipt_stem(&workspace.0, &id)));
-        let mut receipts = Vec::new();
-        while receipts.len() < limit {
-            let wanted = limit - receipts.len();
-            let names = blobs
-                .list_after(&receipts_prefix(&workspace.0), after.as_deref(), wanted)
-                .map_err(Fault::from)?;
-            let Some(last) = names.last() else { break };
-            after = Some(last.clone());
-            for name in &names {
-                receipts.extend(find_receipt(&**blobs, name)?);
-            }
-        }
-        Ok(receipts)
-    }
-
-    /// One receipt of a workspace.
-    pub fn receipt(&self, scope: &Scope, id: [u8; 16]) -> Result<Option<SignedReceipt>, StoreError> {
-        if !scope.covers_workspace() {
-            return Err(StoreError::Forbidden);
-        }
-        Ok(self.stored_receipt(&scope.workspace().0, &id)?)
-    }
-
-    /// The key that verifies this store's receipts.
-    pub fn receipt_key(&self) -> [u8; 32] {
-        self.signer.public_key()
-    }
-
-    fn stored_receipt(&self, workspace: &[u8; 16], id: &[u8; 16]) -> Result<Option<SignedReceipt>, Fault> {
-        let blobs = &self.env.medium.blobs;
-        for name in blobs.list_after(&format!("{}-", receipt_stem(workspace, id)), None, usize::MAX)? {
-            if let Some(receipt) = find_receipt(&**blobs, &name)? {
-                return Ok(Some(receipt));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A receipt, unless a crash cut this attempt short; a read may have been led elsewhere.
-fn find_receipt(blobs: &dyn BlobStore, name: &str) -> Result<Option<SignedReceipt>, Fault> {
-    for _ in 0..4 {
-        if let Some(receipt) = read_receipt(blobs, name)? {
-            return Ok(Some(receipt));
-        }
-    }
-    Ok(None)
 }
 
 impl Workspace {

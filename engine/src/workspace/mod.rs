@@ -10,19 +10,21 @@
 //! 3. Flush, compaction, purges and drops exclude each other; reads and writes go on beside them.
 //!
 //! Concurrency: all calls may come from many threads. Locks are taken in the order `maintenance`,
-//! `workspaces`, a workspace's `changing`, its `entries`, a partition's own.
+//! `workspaces`, a workspace's `changing`, its `entries`, a partition's own, `erased`.
 
 mod entries;
 mod erase;
 mod jobs;
 mod open;
 mod publish;
+mod receipts;
 mod replay;
 mod scope;
 
 pub use erase::Purged;
 pub use jobs::{Maintained, Scrubbed};
 pub use open::{OpenError, RootKey};
+pub use receipts::Erased;
 pub use scope::{NameError, OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::io::{Fault, lock};
@@ -88,6 +90,8 @@ pub struct Store {
     workspaces: RwLock<HashMap<WorkspaceId, Arc<Workspace>>>,
     /// Held by flush, compaction, purges and drops.
     maintenance: Mutex<Maintenance>,
+    /// Erasures that are done and whose receipts no call answered.
+    erased: Mutex<Vec<Erased>>,
     /// How many uses of partitions there had been when idle ones were last closed.
     swept_at: AtomicU64,
     /// What was found to be damaged and could be mended, or hurt nobody.

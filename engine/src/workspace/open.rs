@@ -167,6 +167,7 @@ impl Store {
                 scrubbed: None,
                 manifest: manifest.store,
             }),
+            erased: Mutex::default(),
             swept_at: AtomicU64::new(0),
             notes,
             keyring,
