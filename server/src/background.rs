@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use crate::app::App;
 use crate::auth::server_itself;
 use crate::control::JobState;
+use crate::erasure;
 use crate::jobs::Job;
 use crate::log;
 use crate::message::error::ApiError;
@@ -96,9 +97,11 @@ pub(crate) async fn maintain(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 fn round(app: &App, rounds: u32) -> Result<(), ApiError> {
     let is_slow = rounds.is_multiple_of(SLOW_ROUND_EVERY);
     // Erasures that met a failure, and what comes due in partitions that rest, wait for no flush.
-    if is_slow || app.store.wants_maintenance() {
-        app.store.run_maintenance()?;
-    }
+    let maintained =
+        if is_slow || app.store.wants_maintenance() { app.store.run_maintenance().map(drop) } else { Ok(()) };
+    // Also of a round that failed half-way, and what a call could not write down.
+    erasure::settle(&app.control, &app.store)?;
+    maintained?;
     if is_slow {
         look_for_damage(app, rounds / SLOW_ROUND_EVERY);
         app.control.save_last_used()?;

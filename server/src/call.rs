@@ -19,6 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::auth::{Caller, Named, Place};
+use crate::control::By;
 use crate::message::body::Received;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -39,6 +40,7 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     /// What the route is, for answers that speak of it.
     pub(crate) route: &'static str,
+    request_id: String,
     caller: Option<Caller>,
     place: Option<Place>,
     values: Vec<String>,
@@ -51,6 +53,7 @@ pub(crate) struct Call {
 pub(crate) struct Parts {
     pub(crate) query: Query,
     pub(crate) route: &'static str,
+    pub(crate) request_id: String,
     pub(crate) caller: Option<Caller>,
     pub(crate) place: Option<Place>,
     pub(crate) values: Vec<String>,
@@ -61,8 +64,8 @@ pub(crate) struct Parts {
 
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
-        let Parts { query, route, caller, place, values, headers, body, body_bytes_max } = parts;
-        Self { app, query, route, caller, place, values, headers, body, body_bytes_max }
+        let Parts { query, route, request_id, caller, place, values, headers, body, body_bytes_max } = parts;
+        Self { app, query, route, request_id, caller, place, values, headers, body, body_bytes_max }
     }
 
     /// Who calls; absent only on routes that ask for no key.
@@ -70,6 +73,11 @@ impl Call {
         self.caller
             .as_ref()
             .ok_or_else(|| ApiError::internal("a handler wants a caller on a route without one"))
+    }
+
+    /// Whose act this is, as the audit log tells it.
+    pub(crate) fn by(&self) -> Result<By, ApiError> {
+        Ok(By { actor: self.caller()?.actor(), request_id: Some(self.request_id.clone()) })
     }
 
     /// Who calls, if anyone said.

@@ -19,6 +19,7 @@ mod config;
 mod control;
 mod damages;
 mod demo;
+mod erasure;
 // For the fuzzers of this repository: no part of what the library offers.
 #[doc(hidden)]
 pub mod fuzzing;
@@ -38,4 +39,4 @@ mod tenancy;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;
-pub use http::routes::{Access, BodyKind, Kind, Partition, RECEIPT_SCOPES, ROUTES, Route};
+pub use http::routes::{Access, BodyKind, Kind, Partition, ROUTES, Route};

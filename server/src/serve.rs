@@ -35,7 +35,7 @@ use crate::message::body::{Budget, Patience};
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
-use crate::{log, master_key, tenancy};
+use crate::{erasure, log, master_key, tenancy};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(9);
@@ -156,7 +156,9 @@ fn close(app: &App) -> Result<(), ApiError> {
     let saved = app.control.save_last_used().map_err(ApiError::from);
     let flushed =
         if app.store.is_poisoned() { Ok(()) } else { app.store.flush().map(drop).map_err(ApiError::from) };
-    for outcome in [saved, flushed] {
+    // Closing makes every purge final.
+    let settled = erasure::settle(&app.control, &app.store);
+    for outcome in [saved, flushed, settled] {
         match outcome {
             Err(error) if error.status == StatusCode::INSUFFICIENT_STORAGE => {
                 log::warn("the disk is full, so the next start has a longer log to read");
@@ -250,6 +252,12 @@ fn recover(app: &App) -> Result<Option<String>, ApiError> {
     let finished = tenancy::finish_interrupted(&app.control, &app.store, &server_itself())?;
     if finished > 0 {
         log::info(&format!("finished {finished} makings or deletions of workspaces that the last run began"));
+    }
+    let entered = erasure::reconcile(&app.control, &app.store)?;
+    if entered > 0 {
+        log::info(&format!(
+            "the audit log was given {entered} entries of erasures that the last run left unwritten"
+        ));
     }
     let failed = app.control.fail_interrupted_jobs()?;
     if failed > 0 {

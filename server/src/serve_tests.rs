@@ -99,9 +99,9 @@ async fn every_route_checks_key_then_scope_then_partition() {
         assert!(without.head.contains("x-request-id: "), "{name}");
         match route.access {
             Access::Open | Access::OpenOrKey => assert_eq!(without.status, 200, "{name}"),
-            Access::AnyKey | Access::Key(_) | Access::Receipts => assert_eq!(without.status, 401, "{name}"),
+            Access::AnyKey | Access::Key(_) | Access::Past(_) => assert_eq!(without.status, 401, "{name}"),
         }
-        if matches!(route.access, Access::Key(_) | Access::Receipts) {
+        if matches!(route.access, Access::Key(_) | Access::Past(_)) {
             let answer = call(address, &weak, method, &path, &body).await;
             assert_eq!((answer.status, answer.code()), (403, "scope_missing"), "{name}");
         }
@@ -340,6 +340,45 @@ async fn a_restart_finishes_what_was_begun_and_keeps_the_rest() {
     assert_eq!(job["status"], "failed");
     assert!(job["error"].as_str().unwrap().contains("insert it again"), "{job}");
     server.stop().await.unwrap();
+}
+
+/// Lost otherwise: the audit log would say nothing of what was erased when nobody was waiting for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_in_the_background_is_written_down() {
+    let folder = TempDir::new().unwrap();
+    let server = start(folder.path()).await;
+    let (address, owner) = (server.address(), server.owner_key().unwrap().to_owned());
+    let app = server.app.clone();
+    let mut headers = axum::http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {owner}").parse().unwrap());
+    let caller = crate::auth::authenticate(&app.control, &headers).unwrap();
+    let place = caller.place(crate::auth::Named { collection: None, partition: Some("acme") }).unwrap();
+    // As in a large partition: the call answers, and the rewriting comes later.
+    let purge_one = async || {
+        let stored = call(address, &owner, "POST", "/v1/documents?partition=acme", "a text").await.body;
+        let partition = app.store.partition(&place.scope, &place.at).unwrap().unwrap();
+        partition.purge(stored["doc_id"].as_str().unwrap()).unwrap();
+    };
+    purge_one().await;
+    app.store.flush().unwrap();
+    let told = async || call(address, &owner, "GET", "/v1/admin/audit", "").await.body;
+    let begun = Instant::now();
+    while told().await["total"] == 0 && begun.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let entry = &told().await["entries"][0];
+    assert_eq!(
+        (&entry["action"], &entry["actor_id"]),
+        (&json!("document.purge"), &json!("system")),
+        "{entry}"
+    );
+    purge_one().await;
+    drop(app);
+    server.stop().await.unwrap();
+    // A stop makes every purge final.
+    let db = rusqlite::Connection::open(control_path(folder.path())).unwrap();
+    let count: i64 = db.query_row("SELECT count(DISTINCT receipt) FROM audit", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 2, "before the next start has to make up for it");
 }
 
 /// Lost otherwise: erasing a partition would leave its tenant's name, or worse, in the control plane's file.

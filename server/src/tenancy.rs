@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use strongroom_engine::{Counts, OperatorScope, SignedReceipt, Store, WorkspaceId};
 
-use crate::control::{Collection, Control, State, Workspace};
+use crate::control::{By, Collection, Control, State, Workspace};
+use crate::erasure::{self, with_room};
 use crate::message::error::ApiError;
 
 /// Makes a workspace.
@@ -23,17 +24,18 @@ pub(crate) fn create_workspace(
     Ok(control.finish_workspace(workspace.id)?)
 }
 
-/// Drops a workspace: its keys are dead from the first step on, its data is shredded by the second. There is no receipt
-/// when the engine held nothing of it any more.
+/// Drops a workspace: its keys are dead from the first step on, its data is shredded by the second and the audit log
+/// says so by the third. There is no receipt when the engine held nothing of it any more.
 pub(crate) fn drop_workspace(
     control: &Control,
     store: &Store,
     scope: &OperatorScope,
     id: WorkspaceId,
+    by: By,
 ) -> Result<(Counts, Option<SignedReceipt>), ApiError> {
-    control.begin_deletion(id)?;
-    let dropped = store.drop_workspace(scope, id)?;
-    control.finish_deletion(id)?;
+    with_room(store, || control.begin_deletion(id))?;
+    let dropped = erasure::drop_workspace(control, store, scope, id, by)?;
+    with_room(store, || control.finish_deletion(id))?;
     Ok(dropped.map_or_else(Default::default, |(counts, receipt)| (counts, Some(receipt))))
 }
 
@@ -51,8 +53,7 @@ pub(crate) fn finish_interrupted(
                 control.finish_workspace(workspace.id)?;
             }
             State::Deleting => {
-                store.drop_workspace(scope, workspace.id)?;
-                control.finish_deletion(workspace.id)?;
+                drop_workspace(control, store, scope, workspace.id, By::system())?;
             }
             State::Live => {}
         }

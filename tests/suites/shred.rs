@@ -92,6 +92,18 @@ fn nothing_is_left(plan: &Plan) {
     assert_eq!(files_with_bytes(&data, &traces), Vec::<(PathBuf, String)>::new());
 }
 
+/// So many entries tell of erasures, and neither they nor a file of a server that still runs tell whose or of what.
+#[track_caller]
+fn audit_names_nobody(server: &Server, entries: usize, ids: &[String]) {
+    let told = server.operator().get("/v1/admin/audit").expect(200);
+    assert_eq!(told.json()["total"], entries, "{told}");
+    assert_eq!(told_in(&told.text()), [""; 0], "{told}");
+    assert!(!ids.iter().any(|id| told.text().contains(id.as_str())), "a document's id: {told}");
+    let data = server.folder().data();
+    assert!(data.join("control.sqlite-wal").metadata().is_ok_and(|wal| wal.len() > 0), "nothing to search");
+    assert_eq!(files_with_bytes(&data, &traces()), Vec::<(PathBuf, String)>::new());
+}
+
 // If the search looked away, every test below would be green whatever is left.
 #[test]
 fn what_stands_in_the_clear_is_found() {
@@ -141,6 +153,7 @@ fn a_dropped_partition_leaves_nothing() {
     assert_eq!(told_in(&receipt.to_string()), [""; 0], "a receipt names nobody: {receipt}");
     assert_eq!(operator.delete(&path).expect(200).json()["receipt_id"], Value::Null, "nothing was there");
     assert_eq!(told_in(&server.said()), [""; 0], "the log names nobody: {}", server.said());
+    audit_names_nobody(&server, 1, &ids);
     let plan = server.stop();
     nothing_is_left(&plan);
     let server = plan.start();
@@ -188,6 +201,7 @@ fn a_purged_document_leaves_nothing_and_the_others_stay() {
     }
     operator.delete(&at("0", &[("hard", "true")])).expect_error(404, "document_not_found");
     assert_eq!(list_all(&operator, Some(PARTITION)).keys().collect::<Vec<_>>(), [&kept]);
+    audit_names_nobody(&server, ids.len(), &ids);
     let plan = server.stop();
     nothing_is_left(&plan);
     let server = plan.start();

@@ -23,7 +23,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
             ApiError::malformed("invalid_parameter", "after must be a receipt's id: 32 hexadecimal digits")
         })
     });
-    let (after, scope) = (after.transpose()?, call.caller()?.reach_of_receipts()?);
+    let (after, scope) = (after.transpose()?, call.caller()?.reach_of_the_past()?);
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
@@ -41,7 +41,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
 /// `GET /v1/receipts/{id}`
 pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
     let missing = || ApiError::missing("receipt_not_found", "there is no such receipt in this workspace");
-    let scope = call.caller()?.reach_of_receipts()?;
+    let scope = call.caller()?.reach_of_the_past()?;
     let id = random::parse_hex::<16>(call.value(0)?).ok_or_else(missing)?;
     let app = call.app.clone();
     let pool = app.pool.clone();

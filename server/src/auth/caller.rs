@@ -17,7 +17,7 @@ use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope
 use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, grant};
 use crate::control::api_key::ApiKey;
 use crate::control::scopes::{self, ScopeSet};
-use crate::control::{Control, KeyRow, PartitionHasher, Workspace};
+use crate::control::{Actor, Control, KeyRow, PartitionHasher, Workspace};
 use crate::message::error::ApiError;
 use crate::{clock, random};
 
@@ -49,24 +49,18 @@ pub(crate) struct Caller {
 impl Caller {
     /// Whether the caller may do that, somewhere.
     pub(crate) fn require(&self, scope: scopes::Scope) -> Result<(), ApiError> {
-        if self.scopes().allows(scope) {
-            return Ok(());
-        }
-        Err(ApiError::forbidden(
-            "scope_missing",
-            format!("this key lacks the scope {scope}; ask its owner for one that has it"),
-        ))
+        self.require_one_of(&[scope])
     }
 
     /// Whether the caller may do one of these, somewhere.
-    pub(crate) fn require_one_of(&self, scopes: [scopes::Scope; 2]) -> Result<(), ApiError> {
-        let [one, other] = scopes;
-        if scopes.into_iter().any(|scope| self.scopes().allows(scope)) {
+    pub(crate) fn require_one_of(&self, scopes: &[scopes::Scope]) -> Result<(), ApiError> {
+        if scopes.iter().any(|scope| self.scopes().allows(*scope)) {
             return Ok(());
         }
+        let names: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
         Err(ApiError::forbidden(
             "scope_missing",
-            format!("this key lacks the scopes {one} and {other}; ask its owner for one that has either"),
+            format!("this key lacks the scope {}; ask its owner for one that has it", names.join(" or ")),
         ))
     }
 
@@ -75,12 +69,13 @@ impl Caller {
         self.gone.map_or(Ok(()), |_| Err(no_workspace()))
     }
 
-    /// The right to read the receipts of a workspace, which outlive it for the operator alone.
-    pub(crate) fn reach_of_receipts(&self) -> Result<Scope, ApiError> {
+    /// The right to read what was done in a workspace, which outlives it for the operator alone.
+    pub(crate) fn reach_of_the_past(&self) -> Result<Scope, ApiError> {
         if self.pins != Pins::default() {
             return Err(ApiError::forbidden(
                 "pinned_key",
-                "receipts are the whole workspace's, and this key is pinned to a part of it; use one that is not pinned",
+                "what was done is told of the whole workspace, and this key is pinned to a part of it; use one that is not \
+                 pinned",
             ));
         }
         let workspace = self.gone.map_or_else(|| self.workspace().map(|own| own.id), Ok)?;
@@ -154,6 +149,14 @@ impl Caller {
         match &self.holder {
             Holder::Operator => None,
             Holder::Key(key) => Some(&key.id),
+        }
+    }
+
+    /// Who that is, as the audit log tells it.
+    pub(crate) fn actor(&self) -> Actor {
+        match &self.holder {
+            Holder::Operator => Actor::Operator,
+            Holder::Key(key) => Actor::Key(key.id.clone()),
         }
     }
 

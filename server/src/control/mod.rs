@@ -1,4 +1,4 @@
-//! Which workspaces, keys and jobs are there?
+//! Which workspaces, keys and jobs are there, and what was done?
 //!
 //! The control plane: one SQLite database beside the engine's files, and a directory in memory of what every request
 //! asks for. SQLite is the durable truth; the directory is what requests see. Both change under one lock, the
@@ -10,12 +10,14 @@
 //! 2. An act that spans SQLite and the engine writes its intent first (`creating`, `deleting`) and is finished at the
 //!    next open when it was cut short; what the engine holds is what counts.
 //! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked; when a workspace goes, so does the
-//!    write-ahead log. Dropping a partition changes nothing here, for nothing here names it.
+//!    write-ahead log. Dropping a partition removes nothing here, for nothing here names it; the row that it adds to the
+//!    audit log does not, either.
 //!
 //! Concurrency: all methods take `&self`. Those that write block on the disk and are called through the blocking pool;
 //! look-ups touch memory alone.
 
 pub(crate) mod api_key;
+mod audit;
 mod directory;
 mod jobs;
 mod keys;
@@ -31,6 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rusqlite::Connection;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
+pub(crate) use audit::{Action, Actor, AuditFilter, AuditRow, By, Entry};
 pub(crate) use directory::{Collection, State, Workspace};
 pub(crate) use jobs::{INTERRUPTED, JobState};
 pub(crate) use keys::{KeyChanges, KeyRow, NewKey};
@@ -71,14 +74,18 @@ impl From<ControlError> for ApiError {
             ControlError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             ControlError::NoKey => Self::missing("key_not_found", "there is no such API key"),
             ControlError::NoJob => Self::missing("job_not_found", "there is no such job"),
-            ControlError::Sqlite(ref sqlite) if is_full(sqlite) => Self::disk_full(),
+            _ if error.is_full() => Self::disk_full(),
             ControlError::Sqlite(_) | ControlError::Corrupt(_) => Self::internal(format!("control: {error}")),
         }
     }
 }
 
-fn is_full(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::DiskFull)
+impl ControlError {
+    /// Whether there was no room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::DiskFull)
+    }
 }
 
 /// The control plane.
@@ -86,6 +93,8 @@ pub(crate) struct Control {
     db: Mutex<Connection>,
     directory: RwLock<Directory>,
     names: RwLock<HashMap<PartitionHash, PartitionName>>,
+    /// Rows of the audit log that could not be written yet. Taken after `db`.
+    owed: Mutex<Vec<Entry>>,
     secret: Secret,
 }
 
@@ -99,7 +108,8 @@ impl Control {
         let db = schema::open(path)?;
         let directory = Directory::load(&db)?;
         let secret = Secret::derive(master_key, root_key);
-        Ok(Self { db: Mutex::new(db), directory: RwLock::new(directory), names: RwLock::default(), secret })
+        let (db, directory) = (Mutex::new(db), RwLock::new(directory));
+        Ok(Self { db, directory, names: RwLock::default(), owed: Mutex::default(), secret })
     }
 
     /// Whether this is the operator's key.

@@ -15,7 +15,8 @@ use strongroom_engine::WorkspaceId;
 use super::ControlError;
 use crate::random;
 
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE workspaces (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -57,7 +58,33 @@ const MIGRATIONS: [&str; 1] = ["
         updated_ms INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX jobs_by_state ON jobs (state, updated_ms);
-"];
+",
+    // No row of it goes with its workspace, and none is ever changed.
+    "
+    CREATE TABLE audit (
+        workspace TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
+        actor_id TEXT CHECK ((actor_kind = 'key') = (actor_id IS NOT NULL)),
+        action TEXT NOT NULL,
+        resource_type TEXT NOT NULL,
+        resource_id TEXT,
+        receipt TEXT UNIQUE,
+        outcome TEXT NOT NULL,
+        request_id TEXT,
+        PRIMARY KEY (workspace, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'a row of the audit log is never deleted'); END;
+    CREATE TRIGGER audit_rows_stand BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'a row of the audit log is never changed'); END;
+",
+];
+
+/// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room
+/// that is set aside for erasures and what is written down of them.
+const WAL_PAGES: u32 = 100;
 
 /// Opens the database and brings it up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, ControlError> {
@@ -67,6 +94,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, ControlError> {
     db.busy_timeout(Duration::from_secs(5))?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "secure_delete", true)?;
     let version: usize = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -115,8 +143,24 @@ mod tests {
             let db = open(&path).unwrap();
             let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
             assert_eq!((number("secure_delete"), number("foreign_keys"), number("synchronous")), (1, 1, 2));
-            assert_eq!(number("user_version"), 1);
+            assert_eq!((number("user_version"), number("wal_autocheckpoint")), (2, 100));
         }
+    }
+
+    /// Lost otherwise: an update of the server would lose its keys, or leave it without an audit log.
+    #[test]
+    fn an_older_database_comes_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute("INSERT INTO workspaces VALUES ('00', 'kept', 'live', 1)", []).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let db = open(&path).unwrap();
+        let count = |what: &str| db.query_row(what, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM workspaces WHERE name = 'kept'"), 1);
+        assert_eq!(count("SELECT count(*) FROM audit"), 0);
     }
 
     /// Lost otherwise: an older program would write rows that the newer one then misreads.

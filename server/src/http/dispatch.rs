@@ -16,8 +16,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
-use super::edge::Template;
-use super::routes::{Access, BodyKind, Partition, RECEIPT_SCOPES, ROUTES, Route};
+use super::edge::{RequestId, Template};
+use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate};
 use crate::call::{Call, Parts, place};
@@ -110,13 +110,13 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
     let mut caller = match route.access {
         Access::Open => None,
         Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => None,
-        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::Receipts => {
+        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::Past(_) => {
             Some(authenticate(&app.control, &head.headers)?)
         }
     };
     if let Some(caller) = &caller {
         match route.access {
-            Access::Receipts => caller.require_one_of(RECEIPT_SCOPES)?,
+            Access::Past(scopes) => caller.require_one_of(scopes)?,
             Access::Key(scope) => {
                 caller.require_no_gone_workspace()?;
                 caller.require(scope)?;
@@ -148,6 +148,7 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
     let parts = Parts {
         query,
         route: route.summary,
+        request_id: head.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
         caller,
         place: decided,
         values,

@@ -31,17 +31,22 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Template(pub(crate) &'static str);
 
+/// The request's id, left on the request for those who write down what it did.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// A request's id: unguessable, so that it can't be taken for another's.
 pub(crate) fn new_request_id() -> String {
     random::hex(&random::bytes::<16>())
 }
 
 /// Answers a request.
-pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, request: Request) -> Response {
+pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: Request) -> Response {
     let begun = Instant::now();
     let _in_flight = metrics.begin();
     let request_id = new_request_id();
     let dialect = Dialect::of(request.uri().path());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = match unpanicking(router.oneshot(request)).await {
         Some(Ok(response)) => response,
         Some(Err(never)) => match never {},

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::routes::{Access, BodyKind, Partition, RECEIPT_SCOPES, ROUTES, Route};
+use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
 use crate::message::error::Dialect;
 
 /// The document.
@@ -89,12 +89,13 @@ fn operation(route: &Route) -> Value {
         Access::Open => operation["security"] = json!([]),
         Access::OpenOrKey => operation["security"] = json!([{}, {"key": []}]),
         Access::AnyKey => operation["security"] = json!([{"key": []}]),
-        Access::Receipts => {
-            let [one, other] = RECEIPT_SCOPES;
+        Access::Past(scopes) => {
+            let names: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
             operation["security"] = json!([{"key": []}]);
             operation["description"] = json!(format!(
-                "Needs a key that is not pinned, with the scope `{one}` or `{other}`. The operator's key may name a \
-                 workspace that is gone, by its id, in the header Strongroom-Workspace."
+                "Needs a key that is not pinned, with the scope {}. The operator's key may name a workspace that is gone, by \
+                 its id, in the header Strongroom-Workspace.",
+                names.join(" or ")
             ));
         }
         Access::Key(scope) => {
@@ -126,7 +127,7 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
         statuses.push((401, "No key, or a dead one"));
         statuses.push((400, "Malformed"));
     }
-    if matches!(route.access, Access::Key(_) | Access::Receipts) {
+    if matches!(route.access, Access::Key(_) | Access::Past(_)) {
         statuses.push((403, "The key may not"));
     }
     if route.path.contains('{') {

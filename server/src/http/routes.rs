@@ -16,7 +16,7 @@ use crate::control::scopes::Scope;
 pub enum Kind {
     /// One partition's data: bound by the partition rule.
     Data,
-    /// Workspaces and keys.
+    /// Workspaces, keys and the audit log.
     Admin,
     /// Neither: free of the partition rule.
     Free,
@@ -33,12 +33,13 @@ pub enum Access {
     AnyKey,
     /// A key with this scope.
     Key(Scope),
-    /// A key that is not pinned, with one of [`RECEIPT_SCOPES`]. The operator may name a workspace that is gone.
-    Receipts,
+    /// A key that is not pinned, with one of these scopes: it is told what was done in the whole workspace. The operator may
+    /// name one that is gone.
+    Past(&'static [Scope]),
 }
 
-/// Either of these lets a key read receipts: who may look into what was done, and who may do it.
-pub const RECEIPT_SCOPES: [Scope; 2] = [Scope::AuditRead, Scope::PartitionDelete];
+/// Receipts are read by whoever may look into what was done, and by whoever may do it.
+const RECEIPTS: Access = Access::Past(&[Scope::AuditRead, Scope::PartitionDelete]);
 
 /// Where a request names its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +164,7 @@ const SEARCH: &[&str] = &[
 ];
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
 const BY_ID: &[&str] = &["partition"];
+const AUDIT: &[&str] = &["action", "actor_id", "resource_type", "resource_id", "limit", "offset"];
 
 /// The entry of a route whose handler is an `async fn(Call) -> Result<Response, ApiError>`.
 macro_rules! route {
@@ -226,11 +228,11 @@ pub static ROUTES: &[Route] = &[
     route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath, &[], None, 200,
         "Delete a partition for good", aether::partitions::delete),
     // What was erased
-    route!("GET" "/v1/receipts", Free, Access::Receipts, None, &["limit", "after"], None, 200,
+    route!("GET" "/v1/receipts", Free, RECEIPTS, None, &["limit", "after"], None, 200,
         "The signed receipts of what was erased", receipts::list),
-    route!("GET" "/v1/receipts/{id}", Free, Access::Receipts, None, &[], None, 200,
+    route!("GET" "/v1/receipts/{id}", Free, RECEIPTS, None, &[], None, 200,
         "A signed receipt", receipts::get),
-    // Workspaces and keys
+    // Workspaces, keys, and what was done
     route!("POST" "/v1/admin/workspaces", Admin, Access::AnyKey, None, &[], Json, 201,
         "Make a workspace", admin::workspaces::create),
     route!("GET" "/v1/admin/workspaces", Admin, Access::AnyKey, None, &[], None, 200,
@@ -251,6 +253,8 @@ pub static ROUTES: &[Route] = &[
         "Revoke an API key", admin::keys::revoke),
     route!("POST" "/v1/admin/api-keys/{id}/rotate", Admin, Access::Key(Scope::Keys), None, &[], None, 201,
         "Give an API key a new secret", admin::keys::rotate),
+    route!("GET" "/v1/admin/audit", Admin, Access::Past(&[Scope::AuditRead]), None, AUDIT, None, 200,
+        "What was done in the workspace, and by whom, newest first", admin::audit::list),
     // The server itself
     route!("GET" "/status", Free, Access::OpenOrKey, None, &[], None, 200,
         "Version, and with a key its workspace's counts", system::status),

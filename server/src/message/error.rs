@@ -102,6 +102,17 @@ impl ApiError {
         )
     }
 
+    /// 503: it is erased, but the audit log could not take that down.
+    pub(crate) fn audit_unwritten(cause: impl Into<String>) -> Self {
+        Self::busy(
+            "audit_unwritten",
+            "it is deleted for good and its receipt is listed, but the audit log's entry of it could not be written yet; \
+             the server goes on trying by itself",
+            60,
+        )
+        .because(cause)
+    }
+
     /// 500: our fault. The cause is logged under the request's id.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         Self::new(

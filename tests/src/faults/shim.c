@@ -10,6 +10,8 @@
  *   STRONGROOM_SHIM_MODE    what happens, a name of `modes` below
  *   STRONGROOM_SHIM_CALL    where
  *   STRONGROOM_SHIM_SYNC    "answered": a sync that is not struck succeeds without waiting for the disk
+ *   STRONGROOM_SHIM_ONLY    a path inside the folder: calls on other paths pass untouched
+ *   STRONGROOM_SHIM_ONCE    a file: until it is there, every call passes untouched
  *
  * Invariants:
  * 1. A call that fails has done nothing, but for a write that met a full disk, which left its first half; with
@@ -76,6 +78,7 @@ static enum mode mode = COUNT;
 static int error_given;
 static long strike_at, calls;
 static int syncs_answered;
+static const char *only, *once_there;
 
 #define NEXT(name) static __typeof__(name) *next; if (!next) next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
@@ -101,6 +104,8 @@ static void setup(void)
     error_given = modes[known].error;
     strike_at = where ? atol(where) : 0;
     syncs_answered = sync && strcmp(sync, "answered") == 0;
+    only = getenv("STRONGROOM_SHIM_ONLY");
+    once_there = getenv("STRONGROOM_SHIM_ONCE");
     report = next_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (report < 0)
         abort();
@@ -166,6 +171,8 @@ static void tell(long number, const char *call, const char *path)
 static enum verdict judge(const char *call, const char *path)
 {
     enum verdict verdict = PASS;
+    if ((only && strcmp(path, only) != 0) || (once_there && faccessat(AT_FDCWD, once_there, F_OK, 0) != 0))
+        return PASS;
     pthread_mutex_lock(&lock);
     long number = ++calls;
     if (mode == COUNT || number == strike_at)

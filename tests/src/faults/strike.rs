@@ -152,6 +152,17 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// Compiles the library into a folder.
+pub fn compile(into: &Path) -> PathBuf {
+    let shim = into.join("shim.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/faults/shim.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-shared", "-fPIC", "-pthread", "-o"]).arg(&shim).arg(source).arg("-ldl");
+    let compiled = compiler.output().expect("a C compiler named cc");
+    assert!(compiled.status.success(), "cc: {}", String::from_utf8_lossy(&compiled.stderr));
+    shim
+}
+
 /// What it takes to live cases.
 #[derive(Debug)]
 pub struct Workshop {
@@ -168,12 +179,7 @@ impl Workshop {
         std::fs::create_dir_all(within).expect("a folder for the cases");
         let within = within.canonicalize().expect("the folder's path without links");
         let folder = tempfile::tempdir_in(within).expect("a folder for the cases");
-        let shim = folder.path().join("shim.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/faults/shim.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-shared", "-fPIC", "-pthread", "-o"]).arg(&shim).arg(source).arg("-ldl");
-        let compiled = compiler.output().expect("a C compiler named cc");
-        assert!(compiled.status.success(), "cc: {}", String::from_utf8_lossy(&compiled.stderr));
+        let shim = compile(folder.path());
         Workshop { folder, shim, program: program.to_owned(), real_syncs }
     }
 

@@ -60,12 +60,13 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
 /// `DELETE /v1/admin/workspaces/{id}`: its keys are dead at once, its data is shredded before the answer.
 pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (scope, id) = (call.caller()?.operator()?, workspace_id(call.value(0)?)?);
+    let by = call.by()?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         // One whose deletion failed half-way can be deleted again.
         app.control.workspace_in_any_state(id).ok_or_else(no_workspace)?;
-        let (dropped, receipt) = tenancy::drop_workspace(&app.control, &app.store, &scope, id)?;
+        let (dropped, receipt) = tenancy::drop_workspace(&app.control, &app.store, &scope, id, by)?;
         json::answer(
             StatusCode::OK,
             &json!({

@@ -15,10 +15,11 @@ use super::sections;
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
+use crate::control::By;
 use crate::ingest::{self, media};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
-use crate::{clock, random};
+use crate::{clock, erasure, random};
 
 const LIST_LIMIT: u64 = 50;
 const PAGE_BYTES: u64 = 64 << 10;
@@ -63,7 +64,8 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     if call.query.flag("hard")? {
-        return pool.run(move || purge(&app, &place, &id)).await;
+        let by = call.by()?;
+        return pool.run(move || purge(&app, &place, &id, by)).await;
     }
     pool.run(move || {
         let done = ingest::change(&app.store, &place, |partition| partition.delete(&id))?;
@@ -74,8 +76,8 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
 }
 
 /// Nothing brings it back from here on. In a large partition its bytes go a little later, but not later than is said.
-fn purge(app: &App, place: &Place, id: &str) -> Result<Response, ApiError> {
-    let purged = ingest::purge(&app.store, place, id)?.ok_or_else(no_document)?;
+fn purge(app: &App, place: &Place, id: &str, by: By) -> Result<Response, ApiError> {
+    let purged = erasure::purge(&app.control, &app.store, place, id, by)?.ok_or_else(no_document)?;
     let final_by = (!purged.is_final).then(|| clock::rfc3339(clock::now_ms().saturating_add(app.purge_ms)));
     json::answer(
         StatusCode::OK,

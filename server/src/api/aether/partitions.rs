@@ -12,7 +12,7 @@ use crate::auth::{DEFAULT_COLLECTION, Named};
 use crate::call::{Call, place};
 use crate::message::error::ApiError;
 use crate::message::json;
-use crate::random;
+use crate::{erasure, random};
 
 /// `GET /v1/partitions`
 pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
@@ -39,10 +39,10 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
 pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let id = call.value(0)?.to_owned();
     let place = place(&call.app, call.caller()?, Named { collection: None, partition: Some(&id) })?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
-        let dropped = app.store.drop_partition(&place.scope, &place.at)?;
+        let dropped = erasure::drop_partition(&app.control, &app.store, &place, by)?;
         let (dropped, receipt) =
             dropped.map_or_else(Default::default, |(counts, receipt)| (counts, Some(receipt)));
         json::answer(
