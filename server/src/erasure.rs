@@ -20,7 +20,7 @@ use crate::message::error::ApiError;
 use crate::{ingest, log, random};
 
 /// Receipts that are looked up at once. Each page is found by looking through the names of a workspace's receipts.
-const PAGE: usize = 20_000;
+const PAGE: usize = 50_000;
 
 /// Drops a partition and shreds it; `None` when there is none.
 pub(crate) fn drop_partition(
@@ -84,15 +84,12 @@ pub(crate) fn settle(control: &Control, store: &Store) -> Result<(), ApiError> {
 pub(crate) fn reconcile(control: &Control, store: &Store) -> Result<usize, ApiError> {
     let (mut after, mut written) = (None, 0);
     loop {
-        let page = store.receipt_ids(&server_itself(), after, PAGE)?;
+        let mut page = store.receipt_ids(&server_itself(), after, PAGE)?;
         let Some(last) = page.last() else { return Ok(written) };
         after = Some(*last);
-        let mut missing = Vec::new();
-        for (workspace, id) in page {
-            if !control.is_entered(id)? {
-                missing.extend(read(store, workspace, id));
-            }
-        }
+        control.retain_without_row(&mut page)?;
+        let mut missing: Vec<_> =
+            page.into_iter().filter_map(|(workspace, id)| read(store, workspace, id)).collect();
         written += missing.len();
         with_room(store, || control.enter(|| std::mem::take(&mut missing)))?;
     }

@@ -10,7 +10,7 @@
 //! 3. A row that could not be written is owed: it is kept in memory, with whose act it was, and written before anything
 //!    else is. A process that ends before leaves it to the next start, which finds the receipt.
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, Row, ToSql, params};
 use strongroom_engine::WorkspaceId;
 
 use super::{Control, ControlError};
@@ -163,11 +163,23 @@ impl Control {
         Ok(())
     }
 
-    /// Whether a receipt has its row.
-    pub(crate) fn is_entered(&self, receipt: [u8; 16]) -> Result<bool, ControlError> {
-        let db = self.lock();
-        let mut row = db.prepare_cached("SELECT 1 FROM audit WHERE receipt = ?1")?;
-        Ok(row.query_row([random::hex(&receipt)], |_| Ok(())).optional()?.is_some())
+    /// Leaves those of these receipts that have no row.
+    pub(crate) fn retain_without_row(
+        &self,
+        receipts: &mut Vec<(WorkspaceId, [u8; 16])>,
+    ) -> Result<(), ControlError> {
+        let mut db = self.lock();
+        // One look for all: each of its own would lock the database's files again.
+        let look = db.transaction()?;
+        let mut row = look.prepare("SELECT 1 FROM audit WHERE receipt = ?1")?;
+        let mut missing = Vec::new();
+        for (workspace, id) in receipts.drain(..) {
+            if !row.exists([random::hex(&id)])? {
+                missing.push((workspace, id));
+            }
+        }
+        *receipts = missing;
+        Ok(())
     }
 
     /// The rows of a workspace that a filter lets through, newest first, and how many there are in all.
@@ -287,7 +299,10 @@ mod tests {
         let (me, one) = ("0123456789ab", rows(&control, 1));
         assert_eq!(one, told(&[(4, me), (3, me), (2, "operator"), (1, me)]));
         assert_eq!(rows(&control, 2), told(&[(1, "system")]));
-        assert!(control.is_entered([9; 16]).unwrap() && !control.is_entered([10; 16]).unwrap());
+        let receipt = |id: u8| (WorkspaceId([1; 16]), [id; 16]);
+        let mut without = vec![receipt(6), receipt(7), receipt(9), receipt(10)];
+        control.retain_without_row(&mut without).unwrap();
+        assert_eq!(without, [receipt(6), receipt(10)]);
     }
 
     /// Lost otherwise: whoever reads the log could not rely on what it said before.

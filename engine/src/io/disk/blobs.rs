@@ -216,7 +216,7 @@ impl Page<'_> {
             let entry = entry?;
             let Ok(part) = entry.file_name().into_string() else { continue };
             let name = if folder.is_empty() { part } else { format!("{folder}/{part}") };
-            if !name.starts_with(self.prefix) || !checks::is_object(&name) {
+            if !name.starts_with(self.prefix) || self.is_outside(&name) || !checks::is_object(&name) {
                 continue;
             }
             match entry.file_type() {
@@ -228,6 +228,14 @@ impl Page<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether neither this name nor any that begins with it and a slash can be on the page, as far as is known: looking
+    /// through many pages costs most where a folder is large.
+    fn is_outside(&self, name: &str) -> bool {
+        let is_before = self.after.is_some_and(|after| name < after && !after.starts_with(name));
+        let last = self.names.last().filter(|_| self.names.len() == self.limit);
+        is_before || last.is_some_and(|last| last.as_str() < name)
     }
 
     fn offer(&mut self, name: String) {
