@@ -88,10 +88,11 @@ pub(crate) fn reconcile(control: &Control, store: &Store) -> Result<usize, ApiEr
         let Some(last) = page.last() else { return Ok(written) };
         after = Some(*last);
         control.retain_without_row(&mut page)?;
-        let mut missing: Vec<_> =
+        let missing: Vec<_> =
             page.into_iter().filter_map(|(workspace, id)| read(store, workspace, id)).collect();
         written += missing.len();
-        with_room(store, || control.enter(|| std::mem::take(&mut missing)))?;
+        // All of them each time: more than a failed write leaves to be owed.
+        with_room(store, || control.enter(|| missing.clone()))?;
     }
 }
 
