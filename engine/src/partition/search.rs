@@ -16,7 +16,7 @@ use strongroom_format::words::Posting;
 use strongroom_kernel::{dot_rows, is_finite, normalize};
 
 /// What words count for in a weighted sum, and vectors for the rest (`docs/benchmarks-search.md` has what others gave).
-const WORDS_SHARE: f32 = 0.4;
+const WORDS_SHARE: f32 = 0.42;
 /// Ranks are flattened by this many.
 const RANKS_FLATTENED: f32 = 60.0;
 /// Of each list this many are fused at least.

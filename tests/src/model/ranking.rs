@@ -9,7 +9,7 @@ use strongroom_engine::{Fusion, Query};
 use super::{Doc, Docs, cosine};
 
 /// What words count for beside vectors.
-const WORDS_SHARE: f64 = 0.4;
+const WORDS_SHARE: f64 = 0.42;
 
 /// The live documents that a query reaches, whatever its filter, each with the score of its best passage.
 pub(super) fn scores<'a>(docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a String, f64> {
