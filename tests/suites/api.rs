@@ -167,6 +167,7 @@ fn parameters_are_read_strictly() {
         "q=x&mode=",
         "q=x&fusion=max",
         "q=x&mode=keyword&fusion=ranks",
+        "q=x&mode=keyword&max_distance=0.5",
         "q=x&tags=a,,b",
         "q=x&any_tags=,",
     ] {

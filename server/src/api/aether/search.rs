@@ -54,7 +54,8 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
         with_content: query.flag("include_content")?,
     };
     let with_trace = query.flag("trace")?;
-    let manner = Manner::of(query.get("mode"), query.get("fusion"))?;
+    let has_distance = query.get("max_distance").is_some();
+    let manner = Manner::of(query.get("mode"), query.get("fusion"), has_distance)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
@@ -212,7 +213,8 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
         let fields: ByVector = serde_json::from_value(query).map_err(|error| {
             ApiError::malformed("malformed_body", format!("a query of the batch: {error}"))
         })?;
-        let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref())?;
+        let has_distance = fields.max_distance.is_some();
+        let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref(), has_distance)?;
         wanted.push((fields.trace == Some(true), manner, fields.wanted(place, &call.app.limits)?));
     }
     let app = call.app.clone();
@@ -265,7 +267,8 @@ enum Manner {
 }
 
 impl Manner {
-    fn of(mode: Option<&str>, fusion: Option<&str>) -> Result<Self, ApiError> {
+    /// What `mode` and `fusion` say, given whether there is a `max_distance` as well.
+    fn of(mode: Option<&str>, fusion: Option<&str>, has_distance: bool) -> Result<Self, ApiError> {
         let unknown = |text| ApiError::malformed("invalid_parameter", text);
         let by = match fusion {
             None | Some("sum") => Fusion::Sum,
@@ -276,6 +279,9 @@ impl Manner {
             None | Some("hybrid") => Ok(Self::Hybrid(by)),
             Some("semantic" | "keyword") if fusion.is_some() => {
                 Err(unknown("fusion goes with mode=hybrid: there is nothing else to bring together"))
+            }
+            Some("keyword") if has_distance => {
+                Err(unknown("max_distance is of vectors: leave it out with mode=keyword"))
             }
             Some("semantic") => Ok(Self::Semantic),
             Some("keyword") => Ok(Self::Keyword),
