@@ -21,12 +21,14 @@
 mod arch;
 mod mask;
 mod norm;
+mod rotation;
 #[cfg(test)]
 mod tests;
 mod variant;
 
 pub use mask::Mask;
 pub use norm::{is_finite, norm, normalize};
+pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
 pub use variant::Variant;
 
 /// The dot product of two vectors.
