@@ -8,6 +8,9 @@
 //! continued by zeros. The lanes are then folded in halves: lane `l` takes lane `l + 8`, then `l + 4`, then
 //! `l + 2`, then `l + 1`, and lane 0 is the answer.
 //!
+//! The squared distance is summed in the same way, of squares of differences. Halves are widened first, which
+//! is exact. Dot products of bytes are integers, and so are exact in any order.
+//!
 //! Invariants:
 //! 1. Every variant gives the bits of this definition, however the rows are spread over calls. Where the
 //!    answer is not a number, which bits say so is left open.
@@ -19,9 +22,11 @@
 //! Concurrency: pure functions.
 
 mod arch;
+pub mod half;
 mod mask;
 mod norm;
 mod rotation;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod variant;
@@ -29,7 +34,8 @@ mod variant;
 pub use mask::Mask;
 pub use norm::{is_finite, norm, normalize};
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
-pub use variant::Variant;
+pub use rows::{BLOCK_ROWS, Dot, DotF16, DotI8, Measure, SquaredDistance};
+pub use variant::{BYTES_DIMENSION_MAX, Variant};
 
 /// The dot product of two vectors.
 ///

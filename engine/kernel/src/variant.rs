@@ -1,6 +1,10 @@
 //! Which kernels can this CPU run?
 
 use crate::arch;
+use crate::arch::lanes::{Product, SquaredDifference};
+
+/// The longest rows of bytes whose dot products always fit into 32 bits, a power of two.
+pub const BYTES_DIMENSION_MAX: usize = 1 << 16;
 
 /// One implementation of the kernels. Having the value proves that the CPU can run it.
 #[derive(Debug, Clone, Copy)]
@@ -8,13 +12,30 @@ pub struct Variant(Kind);
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Portable,
+    Portable(arch::portable::Portable),
     #[cfg(target_arch = "x86_64")]
     Avx2(arch::avx2::Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(arch::avx512::Avx512),
     #[cfg(target_arch = "aarch64")]
     Neon(arch::neon::Neon),
+}
+
+const PORTABLE: Kind = Kind::Portable(arch::portable::Portable);
+
+/// Calls a kernel of whichever instruction set the variant is.
+macro_rules! on {
+    ($variant:expr, $set:ident => $call:expr) => {
+        match $variant.0 {
+            Kind::Portable($set) => $call,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2($set) => $call,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512($set) => $call,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon($set) => $call,
+        }
+    };
 }
 
 impl Variant {
@@ -24,24 +45,24 @@ impl Variant {
         if let Some(avx512) = arch::avx512::Avx512::detect() {
             return Variant(Kind::Avx512(avx512));
         }
-        Variant(arch::avx2::Avx2::detect().map_or(Kind::Portable, Kind::Avx2))
+        Variant(arch::avx2::Avx2::detect().map_or(PORTABLE, Kind::Avx2))
     }
 
     /// The fastest variant for this CPU. Asks no more than a flag in memory.
     #[cfg(target_arch = "aarch64")]
     pub fn best() -> Variant {
-        Variant(arch::neon::Neon::detect().map_or(Kind::Portable, Kind::Neon))
+        Variant(arch::neon::Neon::detect().map_or(PORTABLE, Kind::Neon))
     }
 
     /// The fastest variant for this CPU.
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub fn best() -> Variant {
-        Variant(Kind::Portable)
+        Variant(PORTABLE)
     }
 
     /// All variants that this CPU can run, for tests and measurements.
     pub fn all() -> Vec<Variant> {
-        let mut all = vec![Kind::Portable];
+        let mut all = vec![PORTABLE];
         #[cfg(target_arch = "x86_64")]
         {
             all.extend(arch::avx2::Avx2::detect().map(Kind::Avx2));
@@ -55,7 +76,7 @@ impl Variant {
     /// The instruction set's name.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Kind::Portable => "portable",
+            Kind::Portable(_) => "portable",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "AVX2",
             #[cfg(target_arch = "x86_64")]
@@ -75,20 +96,51 @@ impl Variant {
 
     /// As [`dot_rows`](crate::dot_rows).
     pub fn dot_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
-        let elements = scores.len().checked_mul(query.len());
-        assert_eq!(Some(rows.len()), elements, "there are as many rows as scores, each as long as the query");
-        if query.is_empty() {
-            scores.fill(0.0);
-            return;
-        }
-        match self.0 {
-            Kind::Portable => arch::portable::dot_rows(query, rows, scores),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2(avx2) => avx2.dot_rows(query, rows, scores),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512(avx512) => avx512.dot_rows(query, rows, scores),
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon(neon) => neon.dot_rows(query, rows, scores),
+        if fits(query, rows, scores, 0.0) {
+            on!(self, set => set.score_rows::<Product, f32>(query, rows, scores));
         }
     }
+
+    /// The dot products of a query with many rows of halves, by their bits: what [`dot_rows`](crate::dot_rows)
+    /// gives for the rows [`widen`](crate::half::widen)ed.
+    ///
+    /// # Panics
+    /// When the rows are not as many as the scores.
+    pub fn dot_rows_f16(self, query: &[f32], rows: &[u16], scores: &mut [f32]) {
+        if fits(query, rows, scores, 0.0) {
+            on!(self, set => set.score_rows::<Product, u16>(query, rows, scores));
+        }
+    }
+
+    /// The squared Euclidean distances of a query from many rows, summed in sixteen lanes as the dot product
+    /// is: each difference, square and sum rounded on its own.
+    ///
+    /// # Panics
+    /// When the rows are not as many as the scores.
+    pub fn squared_distance_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
+        if fits(query, rows, scores, 0.0) {
+            on!(self, set => set.score_rows::<SquaredDifference, f32>(query, rows, scores));
+        }
+    }
+
+    /// The dot products of a query with many rows of bytes, exact.
+    ///
+    /// # Panics
+    /// When the rows are not as many as the scores, or longer than [`BYTES_DIMENSION_MAX`].
+    pub fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
+        assert!(query.len() <= BYTES_DIMENSION_MAX, "the sum of so many products of bytes fits into 32 bits");
+        if fits(query, rows, scores, 0) {
+            on!(self, set => set.dot_rows_i8(query, rows, scores));
+        }
+    }
+}
+
+/// Whether there is anything to sum; without dimensions, all scores are zero.
+fn fits<Q, R, S: Clone>(query: &[Q], rows: &[R], scores: &mut [S], zero: S) -> bool {
+    let elements = scores.len().checked_mul(query.len());
+    assert_eq!(Some(rows.len()), elements, "there are as many rows as scores, each as long as the query");
+    if query.is_empty() {
+        scores.fill(zero);
+    }
+    !query.is_empty()
 }

@@ -1,33 +1,47 @@
-//! Sixteen lanes as two registers of AVX2.
+//! Sixteen lanes as two registers of AVX2, and 32 bytes as one.
 
 use core::arch::x86_64::{
-    __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps, _mm256_add_ps,
-    _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps,
-    _mm256_mul_ps, _mm256_setzero_ps,
+    __m128i, __m256, __m256i, _mm_add_epi32, _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32,
+    _mm_loadu_si128, _mm_movehl_ps, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_castps256_ps128, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtph_ps,
+    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_maskload_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sub_ps,
 };
 
-use super::lanes::{self, LANES, Lanes};
+use super::bytes::{self, BYTES, Bytes};
+use super::lanes::{self, LANES, Lanes, Stored, Term};
 
-/// Proof that the CPU has AVX2.
+/// Proof that the CPU has AVX2, and the conversion of halves that came before it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(crate) fn detect() -> Option<Avx2> {
-        is_x86_feature_detected!("avx2").then_some(Avx2(()))
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c")).then_some(Avx2(()))
     }
 
-    pub(crate) fn dot_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
+    pub(crate) fn score_rows<T: Term, E: Stored>(self, query: &[f32], rows: &[E], scores: &mut [f32]) {
+        // SAFETY: `self` proves that the CPU has AVX2 and F16C.
+        unsafe { score_rows::<T, E>(query, rows, scores) }
+    }
+
+    pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
         // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { dot_rows(query, rows, scores) }
+        unsafe { dot_rows_i8(query, rows, scores) }
     }
 }
 
 /// Four rows take eight registers of sums, of sixteen that there are.
+#[target_feature(enable = "avx2,f16c")]
+fn score_rows<T: Term, E: Stored>(query: &[f32], rows: &[E], scores: &mut [f32]) {
+    // SAFETY: whoever could call this has AVX2 and F16C.
+    unsafe { lanes::score_rows::<Halves, T, E, 4>(query, rows, scores) }
+}
+
 #[target_feature(enable = "avx2")]
-fn dot_rows(query: &[f32], rows: &[f32], scores: &mut [f32]) {
+fn dot_rows_i8(query: &[i8], rows: &[i8], scores: &mut [i32]) {
     // SAFETY: whoever could call this has AVX2.
-    unsafe { lanes::dot_rows::<Halves, 4>(query, rows, scores) }
+    unsafe { bytes::dot_rows::<Eights>(query, rows, scores) }
 }
 
 /// Lanes 0 to 7 and lanes 8 to 15.
@@ -84,6 +98,25 @@ impl Lanes for Halves {
     }
 
     #[inline(always)]
+    unsafe fn add_squared_difference(self, a: Self, b: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe {
+            let difference = Halves(_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1));
+            self.add_product(difference, difference)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves(elements: &[u16; LANES]) -> Self {
+        let first = elements.as_ptr().cast::<__m128i>();
+        // SAFETY: the caller has AVX2 and F16C; 8 halves, 16 bytes, lie behind each of both pointers.
+        unsafe {
+            let high = _mm_loadu_si128(first.add(1));
+            Halves(_mm256_cvtph_ps(_mm_loadu_si128(first)), _mm256_cvtph_ps(high))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn fold(self) -> f32 {
         // SAFETY: the caller has AVX2.
         unsafe { fold_8(_mm256_add_ps(self.0, self.1)) }
@@ -101,5 +134,52 @@ pub(super) unsafe fn fold_8(lanes: __m256) -> f32 {
         let four = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
+/// Eight sums of products of bytes.
+#[derive(Clone, Copy)]
+struct Eights(__m256i);
+
+impl Bytes for Eights {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { Eights(_mm256_setzero_si256()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(mut self, query: &[i8; BYTES], row: &[i8; BYTES]) -> Self {
+        let ((query, _), (row, _)) = (query.as_chunks::<16>(), row.as_chunks::<16>());
+        for (query, row) in query.iter().zip(row) {
+            // SAFETY: the caller has AVX2; 16 bytes lie behind each pointer. A sum of two products of bytes
+            // fits into 32 bits.
+            unsafe {
+                let query = _mm256_cvtepi8_epi16(_mm_loadu_si128(query.as_ptr().cast()));
+                let row = _mm256_cvtepi8_epi16(_mm_loadu_si128(row.as_ptr().cast()));
+                self.0 = _mm256_add_epi32(self.0, _mm256_madd_epi16(query, row));
+            }
+        }
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn total(self) -> i32 {
+        // SAFETY: the caller has AVX2.
+        unsafe { total_8(self.0) }
+    }
+}
+
+/// The sum of eight integers.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+pub(super) unsafe fn total_8(lanes: __m256i) -> i32 {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let four = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256::<1>(lanes));
+        let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
+        _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b01>(two)))
     }
 }

@@ -4,6 +4,8 @@
 //! side by side instead, each in lanes of its own: that changes the order of the instructions and not of
 //! any row's additions.
 
+use crate::half;
+
 /// Elements that are summed side by side within a row.
 pub(super) const LANES: usize = 16;
 
@@ -12,11 +14,13 @@ pub(super) const LANES: usize = 16;
 /// # Safety
 /// Every method may only be called where the CPU has the implementation's instructions. All are inlined into
 /// the one caller that is compiled with these instructions.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     unsafe fn zero() -> Self;
     unsafe fn load(elements: &[f32; LANES]) -> Self;
     /// Adds the products of two others, each product and sum rounded on its own.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// Adds the squares of the differences of two others, each difference, square and sum rounded on its own.
+    unsafe fn add_squared_difference(self, a: Self, b: Self) -> Self;
     /// Folds the lanes in halves.
     unsafe fn fold(self) -> f32;
 
@@ -28,6 +32,84 @@ pub(super) trait Lanes: Copy {
         // SAFETY: what this method asks of its caller is what `load` asks.
         unsafe { Self::load(&whole) }
     }
+
+    /// Sixteen halves, widened.
+    #[inline(always)]
+    unsafe fn load_halves(elements: &[u16; LANES]) -> Self {
+        // SAFETY: what this method asks of its caller is what `load` asks.
+        unsafe { Self::load(&elements.map(half::widen)) }
+    }
+}
+
+/// What a row's elements are stored as.
+///
+/// # Safety
+/// Every method may only be called where the CPU has the instructions of `V`.
+pub(crate) trait Stored: Copy {
+    unsafe fn load<V: Lanes>(elements: &[Self; LANES]) -> V;
+    /// Fewer than 16 elements, continued by zeros.
+    unsafe fn load_part<V: Lanes>(elements: &[Self]) -> V;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    unsafe fn load<V: Lanes>(elements: &[f32; LANES]) -> V {
+        // SAFETY: as our own caller's promise.
+        unsafe { V::load(elements) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part<V: Lanes>(elements: &[f32]) -> V {
+        // SAFETY: as our own caller's promise.
+        unsafe { V::load_part(elements) }
+    }
+}
+
+/// The bits of a half.
+impl Stored for u16 {
+    #[inline(always)]
+    unsafe fn load<V: Lanes>(elements: &[u16; LANES]) -> V {
+        // SAFETY: as our own caller's promise.
+        unsafe { V::load_halves(elements) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_part<V: Lanes>(elements: &[u16]) -> V {
+        let mut whole = [0; LANES];
+        whole[..elements.len()].copy_from_slice(elements);
+        // SAFETY: as our own caller's promise.
+        unsafe { V::load_halves(&whole) }
+    }
+}
+
+/// What is summed over the components of two vectors.
+///
+/// # Safety
+/// The method may only be called where the CPU has the instructions of `V`.
+pub(crate) trait Term {
+    unsafe fn add<V: Lanes>(sum: V, a: V, b: V) -> V;
+}
+
+/// Products: the sum is the dot product.
+pub(crate) struct Product;
+
+impl Term for Product {
+    #[inline(always)]
+    unsafe fn add<V: Lanes>(sum: V, a: V, b: V) -> V {
+        // SAFETY: as our own caller's promise.
+        unsafe { sum.add_product(a, b) }
+    }
+}
+
+/// Squares of differences: the sum is the squared distance.
+pub(crate) struct SquaredDifference;
+
+impl Term for SquaredDifference {
+    #[inline(always)]
+    unsafe fn add<V: Lanes>(sum: V, a: V, b: V) -> V {
+        // SAFETY: as our own caller's promise.
+        unsafe { sum.add_squared_difference(a, b) }
+    }
 }
 
 /// Scores all rows, `GROUP` at a time and then one by one. The query is not empty; the lengths fit.
@@ -35,16 +117,20 @@ pub(super) trait Lanes: Copy {
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn dot_rows<V: Lanes, const GROUP: usize>(query: &[f32], rows: &[f32], scores: &mut [f32]) {
+pub(super) unsafe fn score_rows<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
+    query: &[f32],
+    rows: &[E],
+    scores: &mut [f32],
+) {
     let (groups, rest) = scores.as_chunks_mut::<GROUP>();
     let (group_rows, rest_rows) = rows.split_at(groups.len() * GROUP * query.len());
     for (rows, scores) in group_rows.chunks_exact(GROUP * query.len()).zip(groups) {
         // SAFETY: as our own caller's promise.
-        *scores = unsafe { dot_group::<V, GROUP>(query, rows) };
+        *scores = unsafe { score_group::<V, T, E, GROUP>(query, rows) };
     }
     for (row, score) in rest_rows.chunks_exact(query.len()).zip(rest) {
         // SAFETY: as our own caller's promise.
-        [*score] = unsafe { dot_group::<V, 1>(query, row) };
+        [*score] = unsafe { score_group::<V, T, E, 1>(query, row) };
     }
 }
 
@@ -53,10 +139,13 @@ pub(super) unsafe fn dot_rows<V: Lanes, const GROUP: usize>(query: &[f32], rows:
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-unsafe fn dot_group<V: Lanes, const GROUP: usize>(query: &[f32], rows: &[f32]) -> [f32; GROUP] {
+unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
+    query: &[f32],
+    rows: &[E],
+) -> [f32; GROUP] {
     let (chunks, tail) = query.as_chunks::<LANES>();
-    let mut row_chunks: [&[[f32; LANES]]; GROUP] = [&[]; GROUP];
-    let mut row_tails: [&[f32]; GROUP] = [&[]; GROUP];
+    let mut row_chunks: [&[[E; LANES]]; GROUP] = [&[]; GROUP];
+    let mut row_tails: [&[E]; GROUP] = [&[]; GROUP];
     for (r, row) in rows.chunks_exact(query.len()).take(GROUP).enumerate() {
         (row_chunks[r], row_tails[r]) = row.as_chunks::<LANES>();
         assert_eq!(row_chunks[r].len(), chunks.len());
@@ -68,13 +157,13 @@ unsafe fn dot_group<V: Lanes, const GROUP: usize>(query: &[f32], rows: &[f32]) -
         for (i, chunk) in chunks.iter().enumerate() {
             let chunk = V::load(chunk);
             for r in 0..GROUP {
-                sums[r] = sums[r].add_product(chunk, V::load(&row_chunks[r][i]));
+                sums[r] = T::add(sums[r], chunk, E::load(&row_chunks[r][i]));
             }
         }
         if !tail.is_empty() {
             let tail = V::load_part(tail);
             for r in 0..GROUP {
-                sums[r] = sums[r].add_product(tail, V::load_part(row_tails[r]));
+                sums[r] = T::add(sums[r], tail, E::load_part(row_tails[r]));
             }
         }
         for r in 0..GROUP {

@@ -1,7 +1,8 @@
-//! How does each instruction set hold sixteen lanes?
+//! How does each instruction set hold the lanes that the kernels are written against?
 //!
-//! `lanes` has the one loop over rows, written against sixteen lanes; each other file says in a few lines
-//! what these lanes are on its instruction set, and compiles the loop with those instructions.
+//! `lanes` has the loop over rows of numbers, `bytes` the one over rows of bytes, each written against a few
+//! operations on lanes; each other file says in a few lines what these operations are on its instruction set,
+//! and compiles the loops with those instructions.
 
 #![allow(unsafe_code)]
 
@@ -9,7 +10,8 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
-mod lanes;
+mod bytes;
+pub(crate) mod lanes;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 pub(crate) mod portable;

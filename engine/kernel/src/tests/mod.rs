@@ -5,6 +5,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::{Variant, is_finite, norm, normalize};
 
+mod rows;
+
 /// The definition of the crate's first page, word by word.
 fn reference(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 16];
@@ -36,17 +38,28 @@ fn canonical(x: f32) -> u32 {
     if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }
 }
 
+/// The one runner: whatever a variant answers has to be what the reference answers, to the last bit.
+#[track_caller]
+fn every_variant<S: PartialEq + std::fmt::Debug>(what: &str, wanted: S, answer: impl Fn(Variant) -> S) {
+    for variant in Variant::all() {
+        assert_eq!(answer(variant), wanted, "{} by {}", what, variant.name());
+    }
+}
+
+/// The bits of scores.
+fn bits(scores: &[f32]) -> Vec<u32> {
+    scores.iter().copied().map(canonical).collect()
+}
+
 /// Compares every variant with the reference on these rows.
 #[track_caller]
 fn check(query: &[f32], rows: &[f32]) {
-    let wanted: Vec<u32> =
-        rows.chunks_exact(query.len()).map(|row| canonical(reference(query, row))).collect();
-    for variant in Variant::all() {
+    let wanted: Vec<f32> = rows.chunks_exact(query.len()).map(|row| reference(query, row)).collect();
+    every_variant(&format!("{} dimensions", query.len()), bits(&wanted), |variant| {
         let mut scores = vec![f32::NAN; wanted.len()];
         variant.dot_rows(query, rows, &mut scores);
-        let scores: Vec<u32> = scores.into_iter().map(canonical).collect();
-        assert_eq!(scores, wanted, "{} with {} dimensions", variant.name(), query.len());
-    }
+        bits(&scores)
+    });
 }
 
 /// Users lose: the same search gives other results, or another order, on another machine.
