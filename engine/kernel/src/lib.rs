@@ -22,6 +22,7 @@
 //! Concurrency: pure functions.
 
 mod arch;
+mod codes;
 pub mod half;
 mod mask;
 mod norm;
@@ -31,11 +32,12 @@ mod rows;
 mod tests;
 mod variant;
 
+pub use codes::{Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query};
 pub use mask::Mask;
 pub use norm::{is_finite, norm, normalize};
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
 pub use rows::{BLOCK_ROWS, Dot, DotF16, DotI8, Measure, SquaredDistance};
-pub use variant::{BYTES_DIMENSION_MAX, Variant};
+pub use variant::{DIMENSION_MAX, Variant};
 
 /// The dot product of two vectors.
 ///

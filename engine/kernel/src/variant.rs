@@ -2,9 +2,10 @@
 
 use crate::arch;
 use crate::arch::lanes::{Product, SquaredDifference};
+use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, Query, TOGETHER};
 
-/// The longest rows of bytes whose dot products always fit into 32 bits, a power of two.
-pub const BYTES_DIMENSION_MAX: usize = 1 << 16;
+/// The longest vectors whose codes and bytes have products that always fit into 32 bits.
+pub const DIMENSION_MAX: usize = 1 << 16;
 
 /// One implementation of the kernels. Having the value proves that the CPU can run it.
 #[derive(Debug, Clone, Copy)]
@@ -126,12 +127,45 @@ impl Variant {
     /// The dot products of a query with many rows of bytes, exact.
     ///
     /// # Panics
-    /// When the rows are not as many as the scores, or longer than [`BYTES_DIMENSION_MAX`].
+    /// When the rows are not as many as the scores, or longer than [`DIMENSION_MAX`].
     pub fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
-        assert!(query.len() <= BYTES_DIMENSION_MAX, "the sum of so many products of bytes fits into 32 bits");
+        assert!(query.len() <= DIMENSION_MAX, "the sum of so many products of bytes fits into 32 bits");
         if fits(query, rows, scores, 0) {
             on!(self, set => set.dot_rows_i8(query, rows, scores));
         }
+    }
+}
+
+/// The kernels of codes, which `codes` checks the lengths for.
+impl Variant {
+    /// Scores a block by up to [`TOGETHER`] queries; says for each of them which rows may reach its bar.
+    pub(crate) fn score_block(
+        self,
+        queries: &[&Query],
+        block: &[u8],
+        bars: &[Bar],
+        scores: &mut [BlockScores; TOGETHER],
+    ) -> [u32; TOGETHER] {
+        let mut survivors = [0; TOGETHER];
+        if let (Ok(queries), Ok(bars)) = (<[&Query; TOGETHER]>::try_from(queries), bars.try_into()) {
+            return on!(self, set => set.score_block(queries.map(|query| &query.signs), block, bars, scores));
+        }
+        for (q, (query, &bar)) in queries.iter().zip(bars).enumerate() {
+            let scores = std::array::from_mut(&mut scores[q]);
+            [survivors[q]] = on!(self, set => set.score_block([&query.signs], block, [bar], scores));
+        }
+        survivors
+    }
+
+    pub(crate) fn estimate_places(
+        self,
+        query: &NibbleQuery,
+        rows: &[u8],
+        bytes: usize,
+        places: &[u32],
+        estimates: &mut [Estimate],
+    ) {
+        on!(self, set => set.estimate_places(query, rows, bytes, places, estimates));
     }
 }
 

@@ -1,16 +1,21 @@
 //! Sixteen lanes as one register of AVX-512, and 64 bytes as one.
 
 use core::arch::x86_64::{
-    __m512, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_loadu_si256, _mm512_add_ps,
-    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
+    __m512, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_loadu_si256, _mm512_add_epi8,
+    _mm512_add_epi16, _mm512_add_ps, _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
     _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_sub_ps, _mm512_xor_si512,
+    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_setr_epi64, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16, _mm512_srli_epi16, _mm512_srlv_epi64,
+    _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps, _mm512_xor_si512,
 };
 
 use super::avx2::{fold_8, total_8};
 use super::bytes::{self, BYTES, Bytes};
 use super::lanes::{self, LANES, Lanes, Stored, Term};
+use super::nibbles::{self, Nibbles};
+use super::signs::{self, Lookup};
+use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, Tables};
 
 /// Proof that the CPU has AVX-512 with instructions for bytes and their products.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +36,29 @@ impl Avx512 {
         // SAFETY: `self` proves that the CPU has AVX-512 with BW and VNNI.
         unsafe { dot_rows_i8(query, rows, scores) }
     }
+
+    pub(crate) fn score_block<const Q: usize>(
+        self,
+        queries: [&SignQuery; Q],
+        block: &[u8],
+        bars: [Bar; Q],
+        scores: &mut [BlockScores; Q],
+    ) -> [u32; Q] {
+        // SAFETY: `self` proves that the CPU has AVX-512 with BW and VNNI.
+        unsafe { score_block(queries, block, bars, scores) }
+    }
+
+    pub(crate) fn estimate_places(
+        self,
+        query: &NibbleQuery,
+        rows: &[u8],
+        bytes: usize,
+        places: &[u32],
+        estimates: &mut [Estimate],
+    ) {
+        // SAFETY: `self` proves that the CPU has AVX-512 with BW and VNNI.
+        unsafe { estimate_places(query, rows, bytes, places, estimates) }
+    }
 }
 
 /// An addition takes four cycles and two may begin in each: eight rows keep the adders busy.
@@ -44,6 +72,29 @@ fn score_rows<T: Term, E: Stored>(query: &[f32], rows: &[E], scores: &mut [f32])
 fn dot_rows_i8(query: &[i8], rows: &[i8], scores: &mut [i32]) {
     // SAFETY: whoever could call this has AVX-512 with BW and VNNI.
     unsafe { bytes::dot_rows::<Sixteens>(query, rows, scores) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn score_block<const Q: usize>(
+    queries: [&SignQuery; Q],
+    block: &[u8],
+    bars: [Bar; Q],
+    scores: &mut [BlockScores; Q],
+) -> [u32; Q] {
+    // SAFETY: whoever could call this has AVX-512 with BW and VNNI.
+    unsafe { signs::score_block::<Sixteenfold, Q>(queries, block, bars, scores) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn estimate_places(
+    query: &NibbleQuery,
+    rows: &[u8],
+    bytes: usize,
+    places: &[u32],
+    estimates: &mut [Estimate],
+) {
+    // SAFETY: whoever could call this has AVX-512 with BW and VNNI.
+    unsafe { nibbles::estimate_places::<Sixteenfold>(query, rows, bytes, places, estimates) }
 }
 
 impl Lanes for __m512 {
@@ -131,5 +182,77 @@ impl Bytes for Sixteens {
             let high = _mm512_extracti64x4_epi64::<1>(self.0);
             total_8(_mm256_add_epi32(_mm512_castsi512_si256(self.0), high))
         }
+    }
+}
+
+/// Sixteen sums with the high parts and sixteen with the low.
+#[derive(Clone, Copy)]
+struct Sixteenfold(__m512i, __m512i);
+
+impl Lookup for Sixteenfold {
+    #[inline(always)]
+    unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
+        // SAFETY: the caller has AVX-512 with BW; 64 bytes lie behind every pointer that is read.
+        unsafe {
+            let nibble = _mm512_set1_epi8(15);
+            // Sums of 16 bits of both bytes in them, and of the high byte alone.
+            let mut pairs = [_mm512_setzero_si512(); Q];
+            let mut highs = [_mm512_setzero_si512(); Q];
+            for (i, codes) in codes.iter().enumerate() {
+                let codes = _mm512_loadu_si512(codes.as_ptr().cast());
+                let low = _mm512_and_si512(codes, nibble);
+                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
+                for q in 0..Q {
+                    let tables = &tables[q][i];
+                    let of_low = _mm512_loadu_si512(tables.low.as_ptr().cast());
+                    let of_high = _mm512_loadu_si512(tables.high.as_ptr().cast());
+                    let entries =
+                        _mm512_add_epi8(_mm512_shuffle_epi8(of_low, low), _mm512_shuffle_epi8(of_high, high));
+                    pairs[q] = _mm512_add_epi16(pairs[q], entries);
+                    highs[q] = _mm512_add_epi16(highs[q], _mm512_srli_epi16::<8>(entries));
+                }
+            }
+            let mut sums = [[0; 32]; Q];
+            for q in 0..Q {
+                let lows = _mm512_sub_epi16(pairs[q], _mm512_slli_epi16::<8>(highs[q]));
+                let (mut even, mut odd) = ([0_u16; 32], [0_u16; 32]);
+                _mm512_storeu_si512(even.as_mut_ptr().cast(), lows);
+                _mm512_storeu_si512(odd.as_mut_ptr().cast(), highs[q]);
+                // The first half of the register had one byte of each row, the second half the next.
+                for i in 0..16 {
+                    sums[q][2 * i] = u32::from(even[i]) + u32::from(even[i + 16]);
+                    sums[q][2 * i + 1] = u32::from(odd[i]) + u32::from(odd[i + 16]);
+                }
+            }
+            sums
+        }
+    }
+}
+
+impl Nibbles for Sixteenfold {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { Sixteenfold(_mm512_setzero_si512(), _mm512_setzero_si512()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self {
+        // SAFETY: the caller has AVX-512 with BW and VNNI; 32 and twice 64 bytes lie behind the pointers.
+        unsafe {
+            let twice = _mm512_broadcast_i64x4(_mm256_loadu_si256(codes.as_ptr().cast()));
+            let shifted = _mm512_srlv_epi64(twice, _mm512_setr_epi64(0, 0, 0, 0, 4, 4, 4, 4));
+            let codes = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
+            Sixteenfold(
+                _mm512_dpbusd_epi32(self.0, codes, _mm512_loadu_si512(high.as_ptr().cast())),
+                _mm512_dpbusd_epi32(self.1, codes, _mm512_loadu_si512(low.as_ptr().cast())),
+            )
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(self) -> (i32, i32) {
+        // SAFETY: the caller has AVX-512.
+        unsafe { (Sixteens(self.0).total(), Sixteens(self.1).total()) }
     }
 }

@@ -1,14 +1,18 @@
 //! Sixteen lanes as four registers of NEON, and 16 bytes as one.
 
 use core::arch::aarch64::{
-    float32x4_t, int32x4_t, vadd_f32, vaddq_f32, vaddvq_s32, vdupq_n_f32, vdupq_n_s32, vget_high_f32,
-    vget_lane_f32, vget_low_f32, vget_low_s8, vld1q_f32, vld1q_s8, vmull_high_s8, vmull_s8, vmulq_f32,
-    vpadalq_s16, vsubq_f32,
+    float32x4_t, int32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddvq_s32, vaddw_high_u8, vaddw_u8, vandq_u8,
+    vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, vget_high_f32, vget_lane_f32, vget_low_f32,
+    vget_low_s8, vget_low_u8, vld1q_f32, vld1q_s8, vld1q_u8, vmlal_high_s8, vmlal_s8, vmull_high_s8,
+    vmull_s8, vmulq_f32, vpadalq_s16, vqtbl1q_u8, vreinterpretq_s8_u8, vshrq_n_u8, vst1q_u16, vsubq_f32,
 };
 use std::arch::is_aarch64_feature_detected;
 
 use super::bytes::{self, BYTES, Bytes};
 use super::lanes::{self, LANES, Lanes, Stored, Term};
+use super::nibbles::{self, Nibbles};
+use super::signs::{self, Lookup};
+use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, Tables};
 
 /// Proof that the CPU has NEON.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,29 @@ impl Neon {
         // SAFETY: `self` proves that the CPU has NEON.
         unsafe { dot_rows_i8(query, rows, scores) }
     }
+
+    pub(crate) fn score_block<const Q: usize>(
+        self,
+        queries: [&SignQuery; Q],
+        block: &[u8],
+        bars: [Bar; Q],
+        scores: &mut [BlockScores; Q],
+    ) -> [u32; Q] {
+        // SAFETY: `self` proves that the CPU has NEON.
+        unsafe { score_block(queries, block, bars, scores) }
+    }
+
+    pub(crate) fn estimate_places(
+        self,
+        query: &NibbleQuery,
+        rows: &[u8],
+        bytes: usize,
+        places: &[u32],
+        estimates: &mut [Estimate],
+    ) {
+        // SAFETY: `self` proves that the CPU has NEON.
+        unsafe { estimate_places(query, rows, bytes, places, estimates) }
+    }
 }
 
 /// Four rows take sixteen registers of sums, of thirty-two that there are.
@@ -41,6 +68,29 @@ fn score_rows<T: Term, E: Stored>(query: &[f32], rows: &[E], scores: &mut [f32])
 fn dot_rows_i8(query: &[i8], rows: &[i8], scores: &mut [i32]) {
     // SAFETY: whoever could call this has NEON.
     unsafe { bytes::dot_rows::<Fours>(query, rows, scores) }
+}
+
+#[target_feature(enable = "neon")]
+fn score_block<const Q: usize>(
+    queries: [&SignQuery; Q],
+    block: &[u8],
+    bars: [Bar; Q],
+    scores: &mut [BlockScores; Q],
+) -> [u32; Q] {
+    // SAFETY: whoever could call this has NEON.
+    unsafe { signs::score_block::<Fourfold, Q>(queries, block, bars, scores) }
+}
+
+#[target_feature(enable = "neon")]
+fn estimate_places(
+    query: &NibbleQuery,
+    rows: &[u8],
+    bytes: usize,
+    places: &[u32],
+    estimates: &mut [Estimate],
+) {
+    // SAFETY: whoever could call this has NEON.
+    unsafe { nibbles::estimate_places::<Fourfold>(query, rows, bytes, places, estimates) }
 }
 
 /// Lanes 0 to 3, 4 to 7, 8 to 11 and 12 to 15.
@@ -128,5 +178,79 @@ impl Bytes for Fours {
     unsafe fn total(self) -> i32 {
         // SAFETY: the caller has NEON.
         unsafe { vaddvq_s32(self.0) }
+    }
+}
+
+/// Four sums with the high parts and four with the low.
+#[derive(Clone, Copy)]
+struct Fourfold(int32x4_t, int32x4_t);
+
+impl Lookup for Fourfold {
+    #[inline(always)]
+    unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
+        let mut sums = [[0_u16; 32]; Q];
+        // SAFETY: the caller has NEON; 16 bytes, or 8 sums, lie behind every pointer.
+        unsafe {
+            // The first sixteen rows, then the others.
+            for rows in [0, 16] {
+                let mut lows = [vdupq_n_u16(0); Q];
+                let mut highs = [vdupq_n_u16(0); Q];
+                for (i, codes) in codes.iter().enumerate() {
+                    for half in [0, 32] {
+                        let codes = vld1q_u8(codes[half + rows..][..16].as_ptr());
+                        let (low, high) = (vandq_u8(codes, vdupq_n_u8(15)), vshrq_n_u8::<4>(codes));
+                        for q in 0..Q {
+                            let tables = &tables[q][i];
+                            let of_low = vqtbl1q_u8(vld1q_u8(tables.low[half..][..16].as_ptr()), low);
+                            let of_high = vqtbl1q_u8(vld1q_u8(tables.high[half..][..16].as_ptr()), high);
+                            let entries = vaddq_u8(of_low, of_high);
+                            lows[q] = vaddw_u8(lows[q], vget_low_u8(entries));
+                            highs[q] = vaddw_high_u8(highs[q], entries);
+                        }
+                    }
+                }
+                for q in 0..Q {
+                    vst1q_u16(sums[q][rows..][..8].as_mut_ptr(), lows[q]);
+                    vst1q_u16(sums[q][rows + 8..][..8].as_mut_ptr(), highs[q]);
+                }
+            }
+        }
+        sums.map(|sums| sums.map(u32::from))
+    }
+}
+
+impl Nibbles for Fourfold {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has NEON.
+        unsafe { Fourfold(vdupq_n_s32(0), vdupq_n_s32(0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(mut self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self {
+        for half in [0, 16] {
+            // SAFETY: the caller has NEON; 16 bytes lie behind every pointer. Two products of a nibble and a part
+            // of at most 64 fit into 16 bits.
+            unsafe {
+                let codes = vld1q_u8(codes[half..][..16].as_ptr());
+                let first = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
+                let second = vreinterpretq_s8_u8(vshrq_n_u8::<4>(codes));
+                for (sums, part) in [(&mut self.0, high), (&mut self.1, low)] {
+                    let of_first = vld1q_s8(part[half..][..16].as_ptr());
+                    let of_second = vld1q_s8(part[half + 32..][..16].as_ptr());
+                    let products = vmull_s8(vget_low_s8(first), vget_low_s8(of_first));
+                    let products = vmlal_high_s8(products, first, of_first);
+                    let products = vmlal_s8(products, vget_low_s8(second), vget_low_s8(of_second));
+                    *sums = vpadalq_s16(*sums, vmlal_high_s8(products, second, of_second));
+                }
+            }
+        }
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn totals(self) -> (i32, i32) {
+        // SAFETY: the caller has NEON.
+        unsafe { (vaddvq_s32(self.0), vaddvq_s32(self.1)) }
     }
 }

@@ -5,6 +5,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::{Variant, is_finite, norm, normalize};
 
+mod bounds;
+mod codes;
 mod rows;
 
 /// The definition of the crate's first page, word by word.

@@ -44,7 +44,7 @@ fn halves_score_as_the_numbers_that_they_stand_for() {
 #[test]
 fn bytes_are_summed_exactly() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
-    for dimension in DIMENSIONS.into_iter().chain([crate::BYTES_DIMENSION_MAX]) {
+    for dimension in DIMENSIONS.into_iter().chain([crate::DIMENSION_MAX]) {
         let extreme = (vec![i8::MIN; dimension], vec![i8::MIN; 3 * dimension]);
         let mixed = (random_bytes(&mut rng, dimension), random_bytes(&mut rng, 3 * dimension));
         for (query, rows) in [extreme, mixed] {

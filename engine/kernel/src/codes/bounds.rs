@@ -1,0 +1,51 @@
+//! By how much can each step of an estimate be off, at most?
+//!
+//! With exact arithmetic, `(q-c)·r - q̂·r̂ = (q-c)·(r - r̂) + ((q-c) - q̂)·r̂`, where `q̂` is the query's code. By
+//! Cauchy and Schwarz this is at most `|q-c|·|r-r̂| + |(q-c)-q̂|·|r̂|`. The first norm of each product is the
+//! query's, the other is the row's residual, or at most its scale times the longest code. Rounding adds to these
+//! norms, and to the sums; each addition below is an upper bound with room to spare.
+//!
+//! `u = 2^-24` is the most by which a result in `f32` is off, relative to it. Lengths between [`NORM_MIN`] and
+//! [`NORM_MAX`] keep every product here among normal numbers; what underflows all the same is less than
+//! [`UNDERFLOW`].
+
+/// Half a last place of `f32`.
+const U: f64 = 1.0 / (1_u32 << 24) as f64;
+
+/// A difference shorter than this is coded as none, and its length as its residual.
+pub(super) const NORM_MIN: f64 = 1.0 / (1_u64 << 60) as f64;
+
+/// What is longer, or has no length, is not estimated: squares and products would leave the range of `f32`.
+pub(super) const NORM_MAX: f64 = (1_u64 << 56) as f64;
+
+/// More than all results that are too small for `f32` add up to.
+pub(super) const UNDERFLOW: f64 = f32::MIN_POSITIVE as f64;
+
+/// Relative error of a norm, product or square that is summed in `f64`: less than `2^16` roundings of `2^-53`.
+pub(super) const WIDE: f64 = 1e-11;
+
+/// Relative error of a few operations in `f32`. An estimate takes four on the product and two on the base and
+/// the query's constant, each of which was rounded once before; an error takes four; their sum takes one.
+pub(super) const STEPS: f64 = 8.0 * U;
+
+/// By how much a rotated vector of this length is off, relative to its length.
+///
+/// Each of the four rounds takes a step for each doubling of the span, two roundings and one for the constants
+/// in scaling, and one, one and one in mixing the halves; a step of sums and differences of pairs adds an error
+/// of `u` times the length. The last factor is for the errors' own growth and for the difference that was rotated.
+pub(super) fn rotation(rotated_len: usize) -> f64 {
+    let doublings = f64::from(rotated_len.ilog2());
+    (4.0 * (doublings + 8.0) + 2.0) * U * 1.01
+}
+
+/// By how much a canonical sum over vectors of this dimension is off, relative to the sum of its terms'
+/// magnitudes: each lane's additions, the term's own three roundings and the four of the fold.
+pub(super) fn canonical(dimension: usize) -> f64 {
+    (dimension.div_ceil(16) + 8) as f64 * U * 1.01
+}
+
+/// The least `f32` that is no less. Neither NaN nor negative numbers come here.
+pub(super) fn up(x: f64) -> f32 {
+    let rounded = x as f32;
+    if f64::from(rounded) < x { rounded.next_up() } else { rounded }
+}

@@ -1,0 +1,181 @@
+//! What are the bytes of a row's codes?
+
+use super::bounds::{self, NORM_MAX, NORM_MIN, WIDE};
+use super::{Centre, FACTOR_BYTES, Metric, sum};
+use crate::{BLOCK_ROWS, Rotation};
+
+/// How many finenesses are tried, from the one that clips no component on, and how much finer each is.
+const FITS: usize = 16;
+const FINER: f32 = 1.05;
+
+/// Encodes rows about one centre. Keeps room for one row, so that none is asked for again.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    rotation: &'a Rotation,
+    centre: &'a Centre,
+    difference: Vec<f32>,
+    rotated: Vec<f32>,
+    /// The code's components.
+    levels: Vec<f32>,
+}
+
+/// What goes with a code.
+#[derive(Debug, Clone, Copy)]
+struct RowFactors {
+    base: f32,
+    scale: f32,
+    residual: f32,
+}
+
+impl<'a> Encoder<'a> {
+    /// An encoder of rows about a centre.
+    ///
+    /// # Panics
+    /// When the centre was made with a rotation of another length.
+    pub fn new(rotation: &'a Rotation, centre: &'a Centre) -> Self {
+        let length = rotation.rotated_len();
+        assert_eq!(centre.rotated.len(), length, "the centre's own rotation");
+        let difference = vec![0.0; centre.vector.len()];
+        Self { rotation, centre, difference, rotated: vec![0.0; length], levels: vec![0.0; length] }
+    }
+
+    /// Writes a row's sign code into its place in a block, and its 4-bit code. In a new block all bytes are zero.
+    ///
+    /// # Panics
+    /// When the row has another dimension, the block or the nibble row another length than the centre says, or
+    /// the place is not below [`BLOCK_ROWS`].
+    pub fn encode(&mut self, row: &[f32], block: &mut [u8], place: usize, nibble_row: &mut [u8]) {
+        let centre = self.centre;
+        assert_eq!(row.len(), centre.vector.len(), "a row of the centre's dimension");
+        assert_eq!(block.len(), centre.block_bytes(), "a whole block");
+        assert_eq!(nibble_row.len(), centre.nibble_row_bytes(), "a whole nibble row");
+        assert!(place < BLOCK_ROWS, "a place in the block");
+        let differences = || row.iter().zip(&centre.vector).map(|(&o, &c)| f64::from(o) - f64::from(c));
+        let squared = sum(differences().map(|r| r * r));
+        let norm = squared.sqrt();
+        let base = match centre.metric {
+            Metric::InnerProduct => sum(differences().zip(&centre.vector).map(|(r, &c)| r * f64::from(c))),
+            Metric::SquaredDistance => -squared,
+        };
+        // What isn't a number is not within the bounds either.
+        if !(norm <= NORM_MAX && centre.norm <= NORM_MAX) {
+            let unknown = RowFactors { base: 0.0, scale: 0.0, residual: f32::INFINITY };
+            self.write_without_direction(unknown, block, place, nibble_row);
+            return;
+        }
+        if norm < NORM_MIN {
+            let close =
+                RowFactors { base: base as f32, scale: 0.0, residual: bounds::up(norm * (1.0 + WIDE)) };
+            self.write_without_direction(close, block, place, nibble_row);
+            return;
+        }
+        for ((difference, &o), &c) in self.difference.iter_mut().zip(row).zip(&centre.vector) {
+            *difference = o - c;
+        }
+        self.rotation.rotate(&self.difference, &mut self.rotated);
+        for (level, &r) in self.levels.iter_mut().zip(&self.rotated) {
+            *level = if r >= 0.0 { 1.0 } else { -1.0 };
+        }
+        write_signs(&self.levels, self.factors(base, norm), block, place);
+        fit_nibbles(&self.rotated, &mut self.levels);
+        write_nibbles(&self.levels, self.factors(base, norm), nibble_row);
+    }
+
+    fn write_without_direction(
+        &mut self,
+        row: RowFactors,
+        block: &mut [u8],
+        place: usize,
+        nibbles: &mut [u8],
+    ) {
+        self.levels.fill(1.0);
+        write_signs(&self.levels, row, block, place);
+        write_nibbles(&self.levels, row, nibbles);
+    }
+
+    /// The factors of the code that `levels` holds.
+    fn factors(&self, base: f64, norm: f64) -> RowFactors {
+        let pairs = || self.rotated.iter().zip(&self.levels).map(|(&r, &x)| (f64::from(r), f64::from(x)));
+        let squared = sum(pairs().map(|(r, _)| r * r));
+        let scale = (squared / sum(pairs().map(|(r, x)| r * x))) as f32;
+        let wide = f64::from(scale);
+        let residual = sum(pairs().map(|(r, x)| (r - wide * x) * (r - wide * x))).sqrt();
+        let turned = bounds::rotation(self.rotated.len()) * norm;
+        RowFactors { base: base as f32, scale, residual: bounds::up((residual + turned) * (1.0 + WIDE)) }
+    }
+}
+
+/// Finds the 4-bit code whose direction is nearest to the row's, among several finenesses.
+fn fit_nibbles(rotated: &[f32], levels: &mut [f32]) {
+    let longest = rotated.iter().fold(0.0_f32, |longest, r| longest.max(r.abs()));
+    let coarsest = 8.0 / longest;
+    let (mut finer, mut best, mut best_fit) = (1.0, 1.0, 0.0);
+    for _ in 0..FITS {
+        let fit = fit(rotated, coarsest, finer);
+        if fit > best_fit {
+            (best, best_fit) = (finer, fit);
+        }
+        finer *= FINER;
+    }
+    for (level, &r) in levels.iter_mut().zip(rotated) {
+        *level = magnitude(r * coarsest, best).copysign(r);
+    }
+}
+
+/// The square of the cosine between a row and its code, times the square of the row's length in coarsest steps.
+/// In `f32`: it chooses among codes that are all right.
+fn fit(rotated: &[f32], coarsest: f32, finer: f32) -> f32 {
+    let (mut products, mut squares) = ([0.0_f32; 16], [0.0_f32; 16]);
+    let (chunks, _) = rotated.as_chunks::<16>();
+    for chunk in chunks {
+        for lane in 0..16 {
+            let component = chunk[lane] * coarsest;
+            let x = magnitude(component, finer);
+            products[lane] += component.abs() * x;
+            squares[lane] += x * x;
+        }
+    }
+    let (product, squared) = (products.iter().sum::<f32>(), squares.iter().sum::<f32>());
+    product * product / squared
+}
+
+/// The odd number up to 15 in whose cell a component lies, counted in coarsest steps.
+#[inline(always)]
+fn magnitude(component: f32, finer: f32) -> f32 {
+    nearest(component.abs() * finer - 0.5).clamp(0.0, 7.0) * 2.0 + 1.0
+}
+
+/// The nearest integer of a number up to 2^22, of two the even one.
+#[inline(always)]
+pub(super) fn nearest(x: f32) -> f32 {
+    const HALF_UP: f32 = 12_582_912.0;
+    (x + HALF_UP) - HALF_UP
+}
+
+fn write_signs(levels: &[f32], row: RowFactors, block: &mut [u8], place: usize) {
+    let (codes, factors) = block.split_at_mut(BLOCK_ROWS * levels.len() / 8);
+    let (levels, _) = levels.as_chunks::<8>();
+    for (bytes, levels) in codes.chunks_exact_mut(BLOCK_ROWS).zip(levels) {
+        let bits = levels.iter().enumerate().map(|(bit, &level)| u8::from(level > 0.0) << bit);
+        bytes[place] = bits.sum();
+    }
+    let columns = factors.chunks_exact_mut(BLOCK_ROWS * 4);
+    for (column, factor) in columns.zip([row.base, row.scale, row.residual]) {
+        column[place * 4..][..4].copy_from_slice(&factor.to_le_bytes());
+    }
+}
+
+fn write_nibbles(levels: &[f32], row: RowFactors, nibble_row: &mut [u8]) {
+    let (codes, factors) = nibble_row.split_at_mut(levels.len() / 2);
+    let nibble = |level: f32| ((level as i32 + 15) / 2) as u8;
+    let (chunks, _) = levels.as_chunks::<64>();
+    for (bytes, levels) in codes.chunks_exact_mut(32).zip(chunks) {
+        for (byte, (&low, &high)) in bytes.iter_mut().zip(levels[..32].iter().zip(&levels[32..])) {
+            *byte = nibble(low) | nibble(high) << 4;
+        }
+    }
+    debug_assert_eq!(factors.len(), FACTOR_BYTES);
+    for (bytes, factor) in factors.chunks_exact_mut(4).zip([row.base, row.scale, row.residual]) {
+        bytes.copy_from_slice(&factor.to_le_bytes());
+    }
+}

@@ -1,0 +1,100 @@
+//! How near is a row, judged by a few bits of each component, and how wrong can that be?
+//!
+//! A row is coded by what it differs from a centre (the mean of its partition or list). That difference `r` is
+//! rotated, and each component `x` of its code is the nearest of two or of sixteen odd numbers: ±1, or ±1, ±3 …
+//! ±15. Times the code's `scale` they are `r̂`, and `scale` is such that `r̂ - r` is perpendicular to `r`: then
+//! the product of `r̂` and a query strays to both sides alike (RaBitQ, Gao and Long 2024, and its extension to
+//! more bits, Gao et al. 2025).
+//!
+//! For a query `q` and a centre `c` both metrics come to a number for the query, one for the row and a product:
+//!
+//! - inner product: `q·o = q·c + c·r + (q - c)·r`
+//! - distance: `-|q - o|² = -|q - c|² - |r|² + 2 (q - c)·r`
+//!
+//! A flat search goes: [`Variant::scan_signs`](crate::Variant::scan_signs) over all blocks, which keeps the rows
+//! that may reach the bar → [`Variant::estimate_rows`](crate::Variant::estimate_rows) on these → the originals'
+//! own scores for those whose estimate and error still reach it.
+//!
+//! Invariants:
+//! 1. The error of an estimate is proven (`bounds`): the canonical score of the original, as `dot_rows` or the
+//!    negated `squared_distance_rows` gives it, is never farther from the estimate. What can't be bounded, such as
+//!    vectors beyond 2^56 in length or not finite, has the error infinity.
+//! 2. Encoding gives the same bytes on every CPU, and an estimate the same bits.
+//! 3. Bytes that no encoder wrote make scores meaningless, and nothing else.
+//!
+//! # Layout
+//!
+//! `D` is the length of a rotated vector, a multiple of 64; numbers are little-endian.
+//!
+//! A *block* has the sign codes of 32 rows: `32·D/8` bytes, of which byte `32·p + r` has the components `8·p` to
+//! `8·p + 7` of row `r`, the lowest bit first, set where the component is not negative; then 32 bases, 32 scales
+//! and 32 residuals as `f32`. A *nibble row* has one row's 4-bit code: `D/2` bytes, of which byte `32·c + j` has
+//! component `64·c + j` in its low and `64·c + 32 + j` in its high half, as `(x + 15) / 2`; then base, scale and
+//! residual as `f32`. The residual is no less than `|r̂ - r|`; the base is `c·r` or `-|r|²`.
+
+mod bounds;
+mod encode;
+mod query;
+mod scan;
+
+pub use encode::Encoder;
+pub use query::Query;
+pub(crate) use query::{NibbleQuery, SignQuery, Tables};
+pub use scan::{Bar, BlockScores, Estimate};
+pub(crate) use scan::{Factors, TOGETHER, Weights, row_factors};
+
+use crate::{BLOCK_ROWS, DIMENSION_MAX, Rotation};
+
+/// Bytes of the three `f32` that go with a code.
+pub(crate) const FACTOR_BYTES: usize = 12;
+
+/// What a collection calls near. The greater the score, the nearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// The score is the inner product; on vectors of length 1, the cosine.
+    InnerProduct,
+    /// The score is the squared Euclidean distance, negated.
+    SquaredDistance,
+}
+
+/// What the rows of one partition or list are coded relative to.
+#[derive(Debug, Clone)]
+pub struct Centre {
+    metric: Metric,
+    vector: Vec<f32>,
+    rotated: Vec<f32>,
+    norm: f64,
+}
+
+impl Centre {
+    /// A centre, best the mean of its rows. Any vector will do, zero too: estimates only get worse.
+    ///
+    /// # Panics
+    /// When the rotation is one of another dimension, or of more than [`DIMENSION_MAX`].
+    pub fn new(rotation: &Rotation, metric: Metric, vector: Vec<f32>) -> Self {
+        assert!(vector.len() <= DIMENSION_MAX, "the sums of so many components fit into 32 bits");
+        let mut rotated = vec![0.0; rotation.rotated_len()];
+        rotation.rotate(&vector, &mut rotated);
+        let norm = sum(vector.iter().map(|&c| f64::from(c) * f64::from(c))).sqrt();
+        Self { metric, vector, rotated, norm }
+    }
+
+    /// Bytes of the sign codes of [`BLOCK_ROWS`] rows.
+    pub fn block_bytes(&self) -> usize {
+        BLOCK_ROWS * (self.rotated.len() / 8 + FACTOR_BYTES)
+    }
+
+    /// Bytes of one row's 4-bit code.
+    pub fn nibble_row_bytes(&self) -> usize {
+        self.rotated.len() / 2 + FACTOR_BYTES
+    }
+}
+
+/// A sum in sixteen lanes: quick, and in one order.
+fn sum(terms: impl Iterator<Item = f64>) -> f64 {
+    let mut lanes = [0.0; 16];
+    for (i, term) in terms.enumerate() {
+        lanes[i % 16] += term;
+    }
+    lanes.iter().sum()
+}

@@ -1,0 +1,239 @@
+//! How does a query meet codes: which integers stand for it, and what goes with their sums?
+//!
+//! The rotated difference of query and centre is coded twice, in steps of one length each: in integers of which
+//! four neighbours' magnitudes add up to at most 127, for the sign codes, and in integers up to 8191, for the
+//! 4-bit codes. Products of codes are then integers, exact in any order.
+
+use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, WIDE};
+use super::encode::nearest;
+use super::{Centre, Metric, Weights, sum};
+
+/// Components that one nibble of a sign code has.
+const GROUP: usize = 4;
+/// The most that the magnitudes of a group add up to: two entries of tables add up to at most 255.
+const GROUP_TOTAL_MAX: f32 = 127.0;
+/// The greatest integer of the finer code: its products with 4-bit codes fit into 32 bits, for [`DIMENSION_MAX`]
+/// components in two parts.
+const FINE_MAX: f32 = 8191.0;
+
+/// A query about one centre, as the scans need it.
+#[derive(Debug)]
+pub struct Query {
+    pub(crate) signs: SignQuery,
+    pub(crate) nibbles: NibbleQuery,
+    pub(super) block_bytes: usize,
+    pub(super) nibble_row_bytes: usize,
+}
+
+/// The query for sign codes.
+#[derive(Debug)]
+pub(crate) struct SignQuery {
+    /// For each 16 components.
+    pub tables: Vec<Tables>,
+    /// The sum of the integers' magnitudes: what two times a sum of table entries is more than the product.
+    pub offset: i32,
+    pub weights: Weights,
+}
+
+/// What each nibble of two neighbouring code bytes adds to a row's sum. Four tables of 16 entries, each twice:
+/// a register may hold 16, 32 or all of the bytes of both.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Tables {
+    /// By the low nibbles: the first byte's table twice, then the second's.
+    pub low: [u8; 64],
+    /// By the high nibbles.
+    pub high: [u8; 64],
+}
+
+/// The query for 4-bit codes: integers `128·high + low`.
+#[derive(Debug)]
+pub(crate) struct NibbleQuery {
+    pub high: Vec<[i8; 64]>,
+    pub low: Vec<[i8; 64]>,
+    /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
+    pub offset: i64,
+    pub weights: Weights,
+}
+
+/// What is known of a query and its centre before it is coded. Norms are rounded up.
+struct Known {
+    /// Of the difference.
+    norm: f64,
+    /// Of the query itself.
+    own_norm: f64,
+    /// Of the centre.
+    centre_norm: f64,
+    /// What every score begins with.
+    constant: f64,
+    /// By how much the rotated difference may be off.
+    turned: f64,
+    dimension: usize,
+    metric: Metric,
+}
+
+impl Query {
+    /// Prepares a query for codes about a centre. `rotated` is the query as the centre's own rotation gives it:
+    /// rotated once, it serves for all centres.
+    ///
+    /// # Panics
+    /// When the lengths don't fit the centre's.
+    pub fn new(centre: &Centre, query: &[f32], rotated: &[f32]) -> Self {
+        assert_eq!(query.len(), centre.vector.len(), "a query of the centre's dimension");
+        assert_eq!(rotated.len(), centre.rotated.len(), "the rotated query");
+        let known = Known::new(centre, query);
+        let mut difference: Vec<f64> =
+            rotated.iter().zip(&centre.rotated).map(|(&q, &c)| f64::from(q) - f64::from(c)).collect();
+        if !known.is_bounded() || known.norm < NORM_MIN {
+            difference.fill(0.0);
+        }
+        let (signs, sign_unit) = sign_integers(&difference);
+        let (fine, fine_unit) = fine_integers(&difference);
+        let offset = signs.iter().map(|&z| z.abs() as i32).sum();
+        let total: i64 = fine.iter().map(|&z| z as i64).sum();
+        let (high, low) = split(&fine);
+        Self {
+            signs: SignQuery {
+                tables: tables(&signs),
+                offset,
+                weights: known.weights(&difference, &signs, sign_unit, 1.0),
+            },
+            nibbles: NibbleQuery {
+                high,
+                low,
+                offset: 15 * total,
+                weights: known.weights(&difference, &fine, fine_unit, 15.0),
+            },
+            block_bytes: centre.block_bytes(),
+            nibble_row_bytes: centre.nibble_row_bytes(),
+        }
+    }
+}
+
+impl Known {
+    fn new(centre: &Centre, query: &[f32]) -> Self {
+        let pairs = || query.iter().zip(&centre.vector).map(|(&q, &c)| (f64::from(q), f64::from(c)));
+        let squared = sum(pairs().map(|(q, c)| (q - c) * (q - c)));
+        let own_norm = sum(pairs().map(|(q, _)| q * q)).sqrt() * (1.0 + WIDE);
+        let centre_norm = centre.norm * (1.0 + WIDE);
+        Self {
+            norm: squared.sqrt() * (1.0 + WIDE),
+            own_norm,
+            centre_norm,
+            constant: match centre.metric {
+                Metric::InnerProduct => sum(pairs().map(|(q, c)| q * c)),
+                Metric::SquaredDistance => -squared,
+            },
+            turned: bounds::rotation(centre.rotated.len()) * (own_norm + centre_norm),
+            dimension: query.len(),
+            metric: centre.metric,
+        }
+    }
+
+    /// Whether all that is computed from it stays a number.
+    fn is_bounded(&self) -> bool {
+        self.norm <= NORM_MAX && self.own_norm <= NORM_MAX && self.centre_norm <= NORM_MAX
+    }
+
+    /// What a row's factors are weighed by, if integers stand for the query in steps of `unit` and no component
+    /// of a row's code is greater than `level_max`. The reasons are in `bounds`.
+    fn weights(&self, difference: &[f64], integers: &[f32], unit: f32, level_max: f64) -> Weights {
+        if !self.is_bounded() {
+            // No residual, not even infinity, makes this error anything else than infinity.
+            let residual = f32::MIN_POSITIVE;
+            return Weights {
+                constant: 0.0,
+                unit: 0.0,
+                residual,
+                scale: 0.0,
+                base: 0.0,
+                error: f32::INFINITY,
+            };
+        }
+        let wide = f64::from(unit);
+        let coded = || integers.iter().map(|&z| wide * f64::from(z));
+        let off = sum(difference.iter().zip(coded()).map(|(d, z)| (d - z) * (d - z))).sqrt();
+        // Where the difference is too short to be coded, it is all that is off.
+        let off = off.max(if unit == 0.0 { self.norm } else { 0.0 });
+        let off = (off + self.turned) * (1.0 + WIDE);
+        let length = sum(coded().map(|z| z * z)).sqrt() * (1.0 + WIDE);
+        let canonical = bounds::canonical(self.dimension);
+        let (times, of_rows, of_bases, of_all) = match self.metric {
+            Metric::InnerProduct => {
+                // The original is no longer than the centre and the difference together.
+                let of_rows = canonical * self.own_norm + WIDE * self.centre_norm;
+                (1.0, of_rows, 0.0, canonical * self.own_norm * self.centre_norm)
+            }
+            // The distance is no longer than both differences together; its square, than twice their squares.
+            Metric::SquaredDistance => (2.0, 0.0, 2.0 * canonical, 2.0 * canonical * self.norm * self.norm),
+        };
+        let constant_off = (STEPS + WIDE) * self.constant.abs() + WIDE * self.own_norm * self.centre_norm;
+        let longest_code = level_max * (integers.len() as f64).sqrt();
+        let weight = |x: f64| bounds::up(x * (1.0 + STEPS) + UNDERFLOW);
+        Weights {
+            constant: self.constant as f32,
+            unit: (times * wide) as f32,
+            residual: weight(times * self.norm + of_rows),
+            scale: weight((times * (off + STEPS * length) + of_rows) * longest_code),
+            base: weight(STEPS + WIDE + of_bases),
+            error: weight(of_all + constant_off),
+        }
+    }
+}
+
+/// Integers for the sign codes, as numbers, and their unit.
+fn sign_integers(difference: &[f64]) -> (Vec<f32>, f32) {
+    let groups = difference.chunks_exact(GROUP).map(|group| group.iter().map(|d| d.abs()).sum());
+    let largest: f64 = groups.fold(0.0, f64::max);
+    // Rounding adds at most a half to each of four.
+    in_units(difference, (largest / f64::from(GROUP_TOTAL_MAX - 2.0)) as f32)
+}
+
+/// Integers for the 4-bit codes, as numbers, and their unit.
+fn fine_integers(difference: &[f64]) -> (Vec<f32>, f32) {
+    let largest = difference.iter().fold(0.0, |largest: f64, d| largest.max(d.abs()));
+    in_units(difference, (largest / f64::from(FINE_MAX)) as f32)
+}
+
+fn in_units(difference: &[f64], unit: f32) -> (Vec<f32>, f32) {
+    if unit < f32::MIN_POSITIVE {
+        return (vec![0.0; difference.len()], 0.0);
+    }
+    (difference.iter().map(|&d| nearest((d / f64::from(unit)) as f32)).collect(), unit)
+}
+
+fn tables(integers: &[f32]) -> Vec<Tables> {
+    let (sixteens, _) = integers.as_chunks::<{ 4 * GROUP }>();
+    let each = sixteens.iter().map(|sixteen| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|group| table(&sixteen[group * GROUP..][..GROUP]));
+        let twice = |first: [u8; 16], second: [u8; 16]| {
+            let mut tables = [0; 64];
+            for (i, entry) in tables.iter_mut().enumerate() {
+                *entry = if i < 32 { first[i % 16] } else { second[i % 16] };
+            }
+            tables
+        };
+        Tables { low: twice(a, c), high: twice(b, d) }
+    });
+    each.collect()
+}
+
+/// For each choice of four components the sum of these, raised so that the least is zero.
+fn table(group: &[f32]) -> [u8; 16] {
+    let least: i32 = group.iter().map(|&z| (z as i32).min(0)).sum();
+    let mut table = [0; 16];
+    for (choice, entry) in table.iter_mut().enumerate() {
+        let chosen = group.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
+        *entry = (chosen.map(|(_, &z)| z as i32).sum::<i32>() - least) as u8;
+    }
+    table
+}
+
+/// Integers `z` as `128·high + low`, in bytes.
+fn split(integers: &[f32]) -> (Vec<[i8; 64]>, Vec<[i8; 64]>) {
+    let (chunks, _) = integers.as_chunks::<64>();
+    let high = |z: f32| (z as i32 + 64) >> 7;
+    let highs = chunks.iter().map(|chunk| chunk.map(|z| high(z) as i8)).collect();
+    let lows = chunks.iter().map(|chunk| chunk.map(|z| (z as i32 - 128 * high(z)) as i8)).collect();
+    (highs, lows)
+}

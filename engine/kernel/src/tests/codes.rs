@@ -1,0 +1,310 @@
+//! Are codes scored as their layout says, by every variant, and shown to whom they concern?
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use super::{bits, canonical, every_variant, random_vector};
+use crate::codes::Weights;
+use crate::{BLOCK_ROWS, Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant};
+
+pub(super) const ALL: Bar = Bar { floor: f32::NEG_INFINITY, caution: 1.0 };
+
+/// Rows about a centre, coded.
+pub(super) struct Coded {
+    pub rotation: Rotation,
+    pub centre: Centre,
+    pub blocks: Vec<u8>,
+    pub nibble_rows: Vec<u8>,
+    pub count: usize,
+}
+
+impl Coded {
+    pub(super) fn new(metric: Metric, centre: &[f32], rows: &[f32]) -> Self {
+        let dimension = centre.len();
+        let rotation = Rotation::new(dimension);
+        let centre = Centre::new(&rotation, metric, centre.to_vec());
+        let count = rows.len() / dimension;
+        let mut blocks = vec![0; centre.block_bytes() * count.div_ceil(BLOCK_ROWS)];
+        let mut nibble_rows = vec![0; centre.nibble_row_bytes() * count];
+        let mut encoder = Encoder::new(&rotation, &centre);
+        for (i, row) in rows.chunks_exact(dimension).enumerate() {
+            let block = &mut blocks[i / BLOCK_ROWS * centre.block_bytes()..][..centre.block_bytes()];
+            let nibble_row = &mut nibble_rows[i * centre.nibble_row_bytes()..][..centre.nibble_row_bytes()];
+            encoder.encode(row, block, i % BLOCK_ROWS, nibble_row);
+        }
+        Self { rotation, centre, blocks, nibble_rows, count }
+    }
+
+    pub(super) fn query(&self, query: &[f32]) -> Query {
+        let mut rotated = vec![0.0; self.rotation.rotated_len()];
+        self.rotation.rotate(query, &mut rotated);
+        Query::new(&self.centre, query, &rotated)
+    }
+
+    pub(super) fn live(&self) -> Vec<u32> {
+        let word = |block: usize| ((1_u64 << 32.min(self.count - block * 32)) - 1) as u32;
+        (0..self.count.div_ceil(BLOCK_ROWS)).map(word).collect()
+    }
+
+    /// Every row's estimate by its sign code.
+    pub(super) fn by_signs(&self, variant: Variant, query: &Query) -> Vec<Estimate> {
+        let mut estimates = vec![Estimate::default(); self.count];
+        variant.scan_signs(&[query], &self.blocks, &self.live(), &mut [ALL], |_, block, rows, scores| {
+            for r in (0..32).filter(|r| rows >> r & 1 == 1) {
+                let estimate = Estimate { score: scores.estimates[r], error: scores.errors[r] };
+                estimates[block * BLOCK_ROWS + r] = estimate;
+            }
+            ALL
+        });
+        estimates
+    }
+
+    /// Every row's estimate by its 4-bit code.
+    pub(super) fn by_nibbles(&self, variant: Variant, query: &Query) -> Vec<Estimate> {
+        let mut estimates = vec![Estimate::default(); self.count];
+        let places: Vec<u32> = (0..self.count as u32).collect();
+        variant.estimate_rows(query, &self.nibble_rows, &places, &mut estimates);
+        estimates
+    }
+
+    /// A row's sign code and factors, by the layout.
+    fn signs(&self, row: usize) -> (Vec<i64>, [f32; 3]) {
+        let length = self.rotation.rotated_len();
+        let block = &self.blocks[row / 32 * self.centre.block_bytes()..][..self.centre.block_bytes()];
+        let bit = |i: usize| block[32 * (i / 8) + row % 32] >> (i % 8) & 1;
+        let factor = |f: usize| number(&block[32 * length / 8 + 128 * f + 4 * (row % 32)..]);
+        ((0..length).map(|i| 2 * i64::from(bit(i)) - 1).collect(), [0, 1, 2].map(factor))
+    }
+
+    /// A row's 4-bit code and factors, by the layout.
+    fn nibbles(&self, row: usize) -> (Vec<i64>, [f32; 3]) {
+        let length = self.rotation.rotated_len();
+        let bytes =
+            &self.nibble_rows[row * self.centre.nibble_row_bytes()..][..self.centre.nibble_row_bytes()];
+        let nibble = |i: usize| bytes[i / 64 * 32 + i % 32] >> (i % 64 / 32 * 4) & 15;
+        let factor = |f: usize| number(&bytes[length / 2 + 4 * f..]);
+        ((0..length).map(|i| 2 * i64::from(nibble(i)) - 15).collect(), [0, 1, 2].map(factor))
+    }
+}
+
+fn number(bytes: &[u8]) -> f32 {
+    f32::from_le_bytes(bytes[..4].try_into().expect("four bytes"))
+}
+
+/// The reference: a product of integers, then two sums of rounded products.
+fn estimate(
+    integers: &[i64],
+    weights: &Weights,
+    (code, [base, scale, residual]): (Vec<i64>, [f32; 3]),
+) -> Estimate {
+    let product: i64 = integers.iter().zip(code).map(|(z, x)| z * x).sum();
+    let begun = weights.constant + base;
+    let by_code = scale * (weights.unit * product as f32);
+    let by_row = residual * weights.residual + scale * weights.scale;
+    let at_least = base.abs() * weights.base + weights.error;
+    Estimate { score: begun + by_code, error: by_row + at_least }
+}
+
+/// The integers that a query's tables were made of.
+fn sign_integers(query: &Query) -> Vec<i64> {
+    let of_table = |table: &[u8]| [1, 2, 4, 8].map(|c| i64::from(table[c]) - i64::from(table[0]));
+    let groups = query.signs.tables.iter().flat_map(|t| [&t.low[..], &t.high, &t.low[32..], &t.high[32..]]);
+    groups.flat_map(of_table).collect()
+}
+
+fn fine_integers(query: &Query) -> Vec<i64> {
+    let parts = query.nibbles.high.iter().flatten().zip(query.nibbles.low.iter().flatten());
+    parts.map(|(&high, &low)| 128 * i64::from(high) + i64::from(low)).collect()
+}
+
+fn both(estimates: &[Estimate]) -> (Vec<u32>, Vec<u32>) {
+    let (scores, errors): (Vec<f32>, Vec<f32>) = estimates.iter().map(|e| (e.score, e.error)).unzip();
+    (bits(&scores), bits(&errors))
+}
+
+/// Users lose: the same search finds other documents on another machine, or in a batch.
+#[test]
+fn every_variant_scores_codes_as_the_layout_says() {
+    let mut rng = ChaCha8Rng::seed_from_u64(20);
+    for dimension in [1, 2, 63, 64, 65, 100, 128, 200, 384, 768, 2048, 2049, 8192] {
+        let metric = [Metric::InnerProduct, Metric::SquaredDistance][dimension % 2];
+        for count in [1, 31, 32, 33, 70] {
+            let rows = random_vector(&mut rng, dimension * count);
+            let coded = Coded::new(metric, &random_vector(&mut rng, dimension), &rows);
+            let query = coded.query(&random_vector(&mut rng, dimension));
+            let signs = sign_integers(&query);
+            let wanted: Vec<Estimate> =
+                (0..count).map(|row| estimate(&signs, &query.signs.weights, coded.signs(row))).collect();
+            let what = format!("{count} rows of {dimension}");
+            every_variant(&what, both(&wanted), |variant| both(&coded.by_signs(variant, &query)));
+            let fine = fine_integers(&query);
+            let wanted: Vec<Estimate> =
+                (0..count).map(|row| estimate(&fine, &query.nibbles.weights, coded.nibbles(row))).collect();
+            every_variant(&what, both(&wanted), |variant| both(&coded.by_nibbles(variant, &query)));
+        }
+    }
+}
+
+/// Users lose: everything, to sums that overflow for the most extreme of queries and codes.
+#[test]
+fn the_greatest_sums_do_not_overflow() {
+    for dimension in [64, 2048, 4096, 8192, 65_536] {
+        let coded = Coded::new(Metric::InnerProduct, &vec![0.0; dimension], &vec![1.0; dimension]);
+        // Rotated already, as it may be: each component as great as any other.
+        let rotated: Vec<f32> = (0..dimension).map(|i| if i % 3 == 0 { -1.0 } else { 1.0 }).collect();
+        let query = Query::new(&coded.centre, &vec![1.0; dimension], &rotated);
+        let code: Vec<f32> = rotated.iter().map(|q| q * 1e6).collect();
+        let (signs, fine) = (sign_integers(&query), fine_integers(&query));
+        assert!(signs.iter().all(|z| z.abs() == 31) && fine.iter().all(|z| z.abs() == 8191));
+        for flip in [1.0, -1.0] {
+            let mut coded = Coded::new(Metric::InnerProduct, &vec![0.0; dimension], &vec![1.0; dimension]);
+            let bit = |i: usize| u8::from(code[i] * flip > 0.0);
+            for i in 0..dimension {
+                let byte = &mut coded.blocks[32 * (i / 8)];
+                *byte = *byte & !(1 << (i % 8)) | bit(i) << (i % 8);
+                let (byte, shift) = (&mut coded.nibble_rows[i / 64 * 32 + i % 32], i % 64 / 32 * 4);
+                *byte = *byte & !(15 << shift) | (bit(i) * 15) << shift;
+            }
+            let by_signs = estimate(&signs, &query.signs.weights, coded.signs(0));
+            let by_nibbles = estimate(&fine, &query.nibbles.weights, coded.nibbles(0));
+            every_variant("signs", both(&[by_signs]), |variant| both(&coded.by_signs(variant, &query)));
+            every_variant("nibbles", both(&[by_nibbles]), |variant| both(&coded.by_nibbles(variant, &query)));
+        }
+    }
+}
+
+/// Users lose: the server, to damaged codes that passed all checksums; or one answer for all machines.
+#[test]
+fn any_bytes_are_scored_alike_by_every_variant() {
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    for _ in 0..100 {
+        let mut coded = Coded::new(Metric::InnerProduct, &[0.5; 100], &random_vector(&mut rng, 6400));
+        coded.blocks.iter_mut().chain(&mut coded.nibble_rows).for_each(|byte| *byte = rng.next_u32() as u8);
+        let query = coded.query(&random_vector(&mut rng, 100));
+        let bar = Bar { floor: 0.1, caution: 1.0 };
+        let answer = |variant: Variant| {
+            let mut shown = Vec::new();
+            variant.scan_signs(
+                &[&query],
+                &coded.blocks,
+                &coded.live(),
+                &mut [bar],
+                |_, block, rows, scores| {
+                    let unknown = |r: &usize| (scores.estimates[*r] + scores.errors[*r]).is_nan();
+                    assert!(
+                        (0..32).filter(unknown).all(|r| rows >> r & 1 == 1),
+                        "what can't be compared stays"
+                    );
+                    shown.push((block, rows, scores.estimates.map(canonical)));
+                    bar
+                },
+            );
+            (shown, both(&coded.by_nibbles(variant, &query)))
+        };
+        every_variant("any bytes", answer(Variant::all()[0]), answer);
+    }
+}
+
+/// Users lose: deleted documents come back, filters leak, or a batch's queries get each other's hits.
+#[test]
+fn a_scan_shows_the_rows_that_take_part_and_may_reach_the_bar_of_each_query() {
+    let mut rng = ChaCha8Rng::seed_from_u64(22);
+    for round in 0..60 {
+        let count = 1 + rng.next_u32() as usize % 200;
+        let coded = Coded::new(Metric::SquaredDistance, &[0.25; 70], &random_vector(&mut rng, 70 * count));
+        let queries: Vec<Query> =
+            (0..1 + round % 9).map(|_| coded.query(&random_vector(&mut rng, 70))).collect();
+        let mut live = coded.live();
+        live.iter_mut().for_each(|word| *word &= [0, u32::MAX, rng.next_u32()][rng.next_u32() as usize % 3]);
+        // A block that takes no part may hold anything.
+        let mut blocks = coded.blocks.clone();
+        for (block, _) in
+            blocks.chunks_mut(coded.centre.block_bytes()).zip(&live).filter(|(_, word)| **word == 0)
+        {
+            block.fill(0xff);
+        }
+        // The bar rises as the scan goes on, by the number of the block.
+        let bar = |query: usize, block: usize| Bar {
+            floor: -60.0 + 4.0 * block as f32 + query as f32,
+            caution: [0.0, 0.3, 1.0][query % 3],
+        };
+        let mut wanted = Vec::new();
+        for (q, query) in queries.iter().enumerate() {
+            let mut now = bar(q, 0);
+            let estimates = coded.by_signs(Variant::all()[0], query);
+            for (block, (estimates, &word)) in estimates.chunks(32).zip(&live).enumerate() {
+                let stays = |e: &Estimate| e.score + now.caution * e.error >= now.floor;
+                let stay =
+                    estimates.iter().enumerate().map(|(r, e)| u32::from(stays(e)) << r).sum::<u32>() & word;
+                if stay != 0 {
+                    let first = estimates[stay.trailing_zeros() as usize];
+                    wanted.push((q, block, stay, first.score.to_bits(), first.error.to_bits()));
+                    now = bar(q, block);
+                }
+            }
+        }
+        let queries: Vec<&Query> = queries.iter().collect();
+        every_variant("shown", wanted, |variant| {
+            let mut bars: Vec<Bar> = (0..queries.len()).map(|q| bar(q, 0)).collect();
+            let mut shown = Vec::new();
+            variant.scan_signs(
+                &queries,
+                &blocks,
+                &live,
+                &mut bars,
+                |q, block, rows, scores: &BlockScores| {
+                    let first = rows.trailing_zeros() as usize;
+                    let (score, error) = (scores.estimates[first], scores.errors[first]);
+                    shown.push((q, block, rows, score.to_bits(), error.to_bits()));
+                    bar(q, block)
+                },
+            );
+            shown.sort_unstable_by_key(|&(q, block, ..)| (q, block));
+            shown
+        });
+    }
+    Variant::best().scan_signs(&[], &[], &[], &mut [], |_, _, _, _| ALL);
+}
+
+/// Users lose: an index that another machine wrote, or every hit after a merge that copied codes.
+#[test]
+fn codes_are_the_same_bytes_everywhere() {
+    let mut rng = ChaCha8Rng::seed_from_u64(23);
+    let mut sum = 0_u32;
+    for dimension in [1, 3, 64, 100, 384, 1000, 3072] {
+        for metric in [Metric::InnerProduct, Metric::SquaredDistance] {
+            let centre = random_vector(&mut rng, dimension);
+            let coded = Coded::new(metric, &centre, &random_vector(&mut rng, dimension * 40));
+            for &byte in coded.blocks.iter().chain(&coded.nibble_rows) {
+                sum = sum.rotate_left(5).wrapping_mul(3) ^ u32::from(byte);
+            }
+        }
+    }
+    assert_eq!(sum, 4_212_716_361, "codes changed: segments that hold the old ones need a new version");
+}
+
+/// Users lose: memory and disk that were promised to be enough.
+#[test]
+fn codes_of_384_dimensions_take_at_most_300_bytes() {
+    let coded = Coded::new(Metric::InnerProduct, &[0.0; 384], &[]);
+    assert_eq!((coded.centre.block_bytes() / 32, coded.centre.nibble_row_bytes()), (60, 204));
+}
+
+/// Users lose: results from rows that nobody wrote.
+#[test]
+#[should_panic(expected = "a word for each whole block")]
+fn blocks_that_are_not_whole_are_refused() {
+    let coded = Coded::new(Metric::InnerProduct, &[0.0; 3], &[1.0; 3]);
+    let query = coded.query(&[1.0; 3]);
+    let short = &coded.blocks[1..];
+    Variant::best().scan_signs(&[&query], short, &[1], &mut [ALL], |_, _, _, _| ALL);
+}
+
+/// Users lose: another document's score, if a place points past the rows.
+#[test]
+#[should_panic(expected = "out of range")]
+fn a_place_outside_of_the_rows_is_refused() {
+    let coded = Coded::new(Metric::InnerProduct, &[0.0; 3], &[1.0; 3]);
+    let query = coded.query(&[1.0; 3]);
+    Variant::best().estimate_rows(&query, &coded.nibble_rows, &[1], &mut [Estimate::default()]);
+}
