@@ -28,12 +28,12 @@ pub(super) unsafe fn estimate_places<V: Nibbles>(
     estimates: &mut [Estimate],
 ) {
     for (&place, estimate) in places.iter().zip(estimates) {
-        let (codes, factors) = rows[place as usize * bytes..][..bytes].split_at(query.high.len() * 32);
+        let (codes, factors) = rows[place as usize * bytes..][..bytes].split_at(query.parts.len() * 32);
         // SAFETY: as our own caller's promise.
         let (high, low) = unsafe {
             let mut sums = V::zero();
-            for ((codes, high), low) in codes.as_chunks::<32>().0.iter().zip(&query.high).zip(&query.low) {
-                sums = sums.add_products(codes, high, low);
+            for (codes, parts) in codes.as_chunks::<32>().0.iter().zip(&query.parts) {
+                sums = sums.add_products(codes, &parts.high, &parts.low);
             }
             sums.totals()
         };

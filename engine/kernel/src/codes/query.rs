@@ -46,11 +46,19 @@ pub(crate) struct Tables {
     pub high: [u8; 64],
 }
 
-/// The query for 4-bit codes: integers `128·high + low`.
+/// Integers `128·high + low` in bytes, which instructions multiply by nibbles.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Parts {
+    pub high: [i8; 64],
+    pub low: [i8; 64],
+}
+
+/// The query for 4-bit codes.
 #[derive(Debug)]
 pub(crate) struct NibbleQuery {
-    pub high: Vec<[i8; 64]>,
-    pub low: Vec<[i8; 64]>,
+    /// For each 64 components.
+    pub parts: Vec<Parts>,
     /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
     pub offset: i64,
     pub weights: Weights,
@@ -91,7 +99,6 @@ impl Query {
         let (fine, fine_unit) = fine_integers(&difference);
         let offset = signs.iter().map(|&z| z.abs() as i32).sum();
         let total: i64 = fine.iter().map(|&z| z as i64).sum();
-        let (high, low) = split(&fine);
         Self {
             signs: SignQuery {
                 tables: tables(&signs),
@@ -99,8 +106,7 @@ impl Query {
                 weights: known.weights(&difference, &signs, sign_unit, 1.0),
             },
             nibbles: NibbleQuery {
-                high,
-                low,
+                parts: split(&fine),
                 offset: 15 * total,
                 weights: known.weights(&difference, &fine, fine_unit, 15.0),
             },
@@ -222,18 +228,22 @@ fn tables(integers: &[f32]) -> Vec<Tables> {
 fn table(group: &[f32]) -> [u8; 16] {
     let least: i32 = group.iter().map(|&z| (z as i32).min(0)).sum();
     let mut table = [0; 16];
-    for (choice, entry) in table.iter_mut().enumerate() {
-        let chosen = group.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
-        *entry = (chosen.map(|(_, &z)| z as i32).sum::<i32>() - least) as u8;
+    table[0] = -least as u8;
+    for (bit, &z) in group.iter().enumerate() {
+        let (without, with) = table.split_at_mut(1 << bit);
+        for (with, without) in with.iter_mut().zip(without) {
+            *with = without.wrapping_add(z as i32 as u8);
+        }
     }
     table
 }
 
-/// Integers `z` as `128·high + low`, in bytes.
-fn split(integers: &[f32]) -> (Vec<[i8; 64]>, Vec<[i8; 64]>) {
+fn split(integers: &[f32]) -> Vec<Parts> {
     let (chunks, _) = integers.as_chunks::<64>();
     let high = |z: f32| (z as i32 + 64) >> 7;
-    let highs = chunks.iter().map(|chunk| chunk.map(|z| high(z) as i8)).collect();
-    let lows = chunks.iter().map(|chunk| chunk.map(|z| (z as i32 - 128 * high(z)) as i8)).collect();
-    (highs, lows)
+    let parts = |chunk: &[f32; 64]| Parts {
+        high: chunk.map(|z| high(z) as i8),
+        low: chunk.map(|z| (z as i32 - 128 * high(z)) as i8),
+    };
+    chunks.iter().map(parts).collect()
 }

@@ -113,7 +113,7 @@ fn sign_integers(query: &Query) -> Vec<i64> {
 }
 
 fn fine_integers(query: &Query) -> Vec<i64> {
-    let parts = query.nibbles.high.iter().flatten().zip(query.nibbles.low.iter().flatten());
+    let parts = query.nibbles.parts.iter().flat_map(|parts| parts.high.iter().zip(&parts.low));
     parts.map(|(&high, &low)| 128 * i64::from(high) + i64::from(low)).collect()
 }
 
