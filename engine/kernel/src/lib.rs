@@ -11,12 +11,49 @@
 //! The squared distance is summed in the same way, of squares of differences. Halves are widened first, which
 //! is exact. Dot products of bytes are integers, and so are exact in any order.
 //!
+//! # A search by codes
+//!
+//! Rows are coded in blocks of 32 at one bit a component, and one by one at four; `codes` says how, and what lies
+//! where. A search scans the blocks, looks again at what may be near, and scores the originals of what still may:
+//!
+//! ```
+//! use strongroom_kernel::{Bar, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant, dot};
+//!
+//! let rows = [[3.0, 4.0], [-4.0, 3.0], [4.0, 3.0]];
+//! let rotation = Rotation::new(2);
+//! let centre = Centre::new(&rotation, Metric::InnerProduct, vec![1.0, 3.0]);
+//! let mut block = vec![0; centre.block_bytes()];
+//! let mut nibble_rows = vec![0; rows.len() * centre.nibble_row_bytes()];
+//! let mut encoder = Encoder::new(&rotation, &centre);
+//! for (place, code) in nibble_rows.chunks_exact_mut(centre.nibble_row_bytes()).enumerate() {
+//!     encoder.encode(&rows[place], &mut block, place, code);
+//! }
+//!
+//! let query = [1.0, 0.5];
+//! let mut rotated = vec![0.0; rotation.rotated_len()];
+//! rotation.rotate(&query, &mut rotated);
+//! let prepared = Query::new(&centre, &query, &rotated);
+//! let bar = Bar { floor: 4.0, caution: 1.0 };
+//! let mut places = Vec::new();
+//! Variant::best().scan_signs(&[&prepared], &block, &[0b111], &mut [bar], |_, _, survivors, _| {
+//!     places.extend((0..32).filter(|place| survivors >> place & 1 == 1));
+//!     bar
+//! });
+//! let mut estimates = vec![Estimate::default(); places.len()];
+//! Variant::best().estimate_rows(&prepared, &nibble_rows, &places, &mut estimates);
+//! let may_reach = |estimate: &Estimate| estimate.score + estimate.error >= bar.floor;
+//! let left = places.iter().zip(&estimates).filter(|(_, estimate)| may_reach(estimate));
+//! let hits: Vec<u32> = left.map(|(&p, _)| p).filter(|&p| dot(&query, &rows[p as usize]) >= bar.floor).collect();
+//! assert_eq!(hits, [0, 2]);
+//! ```
+//!
 //! Invariants:
 //! 1. Every variant gives the bits of this definition, however the rows are spread over calls. Where the
 //!    answer is not a number, which bits say so is left open.
 //! 2. No input makes a kernel panic or read outside its slices, be it NaN or infinite; only slices whose
 //!    lengths don't fit each other do, and they are the caller's bug.
-//! 3. Unsafe code is in `arch` alone. A variant is a value that can only be made where the CPU has been
+//! 3. The error of an estimate by codes is never less than what the estimate is off by from the canonical score.
+//! 4. Unsafe code is in `arch` alone. A variant is a value that can only be made where the CPU has been
 //!    asked and can.
 //!
 //! Concurrency: pure functions.

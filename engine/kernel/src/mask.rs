@@ -14,6 +14,12 @@ impl Mask {
         self.words.get(ordinal as usize / 64).is_some_and(|word| word >> (ordinal % 64) & 1 == 1)
     }
 
+    /// Which of the 32 ordinals from `32 · block` on are in it, the lowest bit for the first: the word that a scan
+    /// of that block takes.
+    pub fn block(&self, block: usize) -> u32 {
+        self.words.get(block / 2).map_or(0, |word| (word >> (block % 2 * 32)) as u32)
+    }
+
     /// Puts an ordinal in or takes it out.
     pub fn set(&mut self, ordinal: u32, value: bool) {
         let word = ordinal as usize / 64;
@@ -55,6 +61,16 @@ impl FromIterator<u32> for Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without this, a filter would let through other rows of a block than it should.
+    #[test]
+    fn a_block_has_the_bits_of_its_ordinals() {
+        let mask: Mask = [0, 31, 32, 70, 127].into_iter().collect();
+        assert_eq!(
+            [0, 1, 2, 3, 4, 100].map(|block| mask.block(block)),
+            [1 | 1 << 31, 1, 1 << 6, 1 << 31, 0, 0]
+        );
+    }
 
     /// Without this, a deleted document could be served or a live one be missed.
     #[test]
