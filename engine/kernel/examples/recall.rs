@@ -157,7 +157,7 @@ impl Store {
 
     fn by_nibbles(&self, query: &Query, rows: &[u32]) -> Vec<Estimate> {
         let mut estimates = vec![Estimate::default(); rows.len()];
-        Variant::best().estimate_rows(query, &self.nibble_rows, rows, &mut estimates);
+        Variant::best().estimate_places(query, &self.nibble_rows, rows, &mut estimates);
         estimates
     }
 
@@ -189,7 +189,7 @@ impl Store {
             places.clear();
             places.extend((0..32).filter(|bit| bits >> bit & 1 == 1).map(place));
             let estimates = &mut estimates[..places.len()];
-            Variant::best().estimate_rows(prepared, &self.nibble_rows, &places, estimates);
+            Variant::best().estimate_places(prepared, &self.nibble_rows, &places, estimates);
             estimated += places.len();
             for (&row, estimate) in places.iter().zip(estimates) {
                 if estimate.score + caution * estimate.error >= best.floor() {

@@ -161,11 +161,10 @@ fn codes(made: &[f32], queries: &[Vec<f32>], bytes: usize, rounds: usize) {
     let rows = repeated(&nibble_rows, bytes);
     let count = rows.len() / centre.nibble_row_bytes();
     let rows = &rows[..count * centre.nibble_row_bytes()];
-    let places: Vec<u32> = (0..count as u32).collect();
     let mut estimates = vec![Estimate::default(); count];
     for variant in Variant::all() {
         let speed = rows_per_ms(count, rounds, || {
-            variant.estimate_rows(black_box(queries[0]), rows, &places, &mut estimates);
+            variant.estimate_rows(black_box(queries[0]), rows, &mut estimates);
         });
         println!("  {:<24}{:<10}{speed:>10.0}", "4 bits", variant.name());
     }

@@ -40,7 +40,7 @@
 //!     bar
 //! });
 //! let mut estimates = vec![Estimate::default(); places.len()];
-//! Variant::best().estimate_rows(&prepared, &nibble_rows, &places, &mut estimates);
+//! Variant::best().estimate_places(&prepared, &nibble_rows, &places, &mut estimates);
 //! let may_reach = |estimate: &Estimate| estimate.score + estimate.error >= bar.floor;
 //! let left = places.iter().zip(&estimates).filter(|(_, estimate)| may_reach(estimate));
 //! let hits: Vec<u32> = left.map(|(&p, _)| p).filter(|&p| dot(&query, &rows[p as usize]) >= bar.floor).collect();
@@ -59,6 +59,7 @@
 //! Concurrency: pure functions.
 
 mod arch;
+mod coded;
 mod codes;
 pub mod half;
 mod mask;
@@ -69,11 +70,12 @@ mod rows;
 mod tests;
 mod variant;
 
-pub use codes::{Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query};
-pub use mask::Mask;
+pub use coded::{Bar, BlockScores, Estimate};
+pub use codes::{Centre, Encoder, Metric, Query};
+pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
-pub use rows::{BLOCK_ROWS, Dot, DotF16, DotI8, Measure, SquaredDistance};
+pub use rows::{Dot, DotF16, DotI8, Measure, SquaredDistance};
 pub use variant::{DIMENSION_MAX, Variant};
 
 /// The dot product of two vectors.

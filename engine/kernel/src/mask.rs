@@ -2,6 +2,9 @@
 //!
 //! A dense set of positions: one bit each, so that asking costs a nanosecond and a scan can take whole words.
 
+/// Rows of one block, and bits of the word that says which of them take part.
+pub const BLOCK_ROWS: usize = 32;
+
 /// A set of ordinals, dense.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mask {

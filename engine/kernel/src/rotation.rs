@@ -23,8 +23,9 @@ const ROUNDS: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Rotation {
     dimension: usize,
-    /// For each round and component 1 or -1, by which it is multiplied.
-    signs: [Vec<f32>; ROUNDS],
+    length: usize,
+    /// For each round and component a bit, set where it is negated: byte by byte, the lowest bit first.
+    signs: [Vec<u8>; ROUNDS],
     /// The longest power of two that fits.
     span: usize,
 }
@@ -38,18 +39,13 @@ impl Rotation {
         assert!(dimension > 0, "a vector has components");
         let length = dimension.next_multiple_of(ROTATED_MULTIPLE);
         let mut bits = Bits(u64::from(ROTATION_VERSION));
-        let signs = [(); ROUNDS].map(|()| {
-            let words = (0..length / 64).map(|_| bits.next());
-            words
-                .flat_map(|word| (0..64).map(move |bit| if word >> bit & 1 == 0 { 1.0 } else { -1.0 }))
-                .collect()
-        });
-        Self { dimension, signs, span: 1 << length.ilog2() }
+        let signs = [(); ROUNDS].map(|()| (0..length / 64).flat_map(|_| bits.next().to_le_bytes()).collect());
+        Self { dimension, length, signs, span: 1 << length.ilog2() }
     }
 
     /// How long a rotated vector is.
     pub fn rotated_len(&self) -> usize {
-        self.signs[0].len()
+        self.length
     }
 
     /// Rotates a vector, which counts as continued by zeros.
@@ -63,8 +59,10 @@ impl Rotation {
         rotated[vector.len()..].fill(0.0);
         let rest = rotated.len() - self.span;
         for (round, signs) in self.signs.iter().enumerate() {
-            for (component, sign) in rotated.iter_mut().zip(signs) {
-                *component *= sign;
+            for (components, byte) in rotated.as_chunks_mut::<8>().0.iter_mut().zip(signs) {
+                for (component, sign) in components.iter_mut().zip(&SIGNS[usize::from(*byte)]) {
+                    *component *= sign;
+                }
             }
             let begin = if round % 2 == 0 { 0 } else { rest };
             hadamard(&mut rotated[begin..begin + self.span]);
@@ -75,14 +73,37 @@ impl Rotation {
     }
 }
 
-/// The Walsh-Hadamard transform of a power of two components, scaled so that lengths are kept.
+/// For each byte of signs 1 where a bit is clear, and -1 where it is set.
+static SIGNS: [[f32; 8]; 256] = {
+    let mut signs = [[1.0; 8]; 256];
+    let mut i = 0;
+    while i < 256 * 8 {
+        if ((i / 8) >> (i % 8)) & 1 == 1 {
+            signs[i / 8][i % 8] = -1.0;
+        }
+        i += 1;
+    }
+    signs
+};
+
+/// The Walsh-Hadamard transform of a power of two components (64 or more), scaled so that lengths are kept.
 fn hadamard(components: &mut [f32]) {
-    let mut stride = 1;
+    // The first steps within eights, which stay in registers.
+    for eight in components.as_chunks_mut::<8>().0 {
+        let [a, b, c, d, e, f, g, h] = *eight;
+        let [a, b, c, d, e, f, g, h] = [a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h];
+        let [a, b, c, d, e, f, g, h] = [a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h];
+        *eight = [a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h];
+    }
+    let mut stride = 8;
     while stride < components.len() {
         for pair in components.chunks_exact_mut(2 * stride) {
             let (low, high) = pair.split_at_mut(stride);
+            let (low, high) = (low.as_chunks_mut::<8>().0, high.as_chunks_mut::<8>().0);
             for (low, high) in low.iter_mut().zip(high) {
-                (*low, *high) = (*low + *high, *low - *high);
+                for (low, high) in low.iter_mut().zip(high) {
+                    (*low, *high) = (*low + *high, *low - *high);
+                }
             }
         }
         stride *= 2;

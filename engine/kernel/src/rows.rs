@@ -7,10 +7,8 @@
 //! 1. A score has the bits that the same row gets alone by the same query.
 //! 2. Scores of rows that take no part are left as they were, and such rows are never read.
 
-use crate::Variant;
-
-/// Rows of one block, and bits of the word that says which of them take part.
-pub const BLOCK_ROWS: usize = 32;
+use crate::mask::BLOCK_ROWS;
+use crate::variant::Variant;
 
 /// A measure of how near a row is, together with what rows are stored as.
 pub trait Measure {

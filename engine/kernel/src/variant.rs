@@ -2,7 +2,7 @@
 
 use crate::arch;
 use crate::arch::lanes::{Product, SquaredDifference};
-use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, Query, TOGETHER};
+use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, TOGETHER};
 
 /// The longest vectors whose codes and bytes have products that always fit into 32 bits.
 pub const DIMENSION_MAX: usize = 1 << 16;
@@ -141,31 +141,30 @@ impl Variant {
     /// Scores a block by up to [`TOGETHER`] queries; says for each of them which rows may reach its bar.
     pub(crate) fn score_block(
         self,
-        queries: &[&Query],
+        queries: &[&SignQuery],
         block: &[u8],
         bars: &[Bar],
         scores: &mut [BlockScores; TOGETHER],
     ) -> [u32; TOGETHER] {
         let mut survivors = [0; TOGETHER];
-        if let (Ok(queries), Ok(bars)) = (<[&Query; TOGETHER]>::try_from(queries), bars.try_into()) {
-            return on!(self, set => set.score_block(queries.map(|query| &query.signs), block, bars, scores));
+        if let (Ok(queries), Ok(bars)) = (<[&SignQuery; TOGETHER]>::try_from(queries), bars.try_into()) {
+            return on!(self, set => set.score_block(queries, block, bars, scores));
         }
         for (q, (query, &bar)) in queries.iter().zip(bars).enumerate() {
             let scores = std::array::from_mut(&mut scores[q]);
-            [survivors[q]] = on!(self, set => set.score_block([&query.signs], block, [bar], scores));
+            [survivors[q]] = on!(self, set => set.score_block([*query], block, [bar], scores));
         }
         survivors
     }
 
-    pub(crate) fn estimate_places(
+    /// Estimates rows, of which there are as many as estimates.
+    pub(crate) fn estimate<'a>(
         self,
         query: &NibbleQuery,
-        rows: &[u8],
-        bytes: usize,
-        places: &[u32],
+        rows: impl Iterator<Item = &'a [u8]>,
         estimates: &mut [Estimate],
     ) {
-        on!(self, set => set.estimate_places(query, rows, bytes, places, estimates));
+        on!(self, set => set.estimate(query, rows, estimates));
     }
 }
 

@@ -53,7 +53,7 @@ pub fn outside_world_in_io(tree: &Tree) -> Vec<Finding> {
             if named.alias.as_deref() == Some("*") {
                 path.push_str("::*");
             }
-            let is_test = named.in_test || file.ends_with("/tests.rs");
+            let is_test = named.in_test || file.ends_with("/tests.rs") || file.contains("/src/tests/");
             if let Some(banned) = OUTSIDE.iter().find(|b| names(&path, b))
                 && !is_test
             {

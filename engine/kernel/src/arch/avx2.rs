@@ -2,19 +2,20 @@
 
 use core::arch::x86_64::{
     __m128i, __m256, __m256i, _mm_add_epi32, _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32,
-    _mm_loadu_si128, _mm_movehl_ps, _mm_shuffle_epi32, _mm_shuffle_ps, _mm256_add_epi8, _mm256_add_epi16,
-    _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128, _mm256_castsi256_si128,
-    _mm256_cvtepi8_epi16, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_maskload_ps, _mm256_mul_ps,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_slli_epi16, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_ps,
+    _mm_loadu_si128, _mm_movehl_ps, _mm_shuffle_epi32, _mm_shuffle_ps, _mm_storeu_si128, _mm256_add_epi8,
+    _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128,
+    _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtph_ps, _mm256_extractf128_ps,
+    _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_maddubs_epi16, _mm256_maskload_ps, _mm256_mul_ps, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16,
+    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_ps,
 };
 
-use super::bytes::{self, BYTES, Bytes};
-use super::lanes::{self, LANES, Lanes, Stored, Term};
-use super::nibbles::{self, Nibbles};
-use super::signs::{self, Lookup};
-use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, Tables};
+use super::bytes::{BYTES, Bytes};
+use super::lanes::{LANES, Lanes};
+use super::nibbles::Nibbles;
+use super::signs::Lookup;
+use crate::coded::Tables;
 
 /// Proof that the CPU has AVX2, and the conversion of halves that came before it.
 #[derive(Debug, Clone, Copy)]
@@ -24,76 +25,10 @@ impl Avx2 {
     pub(crate) fn detect() -> Option<Avx2> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c")).then_some(Avx2(()))
     }
-
-    pub(crate) fn score_rows<T: Term, E: Stored>(self, query: &[f32], rows: &[E], scores: &mut [f32]) {
-        // SAFETY: `self` proves that the CPU has AVX2 and F16C.
-        unsafe { score_rows::<T, E>(query, rows, scores) }
-    }
-
-    pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
-        // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { dot_rows_i8(query, rows, scores) }
-    }
-
-    pub(crate) fn score_block<const Q: usize>(
-        self,
-        queries: [&SignQuery; Q],
-        block: &[u8],
-        bars: [Bar; Q],
-        scores: &mut [BlockScores; Q],
-    ) -> [u32; Q] {
-        // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { score_block(queries, block, bars, scores) }
-    }
-
-    pub(crate) fn estimate_places(
-        self,
-        query: &NibbleQuery,
-        rows: &[u8],
-        bytes: usize,
-        places: &[u32],
-        estimates: &mut [Estimate],
-    ) {
-        // SAFETY: `self` proves that the CPU has AVX2.
-        unsafe { estimate_places(query, rows, bytes, places, estimates) }
-    }
 }
 
-/// Four rows take eight registers of sums, of sixteen that there are.
-#[target_feature(enable = "avx2,f16c")]
-fn score_rows<T: Term, E: Stored>(query: &[f32], rows: &[E], scores: &mut [f32]) {
-    // SAFETY: whoever could call this has AVX2 and F16C.
-    unsafe { lanes::score_rows::<Halves, T, E, 4>(query, rows, scores) }
-}
-
-#[target_feature(enable = "avx2")]
-fn dot_rows_i8(query: &[i8], rows: &[i8], scores: &mut [i32]) {
-    // SAFETY: whoever could call this has AVX2.
-    unsafe { bytes::dot_rows::<Eights>(query, rows, scores) }
-}
-
-#[target_feature(enable = "avx2")]
-fn score_block<const Q: usize>(
-    queries: [&SignQuery; Q],
-    block: &[u8],
-    bars: [Bar; Q],
-    scores: &mut [BlockScores; Q],
-) -> [u32; Q] {
-    // SAFETY: whoever could call this has AVX2.
-    unsafe { signs::score_block::<Eightfold, Q>(queries, block, bars, scores) }
-}
-
-#[target_feature(enable = "avx2")]
-fn estimate_places(
-    query: &NibbleQuery,
-    rows: &[u8],
-    bytes: usize,
-    places: &[u32],
-    estimates: &mut [Estimate],
-) {
-    // SAFETY: whoever could call this has AVX2.
-    unsafe { nibbles::estimate_places::<Eightfold>(query, rows, bytes, places, estimates) }
-}
+// Four rows take eight registers of sums, of sixteen that there are.
+super::compile!(Avx2, [target_feature(enable = "avx2,f16c")], Halves, 4, Eights, Eightfold);
 
 /// Lanes 0 to 7 and lanes 8 to 15.
 #[derive(Clone, Copy)]
@@ -235,9 +170,9 @@ pub(super) unsafe fn total_8(lanes: __m256i) -> i32 {
     }
 }
 
-/// Eight sums with the high parts and eight with the low.
+/// Eight sums of products of nibbles.
 #[derive(Clone, Copy)]
-struct Eightfold(__m256i, __m256i);
+struct Eightfold(__m256i);
 
 impl Lookup for Eightfold {
     #[inline(always)]
@@ -286,31 +221,45 @@ impl Nibbles for Eightfold {
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller has AVX2.
-        unsafe { Eightfold(_mm256_setzero_si256(), _mm256_setzero_si256()) }
+        unsafe { Eightfold(_mm256_setzero_si256()) }
     }
 
     #[inline(always)]
-    unsafe fn add_products(self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self {
-        // SAFETY: the caller has AVX2; 32 and twice 64 bytes lie behind the pointers. Two products of a nibble
-        // and a part of at most 64 fit into 16 bits.
+    unsafe fn add_products(self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
+        let query = query.as_ptr().cast::<__m256i>();
+        // SAFETY: the caller has AVX2; 32 and twice 32 bytes lie behind the pointers. Four products of a nibble
+        // and a byte fit into 16 bits.
         unsafe {
             let nibble = _mm256_set1_epi8(15);
             let codes = _mm256_loadu_si256(codes.as_ptr().cast());
-            let first = _mm256_and_si256(codes, nibble);
-            let second = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble);
-            let product = |part: &[i8; 64]| {
-                let part = part.as_ptr().cast::<__m256i>();
-                let first = _mm256_maddubs_epi16(first, _mm256_loadu_si256(part));
-                let second = _mm256_maddubs_epi16(second, _mm256_loadu_si256(part.add(1)));
-                _mm256_madd_epi16(_mm256_add_epi16(first, second), _mm256_set1_epi16(1))
-            };
-            Eightfold(_mm256_add_epi32(self.0, product(high)), _mm256_add_epi32(self.1, product(low)))
+            let low = _mm256_maddubs_epi16(_mm256_and_si256(codes, nibble), _mm256_loadu_si256(query));
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble);
+            let high = _mm256_maddubs_epi16(high, _mm256_loadu_si256(query.add(1)));
+            let products = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+            Eightfold(_mm256_add_epi32(self.0, products))
         }
     }
 
     #[inline(always)]
-    unsafe fn totals(self) -> (i32, i32) {
+    unsafe fn totals(rows: [Self; 4]) -> [i32; 4] {
         // SAFETY: the caller has AVX2.
-        unsafe { (total_8(self.0), total_8(self.1)) }
+        unsafe { totals_8([rows[0].0, rows[1].0, rows[2].0, rows[3].0]) }
     }
+}
+
+/// The sums of eight integers each.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+pub(super) unsafe fn totals_8(lanes: [__m256i; 4]) -> [i32; 4] {
+    let mut totals = [0; 4];
+    // SAFETY: the caller has AVX2; 16 bytes lie behind the pointer.
+    unsafe {
+        let (first, second) = (_mm256_hadd_epi32(lanes[0], lanes[1]), _mm256_hadd_epi32(lanes[2], lanes[3]));
+        let quarters = _mm256_hadd_epi32(first, second);
+        let halves = (_mm256_castsi256_si128(quarters), _mm256_extracti128_si256::<1>(quarters));
+        _mm_storeu_si128(totals.as_mut_ptr().cast(), _mm_add_epi32(halves.0, halves.1));
+    }
+    totals
 }

@@ -1,21 +1,21 @@
 //! Sixteen lanes as one register of AVX-512, and 64 bytes as one.
 
 use core::arch::x86_64::{
-    __m512, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_loadu_si256, _mm512_add_epi8,
-    _mm512_add_epi16, _mm512_add_ps, _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_castps_pd,
-    _mm512_castps512_ps256, _mm512_castsi512_si256, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
-    _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_setr_epi64, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16, _mm512_srli_epi16, _mm512_srlv_epi64,
-    _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps, _mm512_xor_si512,
+    __m512, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_loadu_si256,
+    _mm256_setzero_si256, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_ps, _mm512_and_si512,
+    _mm512_broadcast_i64x4, _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_si256,
+    _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_setr_epi64,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16, _mm512_srli_epi16,
+    _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps, _mm512_xor_si512,
 };
 
-use super::avx2::{fold_8, total_8};
-use super::bytes::{self, BYTES, Bytes};
-use super::lanes::{self, LANES, Lanes, Stored, Term};
-use super::nibbles::{self, Nibbles};
-use super::signs::{self, Lookup};
-use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, Tables};
+use super::avx2::{fold_8, total_8, totals_8};
+use super::bytes::{BYTES, Bytes};
+use super::lanes::{LANES, Lanes};
+use super::nibbles::Nibbles;
+use super::signs::Lookup;
+use crate::coded::Tables;
 
 /// Proof that the CPU has AVX-512 with instructions for bytes and their products.
 #[derive(Debug, Clone, Copy)]
@@ -26,76 +26,17 @@ impl Avx512 {
         let bytes = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
         (bytes && is_x86_feature_detected!("avx512f")).then_some(Avx512(()))
     }
-
-    pub(crate) fn score_rows<T: Term, E: Stored>(self, query: &[f32], rows: &[E], scores: &mut [f32]) {
-        // SAFETY: `self` proves that the CPU has AVX-512.
-        unsafe { score_rows::<T, E>(query, rows, scores) }
-    }
-
-    pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
-        // SAFETY: `self` proves that the CPU has AVX-512 with BW and VNNI.
-        unsafe { dot_rows_i8(query, rows, scores) }
-    }
-
-    pub(crate) fn score_block<const Q: usize>(
-        self,
-        queries: [&SignQuery; Q],
-        block: &[u8],
-        bars: [Bar; Q],
-        scores: &mut [BlockScores; Q],
-    ) -> [u32; Q] {
-        // SAFETY: `self` proves that the CPU has AVX-512 with BW and VNNI.
-        unsafe { score_block(queries, block, bars, scores) }
-    }
-
-    pub(crate) fn estimate_places(
-        self,
-        query: &NibbleQuery,
-        rows: &[u8],
-        bytes: usize,
-        places: &[u32],
-        estimates: &mut [Estimate],
-    ) {
-        // SAFETY: `self` proves that the CPU has AVX-512 with BW and VNNI.
-        unsafe { estimate_places(query, rows, bytes, places, estimates) }
-    }
 }
 
-/// An addition takes four cycles and two may begin in each: eight rows keep the adders busy.
-#[target_feature(enable = "avx512f")]
-fn score_rows<T: Term, E: Stored>(query: &[f32], rows: &[E], scores: &mut [f32]) {
-    // SAFETY: whoever could call this has AVX-512.
-    unsafe { lanes::score_rows::<__m512, T, E, 8>(query, rows, scores) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn dot_rows_i8(query: &[i8], rows: &[i8], scores: &mut [i32]) {
-    // SAFETY: whoever could call this has AVX-512 with BW and VNNI.
-    unsafe { bytes::dot_rows::<Sixteens>(query, rows, scores) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn score_block<const Q: usize>(
-    queries: [&SignQuery; Q],
-    block: &[u8],
-    bars: [Bar; Q],
-    scores: &mut [BlockScores; Q],
-) -> [u32; Q] {
-    // SAFETY: whoever could call this has AVX-512 with BW and VNNI.
-    unsafe { signs::score_block::<Sixteenfold, Q>(queries, block, bars, scores) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn estimate_places(
-    query: &NibbleQuery,
-    rows: &[u8],
-    bytes: usize,
-    places: &[u32],
-    estimates: &mut [Estimate],
-) {
-    // SAFETY: whoever could call this has AVX-512 with BW and VNNI.
-    unsafe { nibbles::estimate_places::<Sixteenfold>(query, rows, bytes, places, estimates) }
-}
+// An addition takes four cycles and two may begin in each: eight rows keep the adders busy.
+super::compile!(
+    Avx512,
+    [target_feature(enable = "avx512f,avx512bw,avx512vnni")],
+    __m512,
+    8,
+    Sixteens,
+    Sixteenfold
+);
 
 impl Lanes for __m512 {
     #[inline(always)]
@@ -185,9 +126,9 @@ impl Bytes for Sixteens {
     }
 }
 
-/// Sixteen sums with the high parts and sixteen with the low.
+/// Sixteen sums of products of nibbles.
 #[derive(Clone, Copy)]
-struct Sixteenfold(__m512i, __m512i);
+struct Sixteenfold(__m512i);
 
 impl Lookup for Sixteenfold {
     #[inline(always)]
@@ -233,26 +174,30 @@ impl Nibbles for Sixteenfold {
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller has AVX-512.
-        unsafe { Sixteenfold(_mm512_setzero_si512(), _mm512_setzero_si512()) }
+        unsafe { Sixteenfold(_mm512_setzero_si512()) }
     }
 
     #[inline(always)]
-    unsafe fn add_products(self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self {
-        // SAFETY: the caller has AVX-512 with BW and VNNI; 32 and twice 64 bytes lie behind the pointers.
+    unsafe fn add_products(self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
+        // SAFETY: the caller has AVX-512 with BW and VNNI; 32 and 64 bytes lie behind the pointers.
         unsafe {
             let twice = _mm512_broadcast_i64x4(_mm256_loadu_si256(codes.as_ptr().cast()));
             let shifted = _mm512_srlv_epi64(twice, _mm512_setr_epi64(0, 0, 0, 0, 4, 4, 4, 4));
             let codes = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
-            Sixteenfold(
-                _mm512_dpbusd_epi32(self.0, codes, _mm512_loadu_si512(high.as_ptr().cast())),
-                _mm512_dpbusd_epi32(self.1, codes, _mm512_loadu_si512(low.as_ptr().cast())),
-            )
+            Sixteenfold(_mm512_dpbusd_epi32(self.0, codes, _mm512_loadu_si512(query.as_ptr().cast())))
         }
     }
 
     #[inline(always)]
-    unsafe fn totals(self) -> (i32, i32) {
-        // SAFETY: the caller has AVX-512.
-        unsafe { (Sixteens(self.0).total(), Sixteens(self.1).total()) }
+    unsafe fn totals(rows: [Self; 4]) -> [i32; 4] {
+        // SAFETY: the caller has AVX-512, and so AVX2.
+        unsafe {
+            let mut lanes = [_mm256_setzero_si256(); 4];
+            for r in 0..4 {
+                let high = _mm512_extracti64x4_epi64::<1>(rows[r].0);
+                lanes[r] = _mm256_add_epi32(_mm512_castsi512_si256(rows[r].0), high);
+            }
+            totals_8(lanes)
+        }
     }
 }

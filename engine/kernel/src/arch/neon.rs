@@ -8,11 +8,11 @@ use core::arch::aarch64::{
 };
 use std::arch::is_aarch64_feature_detected;
 
-use super::bytes::{self, BYTES, Bytes};
-use super::lanes::{self, LANES, Lanes, Stored, Term};
-use super::nibbles::{self, Nibbles};
-use super::signs::{self, Lookup};
-use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, Tables};
+use super::bytes::{BYTES, Bytes};
+use super::lanes::{LANES, Lanes};
+use super::nibbles::Nibbles;
+use super::signs::Lookup;
+use crate::coded::Tables;
 
 /// Proof that the CPU has NEON.
 #[derive(Debug, Clone, Copy)]
@@ -22,76 +22,10 @@ impl Neon {
     pub(crate) fn detect() -> Option<Neon> {
         is_aarch64_feature_detected!("neon").then_some(Neon(()))
     }
-
-    pub(crate) fn score_rows<T: Term, E: Stored>(self, query: &[f32], rows: &[E], scores: &mut [f32]) {
-        // SAFETY: `self` proves that the CPU has NEON.
-        unsafe { score_rows::<T, E>(query, rows, scores) }
-    }
-
-    pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
-        // SAFETY: `self` proves that the CPU has NEON.
-        unsafe { dot_rows_i8(query, rows, scores) }
-    }
-
-    pub(crate) fn score_block<const Q: usize>(
-        self,
-        queries: [&SignQuery; Q],
-        block: &[u8],
-        bars: [Bar; Q],
-        scores: &mut [BlockScores; Q],
-    ) -> [u32; Q] {
-        // SAFETY: `self` proves that the CPU has NEON.
-        unsafe { score_block(queries, block, bars, scores) }
-    }
-
-    pub(crate) fn estimate_places(
-        self,
-        query: &NibbleQuery,
-        rows: &[u8],
-        bytes: usize,
-        places: &[u32],
-        estimates: &mut [Estimate],
-    ) {
-        // SAFETY: `self` proves that the CPU has NEON.
-        unsafe { estimate_places(query, rows, bytes, places, estimates) }
-    }
 }
 
-/// Four rows take sixteen registers of sums, of thirty-two that there are.
-#[target_feature(enable = "neon")]
-fn score_rows<T: Term, E: Stored>(query: &[f32], rows: &[E], scores: &mut [f32]) {
-    // SAFETY: whoever could call this has NEON.
-    unsafe { lanes::score_rows::<Quarters, T, E, 4>(query, rows, scores) }
-}
-
-#[target_feature(enable = "neon")]
-fn dot_rows_i8(query: &[i8], rows: &[i8], scores: &mut [i32]) {
-    // SAFETY: whoever could call this has NEON.
-    unsafe { bytes::dot_rows::<Fours>(query, rows, scores) }
-}
-
-#[target_feature(enable = "neon")]
-fn score_block<const Q: usize>(
-    queries: [&SignQuery; Q],
-    block: &[u8],
-    bars: [Bar; Q],
-    scores: &mut [BlockScores; Q],
-) -> [u32; Q] {
-    // SAFETY: whoever could call this has NEON.
-    unsafe { signs::score_block::<Fourfold, Q>(queries, block, bars, scores) }
-}
-
-#[target_feature(enable = "neon")]
-fn estimate_places(
-    query: &NibbleQuery,
-    rows: &[u8],
-    bytes: usize,
-    places: &[u32],
-    estimates: &mut [Estimate],
-) {
-    // SAFETY: whoever could call this has NEON.
-    unsafe { nibbles::estimate_places::<Fourfold>(query, rows, bytes, places, estimates) }
-}
+// Four rows take sixteen registers of sums, of thirty-two that there are.
+super::compile!(Neon, [target_feature(enable = "neon")], Quarters, 4, Fours, Fourfold);
 
 /// Lanes 0 to 3, 4 to 7, 8 to 11 and 12 to 15.
 #[derive(Clone, Copy)]
@@ -181,9 +115,9 @@ impl Bytes for Fours {
     }
 }
 
-/// Four sums with the high parts and four with the low.
+/// Four sums of products of nibbles.
 #[derive(Clone, Copy)]
-struct Fourfold(int32x4_t, int32x4_t);
+struct Fourfold(int32x4_t);
 
 impl Lookup for Fourfold {
     #[inline(always)]
@@ -223,34 +157,34 @@ impl Nibbles for Fourfold {
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller has NEON.
-        unsafe { Fourfold(vdupq_n_s32(0), vdupq_n_s32(0)) }
+        unsafe { Fourfold(vdupq_n_s32(0)) }
     }
 
     #[inline(always)]
-    unsafe fn add_products(mut self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self {
+    unsafe fn add_products(mut self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
         for half in [0, 16] {
-            // SAFETY: the caller has NEON; 16 bytes lie behind every pointer. Two products of a nibble and a part
-            // of at most 64 fit into 16 bits.
+            // SAFETY: the caller has NEON; 16 bytes lie behind every pointer. Four products of a nibble and a byte
+            // fit into 16 bits.
             unsafe {
                 let codes = vld1q_u8(codes[half..][..16].as_ptr());
                 let first = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
                 let second = vreinterpretq_s8_u8(vshrq_n_u8::<4>(codes));
-                for (sums, part) in [(&mut self.0, high), (&mut self.1, low)] {
-                    let of_first = vld1q_s8(part[half..][..16].as_ptr());
-                    let of_second = vld1q_s8(part[half + 32..][..16].as_ptr());
-                    let products = vmull_s8(vget_low_s8(first), vget_low_s8(of_first));
-                    let products = vmlal_high_s8(products, first, of_first);
-                    let products = vmlal_s8(products, vget_low_s8(second), vget_low_s8(of_second));
-                    *sums = vpadalq_s16(*sums, vmlal_high_s8(products, second, of_second));
-                }
+                let of_first = vld1q_s8(query[half..][..16].as_ptr());
+                let of_second = vld1q_s8(query[half + 32..][..16].as_ptr());
+                let products = vmull_s8(vget_low_s8(first), vget_low_s8(of_first));
+                let products = vmlal_high_s8(products, first, of_first);
+                let products = vmlal_s8(products, vget_low_s8(second), vget_low_s8(of_second));
+                self.0 = vpadalq_s16(self.0, vmlal_high_s8(products, second, of_second));
             }
         }
         self
     }
 
     #[inline(always)]
-    unsafe fn totals(self) -> (i32, i32) {
+    unsafe fn totals(rows: [Self; 4]) -> [i32; 4] {
         // SAFETY: the caller has NEON.
-        unsafe { (vaddvq_s32(self.0), vaddvq_s32(self.1)) }
+        unsafe {
+            [vaddvq_s32(rows[0].0), vaddvq_s32(rows[1].0), vaddvq_s32(rows[2].0), vaddvq_s32(rows[3].0)]
+        }
     }
 }

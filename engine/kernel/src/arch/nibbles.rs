@@ -1,8 +1,11 @@
 //! How are rows of 4-bit codes scored, given products of nibbles with bytes?
 
-use crate::codes::{Estimate, NibbleQuery, row_factors};
+use crate::coded::{Estimate, NibbleQuery, row_factors};
 
-/// Sums of products of nibbles with the two parts of a query, spread over as many lanes as there are.
+/// Rows that are scored side by side, so that their sums are totalled together.
+const TOGETHER: usize = 4;
+
+/// Sums of products of nibbles with a query's bytes, spread over as many lanes as there are.
 ///
 /// # Safety
 /// Every method may only be called where the CPU has the implementation's instructions. All are inlined into the
@@ -10,34 +13,51 @@ use crate::codes::{Estimate, NibbleQuery, row_factors};
 pub(super) trait Nibbles: Copy {
     unsafe fn zero() -> Self;
     /// Adds the products of 64 nibbles: first the low ones of all bytes, then the high ones.
-    unsafe fn add_products(self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self;
-    /// The sums of products with the high parts and with the low.
-    unsafe fn totals(self) -> (i32, i32);
+    unsafe fn add_products(self, codes: &[u8; 32], query: &[i8; 64]) -> Self;
+    /// The sum of each row's products.
+    unsafe fn totals(rows: [Self; TOGETHER]) -> [i32; TOGETHER];
 }
 
-/// Estimates the rows at these places; whole rows have `bytes`.
+/// Estimates rows, each as long as the query says, with its factors behind its codes.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn estimate_places<V: Nibbles>(
+pub(super) unsafe fn estimate<'a, V: Nibbles>(
     query: &NibbleQuery,
-    rows: &[u8],
-    bytes: usize,
-    places: &[u32],
+    mut rows: impl Iterator<Item = &'a [u8]>,
     estimates: &mut [Estimate],
 ) {
-    for (&place, estimate) in places.iter().zip(estimates) {
-        let (codes, factors) = rows[place as usize * bytes..][..bytes].split_at(query.parts.len() * 32);
-        // SAFETY: as our own caller's promise.
-        let (high, low) = unsafe {
-            let mut sums = V::zero();
-            for (codes, parts) in codes.as_chunks::<32>().0.iter().zip(&query.parts) {
-                sums = sums.add_products(codes, &parts.high, &parts.low);
+    let chunks = query.integers.len();
+    for estimates in estimates.chunks_mut(TOGETHER) {
+        let mut codes: [&[[u8; 32]]; TOGETHER] = [&[]; TOGETHER];
+        let mut factors = [[0.0; 3]; TOGETHER];
+        for (r, row) in rows.by_ref().take(estimates.len()).enumerate() {
+            let (own, behind) = row.split_at(chunks * 32);
+            (codes[r], factors[r]) = (own.as_chunks::<32>().0, row_factors(behind));
+        }
+        // SAFETY: every call in here asks for the instructions that our caller promises.
+        let totals = unsafe {
+            let mut sums = [V::zero(); TOGETHER];
+            if estimates.len() == TOGETHER {
+                let codes = codes.map(|codes| &codes[..chunks]);
+                for (c, integers) in query.integers.iter().enumerate() {
+                    for r in 0..TOGETHER {
+                        sums[r] = sums[r].add_products(&codes[r][c], &integers.0);
+                    }
+                }
+            } else {
+                for (sum, codes) in sums.iter_mut().zip(codes) {
+                    for (codes, integers) in codes.iter().zip(&query.integers) {
+                        *sum = sum.add_products(codes, &integers.0);
+                    }
+                }
             }
-            sums.totals()
+            V::totals(sums)
         };
-        let product = 2 * (128 * i64::from(high) + i64::from(low)) - query.offset;
-        *estimate = query.weights.estimate(product as f32, row_factors(factors));
+        for (r, estimate) in estimates.iter_mut().enumerate() {
+            let product = 2 * totals[r] - query.offset;
+            *estimate = query.weights.estimate(product as f32, factors[r]);
+        }
     }
 }

@@ -1,49 +1,16 @@
 //! Sixteen lanes as an array, for a CPU that no other file knows.
 
-use super::bytes::{self, BYTES, Bytes};
-use super::lanes::{self, LANES, Lanes, Stored, Term};
-use super::nibbles::{self, Nibbles};
-use super::signs::{self, Lookup};
-use crate::codes::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, Tables};
+use super::bytes::{BYTES, Bytes};
+use super::lanes::{LANES, Lanes};
+use super::nibbles::Nibbles;
+use super::signs::Lookup;
+use crate::coded::Tables;
 
 /// What every CPU of the target has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portable;
 
-impl Portable {
-    pub(crate) fn score_rows<T: Term, E: Stored>(self, query: &[f32], rows: &[E], scores: &mut [f32]) {
-        // SAFETY: the array's methods need no instruction beyond those that every CPU of the target has.
-        unsafe { lanes::score_rows::<[f32; LANES], T, E, 1>(query, rows, scores) }
-    }
-
-    pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
-        // SAFETY: as above.
-        unsafe { bytes::dot_rows::<i32>(query, rows, scores) }
-    }
-
-    pub(crate) fn score_block<const Q: usize>(
-        self,
-        queries: [&SignQuery; Q],
-        block: &[u8],
-        bars: [Bar; Q],
-        scores: &mut [BlockScores; Q],
-    ) -> [u32; Q] {
-        // SAFETY: as above.
-        unsafe { signs::score_block::<[i32; 2], Q>(queries, block, bars, scores) }
-    }
-
-    pub(crate) fn estimate_places(
-        self,
-        query: &NibbleQuery,
-        rows: &[u8],
-        bytes: usize,
-        places: &[u32],
-        estimates: &mut [Estimate],
-    ) {
-        // SAFETY: as above.
-        unsafe { nibbles::estimate_places::<[i32; 2]>(query, rows, bytes, places, estimates) }
-    }
-}
+super::compile!(Portable, [], [f32; LANES], 1, i32, i32);
 
 impl Lanes for [f32; LANES] {
     #[inline(always)]
@@ -101,7 +68,7 @@ impl Bytes for i32 {
     }
 }
 
-impl Lookup for [i32; 2] {
+impl Lookup for i32 {
     #[inline(always)]
     unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
         let mut sums = [[0; 32]; Q];
@@ -119,27 +86,24 @@ impl Lookup for [i32; 2] {
     }
 }
 
-/// The sums with the high parts and with the low.
-impl Nibbles for [i32; 2] {
+impl Nibbles for i32 {
     #[inline(always)]
     unsafe fn zero() -> Self {
-        [0; 2]
+        0
     }
 
     #[inline(always)]
-    unsafe fn add_products(self, codes: &[u8; 32], high: &[i8; 64], low: &[i8; 64]) -> Self {
-        let product = |part: &[i8; 64]| {
-            let (first, second) = part.split_at(32);
-            let pairs = codes.iter().zip(first.iter().zip(second));
-            pairs
-                .map(|(&c, (&f, &s))| i32::from(c & 15) * i32::from(f) + i32::from(c >> 4) * i32::from(s))
-                .sum::<i32>()
+    unsafe fn add_products(self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
+        let (first, second) = query.split_at(32);
+        let pairs = codes.iter().zip(first.iter().zip(second));
+        let products = |(&c, (&f, &s)): (&u8, (&i8, &i8))| {
+            i32::from(c & 15) * i32::from(f) + i32::from(c >> 4) * i32::from(s)
         };
-        [self[0] + product(high), self[1] + product(low)]
+        self + pairs.map(products).sum::<i32>()
     }
 
     #[inline(always)]
-    unsafe fn totals(self) -> (i32, i32) {
-        (self[0], self[1])
+    unsafe fn totals(rows: [Self; 4]) -> [i32; 4] {
+        rows
     }
 }

@@ -1,6 +1,6 @@
 //! How are the sign codes of a block scored, given a lookup of many nibbles at once?
 
-use crate::codes::{Bar, BlockScores, Factors, SignQuery, Tables};
+use crate::coded::{Bar, BlockScores, Factors, SignQuery, Tables};
 
 /// Tables after which sums of 16 bits would overflow: each adds up to four entries of at most 127 to a row.
 const TABLES_MAX: usize = 128;

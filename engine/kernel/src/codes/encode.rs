@@ -1,8 +1,10 @@
 //! What are the bytes of a row's codes?
 
 use super::bounds::{self, NORM_MAX, NORM_MIN, WIDE};
-use super::{Centre, FACTOR_BYTES, Metric, sum};
-use crate::{BLOCK_ROWS, Rotation};
+use super::{Centre, Metric, sum};
+use crate::coded::FACTOR_BYTES;
+use crate::mask::BLOCK_ROWS;
+use crate::rotation::Rotation;
 
 /// How many finenesses are tried, from the one that clips no component on, and how much finer each is.
 const FITS: usize = 16;
@@ -50,11 +52,10 @@ impl<'a> Encoder<'a> {
         assert_eq!(block.len(), centre.block_bytes(), "a whole block");
         assert_eq!(nibble_row.len(), centre.nibble_row_bytes(), "a whole nibble row");
         assert!(place < BLOCK_ROWS, "a place in the block");
-        let differences = || row.iter().zip(&centre.vector).map(|(&o, &c)| f64::from(o) - f64::from(c));
-        let squared = sum(differences().map(|r| r * r));
+        let squared = sum(row, &centre.vector, |o, c| (o - c) * (o - c));
         let norm = squared.sqrt();
         let base = match centre.metric {
-            Metric::InnerProduct => sum(differences().zip(&centre.vector).map(|(r, &c)| r * f64::from(c))),
+            Metric::InnerProduct => sum(row, &centre.vector, |o, c| (o - c) * c),
             Metric::SquaredDistance => -squared,
         };
         // What isn't a number is not within the bounds either.
@@ -95,11 +96,11 @@ impl<'a> Encoder<'a> {
 
     /// The factors of the code that `levels` holds.
     fn factors(&self, base: f64, norm: f64) -> RowFactors {
-        let pairs = || self.rotated.iter().zip(&self.levels).map(|(&r, &x)| (f64::from(r), f64::from(x)));
-        let squared = sum(pairs().map(|(r, _)| r * r));
-        let scale = (squared / sum(pairs().map(|(r, x)| r * x))) as f32;
+        let (rotated, levels) = (&self.rotated, &self.levels);
+        let squared = sum(rotated, levels, |r, _| r * r);
+        let scale = (squared / sum(rotated, levels, |r, x| r * x)) as f32;
         let wide = f64::from(scale);
-        let residual = sum(pairs().map(|(r, x)| (r - wide * x) * (r - wide * x))).sqrt();
+        let residual = sum(rotated, levels, |r, x| (r - wide * x) * (r - wide * x)).sqrt();
         let turned = bounds::rotation(self.rotated.len()) * norm;
         RowFactors { base: base as f32, scale, residual: bounds::up((residual + turned) * (1.0 + WIDE)) }
     }

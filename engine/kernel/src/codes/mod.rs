@@ -39,14 +39,11 @@ mod scan;
 
 pub use encode::Encoder;
 pub use query::Query;
-pub(crate) use query::{NibbleQuery, SignQuery, Tables};
-pub use scan::{Bar, BlockScores, Estimate};
-pub(crate) use scan::{Factors, TOGETHER, Weights, row_factors};
 
-use crate::{BLOCK_ROWS, DIMENSION_MAX, Rotation};
-
-/// Bytes of the three `f32` that go with a code.
-pub(crate) const FACTOR_BYTES: usize = 12;
+use crate::coded::FACTOR_BYTES;
+use crate::mask::BLOCK_ROWS;
+use crate::rotation::Rotation;
+use crate::variant::DIMENSION_MAX;
 
 /// What a collection calls near. The greater the score, the nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +72,7 @@ impl Centre {
         assert!(vector.len() <= DIMENSION_MAX, "the sums of so many components fit into 32 bits");
         let mut rotated = vec![0.0; rotation.rotated_len()];
         rotation.rotate(&vector, &mut rotated);
-        let norm = sum(vector.iter().map(|&c| f64::from(c) * f64::from(c))).sqrt();
+        let norm = sum(&vector, &vector, |c, _| c * c).sqrt();
         Self { metric, vector, rotated, norm }
     }
 
@@ -90,11 +87,17 @@ impl Centre {
     }
 }
 
-/// A sum in sixteen lanes: quick, and in one order.
-fn sum(terms: impl Iterator<Item = f64>) -> f64 {
+/// A sum over pairs of components, in sixteen lanes: quick, and in one order.
+fn sum<A: Copy + Into<f64>, B: Copy + Into<f64>>(a: &[A], b: &[B], term: impl Fn(f64, f64) -> f64) -> f64 {
     let mut lanes = [0.0; 16];
-    for (i, term) in terms.enumerate() {
-        lanes[i % 16] += term;
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..16 {
+            lanes[lane] += term(a[lane].into(), b[lane].into());
+        }
+    }
+    for (lane, (&a, &b)) in lanes.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *lane += term(a.into(), b.into());
     }
     lanes.iter().sum()
 }

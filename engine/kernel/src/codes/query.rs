@@ -1,70 +1,38 @@
 //! How does a query meet codes: which integers stand for it, and what goes with their sums?
 //!
 //! The rotated difference of query and centre is coded twice, in steps of one length each: in integers of which
-//! four neighbours' magnitudes add up to at most 127, for the sign codes, and in integers up to 8191, for the
+//! four neighbours' magnitudes add up to at most 127, for the sign codes, and in integers up to 127 each, for the
 //! 4-bit codes. Products of codes are then integers, exact in any order.
 
 use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, WIDE};
 use super::encode::nearest;
-use super::{Centre, Metric, Weights, sum};
+use super::{Centre, Metric, sum};
+use crate::coded::{Integers, NibbleQuery, SignQuery, Tables, Weights};
+use std::sync::OnceLock;
 
 /// Components that one nibble of a sign code has.
 const GROUP: usize = 4;
 /// The most that the magnitudes of a group add up to: two entries of tables add up to at most 255.
 const GROUP_TOTAL_MAX: f32 = 127.0;
-/// The greatest integer of the finer code: its products with 4-bit codes fit into 32 bits, for [`DIMENSION_MAX`]
-/// components in two parts.
-const FINE_MAX: f32 = 8191.0;
+/// The greatest integer of the finer code: it fits into a byte, and its products with 4-bit codes into 32 bits for
+/// as many components as there can be.
+const FINE_MAX: f32 = 127.0;
 
 /// A query about one centre, as the scans need it.
 #[derive(Debug)]
 pub struct Query {
-    pub(crate) signs: SignQuery,
+    /// The rotated difference from the centre.
+    difference: Vec<f64>,
+    known: Known,
     pub(crate) nibbles: NibbleQuery,
+    /// Made when sign codes are scanned.
+    signs: OnceLock<SignQuery>,
     pub(super) block_bytes: usize,
     pub(super) nibble_row_bytes: usize,
 }
 
-/// The query for sign codes.
-#[derive(Debug)]
-pub(crate) struct SignQuery {
-    /// For each 16 components.
-    pub tables: Vec<Tables>,
-    /// The sum of the integers' magnitudes: what two times a sum of table entries is more than the product.
-    pub offset: i32,
-    pub weights: Weights,
-}
-
-/// What each nibble of two neighbouring code bytes adds to a row's sum. Four tables of 16 entries, each twice:
-/// a register may hold 16, 32 or all of the bytes of both.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Tables {
-    /// By the low nibbles: the first byte's table twice, then the second's.
-    pub low: [u8; 64],
-    /// By the high nibbles.
-    pub high: [u8; 64],
-}
-
-/// Integers `128·high + low` in bytes, which instructions multiply by nibbles.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Parts {
-    pub high: [i8; 64],
-    pub low: [i8; 64],
-}
-
-/// The query for 4-bit codes.
-#[derive(Debug)]
-pub(crate) struct NibbleQuery {
-    /// For each 64 components.
-    pub parts: Vec<Parts>,
-    /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
-    pub offset: i64,
-    pub weights: Weights,
-}
-
 /// What is known of a query and its centre before it is coded. Norms are rounded up.
+#[derive(Debug)]
 struct Known {
     /// Of the difference.
     norm: f64,
@@ -95,39 +63,42 @@ impl Query {
         if !known.is_bounded() || known.norm < NORM_MIN {
             difference.fill(0.0);
         }
-        let (signs, sign_unit) = sign_integers(&difference);
-        let (fine, fine_unit) = fine_integers(&difference);
-        let offset = signs.iter().map(|&z| z.abs() as i32).sum();
-        let total: i64 = fine.iter().map(|&z| z as i64).sum();
-        Self {
-            signs: SignQuery {
-                tables: tables(&signs),
-                offset,
-                weights: known.weights(&difference, &signs, sign_unit, 1.0),
-            },
-            nibbles: NibbleQuery {
-                parts: split(&fine),
-                offset: 15 * total,
-                weights: known.weights(&difference, &fine, fine_unit, 15.0),
-            },
-            block_bytes: centre.block_bytes(),
-            nibble_row_bytes: centre.nibble_row_bytes(),
-        }
+        let (integers, unit) = fine_integers(&difference);
+        let total: i32 = integers.iter().map(|&z| z as i32).sum();
+        let nibbles = NibbleQuery {
+            integers: integers.as_chunks().0.iter().map(|chunk| Integers(chunk.map(|z| z as i8))).collect(),
+            offset: 15 * total,
+            weights: known.weights(&difference, &integers, unit, 15.0),
+        };
+        let (block_bytes, nibble_row_bytes) = (centre.block_bytes(), centre.nibble_row_bytes());
+        Self { difference, known, nibbles, signs: OnceLock::new(), block_bytes, nibble_row_bytes }
+    }
+
+    /// For sign codes.
+    pub(crate) fn signs(&self) -> &SignQuery {
+        self.signs.get_or_init(|| {
+            let (integers, unit) = sign_integers(&self.difference);
+            SignQuery {
+                tables: tables(&integers),
+                offset: integers.iter().map(|&z| z.abs() as i32).sum(),
+                weights: self.known.weights(&self.difference, &integers, unit, 1.0),
+            }
+        })
     }
 }
 
 impl Known {
     fn new(centre: &Centre, query: &[f32]) -> Self {
-        let pairs = || query.iter().zip(&centre.vector).map(|(&q, &c)| (f64::from(q), f64::from(c)));
-        let squared = sum(pairs().map(|(q, c)| (q - c) * (q - c)));
-        let own_norm = sum(pairs().map(|(q, _)| q * q)).sqrt() * (1.0 + WIDE);
+        let centre_vector = &centre.vector;
+        let squared = sum(query, centre_vector, |q, c| (q - c) * (q - c));
+        let own_norm = sum(query, centre_vector, |q, _| q * q).sqrt() * (1.0 + WIDE);
         let centre_norm = centre.norm * (1.0 + WIDE);
         Self {
             norm: squared.sqrt() * (1.0 + WIDE),
             own_norm,
             centre_norm,
             constant: match centre.metric {
-                Metric::InnerProduct => sum(pairs().map(|(q, c)| q * c)),
+                Metric::InnerProduct => sum(query, centre_vector, |q, c| q * c),
                 Metric::SquaredDistance => -squared,
             },
             turned: bounds::rotation(centre.rotated.len()) * (own_norm + centre_norm),
@@ -157,12 +128,11 @@ impl Known {
             };
         }
         let wide = f64::from(unit);
-        let coded = || integers.iter().map(|&z| wide * f64::from(z));
-        let off = sum(difference.iter().zip(coded()).map(|(d, z)| (d - z) * (d - z))).sqrt();
+        let off = sum(difference, integers, |d, z| (d - wide * z) * (d - wide * z)).sqrt();
         // Where the difference is too short to be coded, it is all that is off.
         let off = off.max(if unit == 0.0 { self.norm } else { 0.0 });
         let off = (off + self.turned) * (1.0 + WIDE);
-        let length = sum(coded().map(|z| z * z)).sqrt() * (1.0 + WIDE);
+        let length = sum(integers, integers, |z, _| wide * z * (wide * z)).sqrt() * (1.0 + WIDE);
         let canonical = bounds::canonical(self.dimension);
         let (times, of_rows, of_bases, of_all) = match self.metric {
             Metric::InnerProduct => {
@@ -236,14 +206,4 @@ fn table(group: &[f32]) -> [u8; 16] {
         }
     }
     table
-}
-
-fn split(integers: &[f32]) -> Vec<Parts> {
-    let (chunks, _) = integers.as_chunks::<64>();
-    let high = |z: f32| (z as i32 + 64) >> 7;
-    let parts = |chunk: &[f32; 64]| Parts {
-        high: chunk.map(|z| high(z) as i8),
-        low: chunk.map(|z| (z as i32 - 128 * high(z)) as i8),
-    };
-    chunks.iter().map(parts).collect()
 }

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{bits, canonical, every_variant, random_vector};
-use crate::codes::Weights;
+use crate::coded::Weights;
 use crate::{BLOCK_ROWS, Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant};
 
 pub(super) const ALL: Bar = Bar { floor: f32::NEG_INFINITY, caution: 1.0 };
@@ -62,8 +62,13 @@ impl Coded {
     /// Every row's estimate by its 4-bit code.
     pub(super) fn by_nibbles(&self, variant: Variant, query: &Query) -> Vec<Estimate> {
         let mut estimates = vec![Estimate::default(); self.count];
-        let places: Vec<u32> = (0..self.count as u32).collect();
-        variant.estimate_rows(query, &self.nibble_rows, &places, &mut estimates);
+        variant.estimate_rows(query, &self.nibble_rows, &mut estimates);
+        // Any order of any rows gets the same.
+        let places: Vec<u32> = (0..self.count as u32).rev().chain([0]).collect();
+        let mut again = vec![Estimate::default(); places.len()];
+        variant.estimate_places(query, &self.nibble_rows, &places, &mut again);
+        let wanted: Vec<Estimate> = places.iter().map(|&place| estimates[place as usize]).collect();
+        assert_eq!(both(&again), both(&wanted), "{}", variant.name());
         estimates
     }
 
@@ -108,13 +113,12 @@ fn estimate(
 /// The integers that a query's tables were made of.
 fn sign_integers(query: &Query) -> Vec<i64> {
     let of_table = |table: &[u8]| [1, 2, 4, 8].map(|c| i64::from(table[c]) - i64::from(table[0]));
-    let groups = query.signs.tables.iter().flat_map(|t| [&t.low[..], &t.high, &t.low[32..], &t.high[32..]]);
+    let groups = query.signs().tables.iter().flat_map(|t| [&t.low[..], &t.high, &t.low[32..], &t.high[32..]]);
     groups.flat_map(of_table).collect()
 }
 
 fn fine_integers(query: &Query) -> Vec<i64> {
-    let parts = query.nibbles.parts.iter().flat_map(|parts| parts.high.iter().zip(&parts.low));
-    parts.map(|(&high, &low)| 128 * i64::from(high) + i64::from(low)).collect()
+    query.nibbles.integers.iter().flat_map(|integers| integers.0.map(i64::from)).collect()
 }
 
 fn both(estimates: &[Estimate]) -> (Vec<u32>, Vec<u32>) {
@@ -134,7 +138,7 @@ fn every_variant_scores_codes_as_the_layout_says() {
             let query = coded.query(&random_vector(&mut rng, dimension));
             let signs = sign_integers(&query);
             let wanted: Vec<Estimate> =
-                (0..count).map(|row| estimate(&signs, &query.signs.weights, coded.signs(row))).collect();
+                (0..count).map(|row| estimate(&signs, &query.signs().weights, coded.signs(row))).collect();
             let what = format!("{count} rows of {dimension}");
             every_variant(&what, both(&wanted), |variant| both(&coded.by_signs(variant, &query)));
             let fine = fine_integers(&query);
@@ -155,7 +159,7 @@ fn the_greatest_sums_do_not_overflow() {
         let query = Query::new(&coded.centre, &vec![1.0; dimension], &rotated);
         let code: Vec<f32> = rotated.iter().map(|q| q * 1e6).collect();
         let (signs, fine) = (sign_integers(&query), fine_integers(&query));
-        assert!(signs.iter().all(|z| z.abs() == 31) && fine.iter().all(|z| z.abs() == 8191));
+        assert!(signs.iter().all(|z| z.abs() == 31) && fine.iter().all(|z| z.abs() == 127));
         for flip in [1.0, -1.0] {
             let mut coded = Coded::new(Metric::InnerProduct, &vec![0.0; dimension], &vec![1.0; dimension]);
             let bit = |i: usize| u8::from(code[i] * flip > 0.0);
@@ -165,7 +169,7 @@ fn the_greatest_sums_do_not_overflow() {
                 let (byte, shift) = (&mut coded.nibble_rows[i / 64 * 32 + i % 32], i % 64 / 32 * 4);
                 *byte = *byte & !(15 << shift) | (bit(i) * 15) << shift;
             }
-            let by_signs = estimate(&signs, &query.signs.weights, coded.signs(0));
+            let by_signs = estimate(&signs, &query.signs().weights, coded.signs(0));
             let by_nibbles = estimate(&fine, &query.nibbles.weights, coded.nibbles(0));
             every_variant("signs", both(&[by_signs]), |variant| both(&coded.by_signs(variant, &query)));
             every_variant("nibbles", both(&[by_nibbles]), |variant| both(&coded.by_nibbles(variant, &query)));
@@ -306,5 +310,5 @@ fn blocks_that_are_not_whole_are_refused() {
 fn a_place_outside_of_the_rows_is_refused() {
     let coded = Coded::new(Metric::InnerProduct, &[0.0; 3], &[1.0; 3]);
     let query = coded.query(&[1.0; 3]);
-    Variant::best().estimate_rows(&query, &coded.nibble_rows, &[1], &mut [Estimate::default()]);
+    Variant::best().estimate_places(&query, &coded.nibble_rows, &[1], &mut [Estimate::default()]);
 }

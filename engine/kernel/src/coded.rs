@@ -1,0 +1,149 @@
+//! What does a kernel of codes read of a query and of a row, and what does it answer?
+
+use crate::mask::BLOCK_ROWS;
+
+/// Bytes of the three `f32` that go with a code.
+pub(crate) const FACTOR_BYTES: usize = 12;
+
+/// Queries that share the reading of a block.
+pub(crate) const TOGETHER: usize = 4;
+
+/// A row's score as its code tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Estimate {
+    /// The estimate.
+    pub score: f32,
+    /// The canonical score of the original is at most so far from it. Infinite where nothing is known.
+    pub error: f32,
+}
+
+/// The estimates of a block's rows. Those of rows that take no part mean nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockScores {
+    /// For each row the estimate.
+    pub estimates: [f32; BLOCK_ROWS],
+    /// For each row what it may be off by, as in [`Estimate`].
+    pub errors: [f32; BLOCK_ROWS],
+}
+
+impl Default for BlockScores {
+    fn default() -> Self {
+        Self { estimates: [0.0; BLOCK_ROWS], errors: [0.0; BLOCK_ROWS] }
+    }
+}
+
+/// What a row has to reach: it stays unless `estimate + caution · error` is below the floor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bar {
+    /// The score to reach, such as the k-th best so far.
+    pub floor: f32,
+    /// The share of the error that is granted. With 1 no row is lost whose own score reaches the floor. Errors
+    /// of rotated vectors are spread like those of chance, about `1 / sqrt(dimension)` of the bound: three times
+    /// that loses about one row in a thousand.
+    pub caution: f32,
+}
+
+/// What a query's sums and a row's factors are weighed by; see `bounds`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weights {
+    pub constant: f32,
+    pub unit: f32,
+    pub residual: f32,
+    pub scale: f32,
+    pub base: f32,
+    pub error: f32,
+}
+
+/// The factors of a block's rows.
+pub(crate) struct Factors<'a> {
+    bases: &'a [[u8; 4]],
+    scales: &'a [[u8; 4]],
+    residuals: &'a [[u8; 4]],
+}
+
+impl Weights {
+    /// The estimate of a row whose code has this product with the query's integers. One order on every CPU.
+    #[inline(always)]
+    pub(crate) fn estimate(&self, product: f32, [base, scale, residual]: [f32; 3]) -> Estimate {
+        Estimate {
+            score: (self.constant + base) + scale * (self.unit * product),
+            error: (residual * self.residual + scale * self.scale) + (base.abs() * self.base + self.error),
+        }
+    }
+}
+
+impl<'a> Factors<'a> {
+    /// What is written behind the codes of a block.
+    #[inline(always)]
+    pub(crate) fn read(bytes: &'a [u8]) -> Self {
+        let (numbers, _) = bytes.as_chunks::<4>();
+        let (bases, rest) = numbers.split_at(BLOCK_ROWS);
+        let (scales, residuals) = rest.split_at(BLOCK_ROWS);
+        Self { bases, scales, residuals: &residuals[..BLOCK_ROWS] }
+    }
+
+    /// Estimates all rows, and says which may reach the bar.
+    #[inline(always)]
+    pub(crate) fn judge(
+        &self,
+        weights: &Weights,
+        products: &[i32; 32],
+        bar: Bar,
+        scores: &mut BlockScores,
+    ) -> u32 {
+        let mut stays = [0_u32; BLOCK_ROWS];
+        for r in 0..BLOCK_ROWS {
+            let row = [self.bases[r], self.scales[r], self.residuals[r]].map(f32::from_le_bytes);
+            let estimate = weights.estimate(products[r] as f32, row);
+            scores.estimates[r] = estimate.score;
+            scores.errors[r] = estimate.error;
+            // What can't be compared is not below, and stays.
+            let below = estimate.score + bar.caution * estimate.error < bar.floor;
+            stays[r] = u32::from(!below) << r;
+        }
+        stays.iter().fold(0, |all, bit| all | bit)
+    }
+}
+
+/// The query for sign codes.
+#[derive(Debug)]
+pub(crate) struct SignQuery {
+    /// For each 16 components.
+    pub tables: Vec<Tables>,
+    /// The sum of the integers' magnitudes: what two times a sum of table entries is more than the product.
+    pub offset: i32,
+    pub weights: Weights,
+}
+
+/// What each nibble of two neighbouring code bytes adds to a row's sum. Four tables of 16 entries, each twice:
+/// a register may hold 16, 32 or all of the bytes of both.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Tables {
+    /// By the low nibbles: the first byte's table twice, then the second's.
+    pub low: [u8; 64],
+    /// By the high nibbles.
+    pub high: [u8; 64],
+}
+
+/// Integers in bytes, which instructions multiply by nibbles.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct Integers(pub [i8; 64]);
+
+/// The query for 4-bit codes.
+#[derive(Debug)]
+pub(crate) struct NibbleQuery {
+    /// For each 64 components.
+    pub integers: Vec<Integers>,
+    /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
+    pub offset: i32,
+    pub weights: Weights,
+}
+
+/// The factors behind a nibble row's codes.
+#[inline(always)]
+pub(crate) fn row_factors(bytes: &[u8]) -> [f32; 3] {
+    let (numbers, _) = bytes[..FACTOR_BYTES].as_chunks::<4>();
+    [numbers[0], numbers[1], numbers[2]].map(f32::from_le_bytes)
+}
