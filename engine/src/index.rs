@@ -1,26 +1,32 @@
-//! Which documents are nearest to a vector?
+//! Which documents are nearest to a query?
 //!
-//! The exact scan: every row of every document that the mask lets pass is scored by its inner product with
-//! the query; a document counts with its best row. One [`Nearest`] collects over memtable and all segments,
-//! so a threshold that one source raised spares work in the next.
+//! In two passes. The first looks at all rows of documents that the mask lets pass and learns between which bounds each
+//! one's score lies; the k-th best of what documents score at least is the floor, and rows that can't reach it are
+//! forgotten. The second scores what is left, the most promising first, until nothing can reach the k-th best score any
+//! more. One [`Nearest`] collects over memtable and all segments, so a floor that one source raised spares work in the next.
 //!
 //! Invariants:
-//! 1. What is answered does not depend on how rows are spread over sources: scores come from
-//!    [`strongroom_kernel::dot_rows`], which is the same on every machine, and ties break by document id.
+//! 1. What is answered does not depend on how rows are spread over sources, nor on what bounds they had as long as their
+//!    scores lie within: every document answered has its exact score, and ties break by document id.
 //! 2. At most `k` documents are kept, and exactly `min(k, documents offered)`.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap};
 use std::ops::Range;
 use strongroom_kernel::Mask;
 
-/// Rows that are scored by one call of the kernel.
-const ROWS_TOGETHER: usize = 512;
+/// Rows that are looked at together.
+const ROWS_TOGETHER: u32 = 2048;
+/// Documents between two that the mask lets pass are looked at, too, when there are no more than this.
+const GAP_MAX: u32 = 16;
+/// So many rows at least are scored together in the second pass.
+const SCORED_TOGETHER: usize = 32;
 
 /// A document that may be among the nearest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate<'a> {
-    /// The best row's inner product with the query.
+    /// The best row's score.
     pub score: f32,
     /// The document's id.
     pub id: &'a str,
@@ -40,138 +46,346 @@ impl PartialOrd for Candidate<'_> {
     }
 }
 
-/// Worse is greater, so that a heap has the worst on top.
+/// Worse is greater: the best are sorted first.
 impl Ord for Candidate<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then_with(|| self.id.cmp(other.id))
     }
 }
 
+/// What a row scores at least and at most; equal where its score is known. A row that takes no part has
+/// [`NONE`](Bounds::NONE), and one that may turn out to take none has minus infinity as the least.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// At least.
+    pub least: f32,
+    /// At most.
+    pub most: f32,
+}
+
+impl Bounds {
+    /// Of a row that takes no part.
+    pub const NONE: Bounds = Bounds::exact(f32::NEG_INFINITY);
+
+    /// Of a score that is known.
+    pub const fn exact(score: f32) -> Self {
+        Self { least: score, most: score }
+    }
+}
+
+/// A source's documents and rows, as a search needs them. The rows of a document follow each other.
+pub trait Rows<'a> {
+    /// Why rows can't be read.
+    type Error;
+
+    /// How many documents there are.
+    fn documents(&self) -> u32;
+    /// The id of a document, and its rows.
+    fn document(&self, ordinal: u32) -> (&'a str, Range<u32>);
+    /// Whose row it is.
+    fn ordinal(&self, row: u32) -> u32;
+    /// What rows that follow each other may score.
+    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
+    /// What these rows, which rise, score: minus infinity when they take no part.
+    fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
+}
+
+/// A row that may be of one of the nearest.
+#[derive(Debug, Clone, Copy)]
+struct Survivor {
+    bounds: Bounds,
+    source: usize,
+    ordinal: u32,
+    row: u32,
+}
+
 /// The `k` nearest so far.
 #[derive(Debug)]
-pub struct Nearest<'a> {
+pub struct Nearest {
     k: usize,
-    score_min: f32,
-    heap: BinaryHeap<Candidate<'a>>,
+    /// What a row has to reach.
+    floor: f32,
+    /// The best of what documents score at least, `k` of them at most.
+    leasts: BinaryHeap<Reverse<Ordered>>,
+    survivors: Vec<Survivor>,
+    bounds: Vec<Bounds>,
 }
 
-impl<'a> Nearest<'a> {
-    /// Keeps `k` documents that score at least `score_min`.
-    pub fn new(k: usize, score_min: f32) -> Self {
-        Self { k, score_min, heap: BinaryHeap::with_capacity(k.min(1 << 10) + 1) }
+/// A number as `total_cmp` orders it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Ordered(f32);
+
+impl Eq for Ordered {}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl Nearest {
+    /// Will keep `k` documents.
+    pub fn new(k: usize) -> Self {
+        let leasts = BinaryHeap::with_capacity(k.min(1 << 10) + 1);
+        Self { k, floor: f32::MIN, leasts, survivors: Vec::new(), bounds: Vec::new() }
     }
 
-    fn offer(&mut self, candidate: Candidate<'a>) {
-        if candidate.score < self.score_min {
-            return;
+    /// The first pass, over the documents of the source of this number that are in the mask.
+    pub fn look<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, mask: &Mask) -> Result<(), R::Error> {
+        if self.k == 0 {
+            return Ok(());
         }
-        if self.heap.len() < self.k {
-            self.heap.push(candidate);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && candidate < *worst
+        let mut bounds = std::mem::take(&mut self.bounds);
+        bounds.resize(ROWS_TOGETHER as usize, Bounds::NONE);
+        let mut ordinals = mask.iter().take_while(|&ordinal| ordinal < rows.documents()).peekable();
+        while let Some(first) = ordinals.next() {
+            let mut last = first;
+            while let Some(next) = ordinals.next_if(|&next| next - last <= GAP_MAX) {
+                last = next;
+            }
+            let mut start = rows.document(first).1.start;
+            let end = rows.document(last).1.end;
+            // The document whose rows are being looked at, and what it scores at least.
+            let mut open: Option<(u32, f32)> = None;
+            while start < end {
+                let count = ROWS_TOGETHER.min(end - start);
+                let bounds = &mut bounds[..count as usize];
+                rows.bounds(start..start + count, bounds)?;
+                for (row, &bounds) in (start..).zip(&*bounds) {
+                    if bounds.most < self.floor {
+                        continue;
+                    }
+                    let ordinal = rows.ordinal(row);
+                    if !mask.contains(ordinal) {
+                        continue;
+                    }
+                    self.survivors.push(Survivor { bounds, source, ordinal, row });
+                    match &mut open {
+                        Some((same, least)) if *same == ordinal => *least = least.max(bounds.least),
+                        _ => {
+                            let before = open.replace((ordinal, bounds.least));
+                            self.raise(before);
+                        }
+                    }
+                }
+                start += count;
+            }
+            self.raise(open);
+        }
+        self.bounds = bounds;
+        Ok(())
+    }
+
+    /// A document more that scores at least so much.
+    fn raise(&mut self, document: Option<(u32, f32)>) {
+        let Some((_, least)) = document else { return };
+        if self.leasts.len() < self.k {
+            self.leasts.push(Reverse(Ordered(least)));
+        } else if let Some(mut worst) = self.leasts.peek_mut()
+            && worst.0.0 < least
         {
-            *worst = candidate;
+            *worst = Reverse(Ordered(least));
         }
-    }
-
-    /// Best first.
-    pub fn into_sorted(self) -> Vec<Candidate<'a>> {
-        self.heap.into_sorted_vec()
-    }
-}
-
-/// A source's documents, as the scan needs them.
-pub struct Documents<D, S> {
-    /// The source's number.
-    pub source: usize,
-    /// How many documents there are.
-    pub count: u32,
-    /// A document's id, first row and number of rows.
-    pub document: D,
-    /// Scores these rows.
-    pub score: S,
-}
-
-/// Scores the documents in the mask.
-pub fn scan<'a, D, S, E>(documents: &Documents<D, S>, mask: &Mask, nearest: &mut Nearest<'a>) -> Result<(), E>
-where
-    D: Fn(u32) -> (&'a str, u32, u32),
-    S: Fn(Range<u32>, &mut [f32]) -> Result<(), E>,
-{
-    let mut scores = vec![0.0; ROWS_TOGETHER];
-    let mut ordinals = mask.iter().take_while(|&ordinal| ordinal < documents.count).peekable();
-    while let Some(first) = ordinals.next() {
-        // A run of documents that follow each other is scored by one call.
-        let (_, start, count) = (documents.document)(first);
-        let (mut last, mut end) = (first, (start + count) as usize);
-        while let Some(&next) = ordinals.peek()
-            && next == last + 1
-            && end + (documents.document)(next).2 as usize - start as usize <= ROWS_TOGETHER
+        if self.leasts.len() == self.k
+            && let Some(worst) = self.leasts.peek()
         {
-            end += (documents.document)(next).2 as usize;
-            last = next;
-            ordinals.next();
+            self.floor = self.floor.max(worst.0.0);
         }
-        let start = start as usize;
-        if scores.len() < end - start {
-            scores.resize(end - start, 0.0);
-        }
-        let scores = &mut scores[..end - start];
-        (documents.score)(start as u32..end as u32, scores)?;
-        for ordinal in first..=last {
-            let (id, first_row, count) = (documents.document)(ordinal);
-            let from = first_row as usize - start;
-            let best = (0_u32..).zip(&scores[from..from + count as usize]);
-            let best = best.reduce(|best, next| if next.1.total_cmp(best.1).is_gt() { next } else { best });
-            if let Some((passage, &score)) = best {
-                nearest.offer(Candidate { score, id, source: documents.source, ordinal, passage });
+    }
+
+    /// The second pass, over the same sources; best first.
+    pub fn finish<'a, R: Rows<'a>>(mut self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
+        self.survivors.retain(|survivor| survivor.bounds.most >= self.floor);
+        let promise =
+            |survivor: &Survivor| (Reverse(Ordered(survivor.bounds.most)), survivor.source, survivor.row);
+        self.survivors.sort_unstable_by_key(promise);
+        let mut best: HashMap<(usize, u32), (f32, u32)> = HashMap::with_capacity(self.survivors.len());
+        let mut scores = Vec::new();
+        let mut left = &mut self.survivors[..];
+        while let Some(next) = left.first() {
+            if next.bounds.most < floor(self.k, &best) {
+                break;
+            }
+            let (together, rest) = left.split_at_mut(left.len().min(SCORED_TOGETHER.max(self.k)));
+            left = rest;
+            together.sort_unstable_by_key(|survivor| (survivor.source, survivor.row));
+            for of_source in together.chunk_by(|a, b| a.source == b.source) {
+                let (source, rows) = (of_source[0].source, of_source.iter().map(|survivor| survivor.row));
+                let known = of_source.iter().all(|survivor| survivor.bounds.least == survivor.bounds.most);
+                scores.clear();
+                if known {
+                    scores.extend(of_source.iter().map(|survivor| survivor.bounds.most));
+                } else {
+                    scores.resize(of_source.len(), 0.0);
+                    sources[source].scores(&rows.collect::<Vec<_>>(), &mut scores)?;
+                }
+                for (survivor, &score) in
+                    of_source.iter().zip(&scores).filter(|(_, score)| **score >= f32::MIN)
+                {
+                    let found = (score, survivor.row);
+                    match best.entry((source, survivor.ordinal)) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(found);
+                        }
+                        Entry::Occupied(mut entry) => {
+                            let (known, row) = *entry.get();
+                            if score > known || score == known && survivor.row < row {
+                                entry.insert(found);
+                            }
+                        }
+                    }
+                }
             }
         }
+        let candidate = |((source, ordinal), (score, row)): ((usize, u32), (f32, u32))| {
+            let (id, rows) = sources[source].document(ordinal);
+            Candidate { score, id, source, ordinal, passage: row - rows.start }
+        };
+        let floor = floor(self.k, &best);
+        let reach = best.into_iter().filter(|(_, (score, _))| *score >= floor);
+        let mut candidates: Vec<_> = reach.map(candidate).collect();
+        candidates.sort_unstable();
+        candidates.truncate(self.k);
+        Ok(candidates)
     }
-    Ok(())
+}
+
+/// The k-th best score.
+fn floor(k: usize, best: &HashMap<(usize, u32), (f32, u32)>) -> f32 {
+    let Some(before) = k.checked_sub(1).filter(|_| k <= best.len()) else { return f32::MIN };
+    let mut scores: Vec<f32> = best.values().map(|(score, _)| *score).collect();
+    *scores.select_nth_unstable_by(before, |a, b| b.total_cmp(a)).1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strongroom_kernel::dot_rows;
+    use std::convert::Infallible;
 
-    const IDS: [&str; 5] = ["e", "d", "c", "b", "a"];
+    /// Documents with ids, each with the scores of its rows.
+    struct Known {
+        documents: Vec<(&'static str, Vec<f32>)>,
+        /// By how much bounds are off.
+        slack: f32,
+    }
 
-    fn search(k: usize, mask: &Mask) -> Vec<(String, f32)> {
-        // Documents of 1, 2, 1, 0 and 1 rows.
-        let vectors = [0.5, 0.0, 0.1, 0.0, 0.9, 0.0, 0.5, 0.0, 0.9, 0.0];
-        let spans = [(0, 1), (1, 2), (3, 1), (4, 0), (4, 1)];
-        let document = |ordinal: u32| {
-            let (first, rows) = spans[ordinal as usize];
-            (IDS[ordinal as usize], first, rows)
-        };
-        let score = |rows: Range<u32>, scores: &mut [f32]| {
-            let vectors = &vectors[rows.start as usize * 2..rows.end as usize * 2];
-            dot_rows(&[1.0, 0.0], vectors, scores);
-            Ok::<_, std::convert::Infallible>(())
-        };
-        let mut nearest = Nearest::new(k, -1.0);
-        let documents = Documents { source: 0, count: 5, document, score };
-        scan(&documents, mask, &mut nearest).expect("memory");
-        nearest.into_sorted().iter().map(|c| (c.id.to_owned(), c.score)).collect()
+    impl Known {
+        fn rows(&self) -> Vec<(u32, f32)> {
+            let of_document = |(ordinal, (_, rows)): (u32, &(_, Vec<f32>))| {
+                rows.iter().map(move |&score| (ordinal, score)).collect::<Vec<_>>()
+            };
+            (0..).zip(&self.documents).flat_map(of_document).collect()
+        }
+    }
+
+    impl Rows<'static> for Known {
+        type Error = Infallible;
+
+        fn documents(&self) -> u32 {
+            self.documents.len() as u32
+        }
+
+        fn document(&self, ordinal: u32) -> (&'static str, Range<u32>) {
+            let rows = |(_, rows): &(_, Vec<f32>)| rows.len() as u32;
+            let (id, own) = &self.documents[ordinal as usize];
+            let start = self.documents[..ordinal as usize].iter().map(rows).sum();
+            (id, start..start + own.len() as u32)
+        }
+
+        fn ordinal(&self, row: u32) -> u32 {
+            self.rows()[row as usize].0
+        }
+
+        fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Infallible> {
+            for ((_, score), bounds) in self.rows()[rows.start as usize..rows.end as usize].iter().zip(bounds)
+            {
+                // Of some the score is near the upper bound, of others near the lower.
+                let up = self.slack * (score * 100.0).fract();
+                *bounds = Bounds { least: score - (self.slack - up), most: score + up };
+            }
+            Ok(())
+        }
+
+        fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), Infallible> {
+            assert!(rows.is_sorted());
+            for (row, score) in rows.iter().zip(scores) {
+                *score = self.rows()[*row as usize].1;
+            }
+            Ok(())
+        }
+    }
+
+    fn documents() -> Vec<(&'static str, Vec<f32>)> {
+        vec![("e", vec![0.5]), ("d", vec![0.1, 0.9]), ("c", vec![0.5]), ("b", vec![]), ("a", vec![0.9])]
+    }
+
+    fn search(sources: &[Known], k: usize, mask: &Mask) -> Vec<(String, f32, u32)> {
+        let mut nearest = Nearest::new(k);
+        for (number, source) in sources.iter().enumerate() {
+            nearest.look(number, source, mask).expect("memory");
+        }
+        let found = nearest.finish(sources).expect("memory");
+        found.iter().map(|c| (c.id.to_owned(), c.score, c.passage)).collect()
+    }
+
+    fn hit(id: &str, score: f32, passage: u32) -> (String, f32, u32) {
+        (id.to_owned(), score, passage)
     }
 
     /// Without this, a page of results would change from call to call.
     #[test]
     fn best_first_and_ties_by_id() {
         let all: Mask = (0..5).collect();
-        let expected = [("a", 0.9), ("d", 0.9), ("c", 0.5), ("e", 0.5)];
-        let found = search(10, &all);
-        assert_eq!(found.iter().map(|(id, score)| (id.as_str(), *score)).collect::<Vec<_>>(), expected);
-        assert_eq!(search(3, &all), found[..3]);
-        assert_eq!(search(1, &all), found[..1]);
+        for slack in [0.0, 0.01, 0.3, 10.0] {
+            let source = [Known { documents: documents(), slack }];
+            let found = search(&source, 10, &all);
+            assert_eq!(found, [hit("a", 0.9, 0), hit("d", 0.9, 1), hit("c", 0.5, 0), hit("e", 0.5, 0)]);
+            for k in 0..5 {
+                assert_eq!(search(&source, k, &all), found[..k.min(4)]);
+            }
+        }
     }
 
     /// Without this, a masked document would surface, or a mask would leave a search short.
     #[test]
     fn masked_documents_are_not_offered() {
-        let found = search(10, &[0, 2, 3].into_iter().collect());
-        assert_eq!(found.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["c", "e"]);
+        for slack in [0.0, 0.5] {
+            let source = [Known { documents: documents(), slack }];
+            let found = search(&source, 10, &[0, 2, 3].into_iter().collect());
+            assert_eq!(found, [hit("c", 0.5, 0), hit("e", 0.5, 0)]);
+        }
+    }
+
+    /// Without this, a search of many rows would lose a hit whose bounds are wide, or name one document twice.
+    #[test]
+    fn bounds_and_sources_do_not_show() {
+        let ids: Vec<&'static str> = (0..4000).map(|n| &*format!("{n:04}").leak()).collect();
+        let score = |n: usize| (n * 7919 % 10_007) as f32 / 10_007.0;
+        let rows = |n: usize| (0..n % 3).map(|row| score(n * 3 + row)).collect::<Vec<_>>();
+        let documents: Vec<_> = ids.iter().enumerate().map(|(n, id)| (*id, rows(n))).collect();
+        let all: Mask = (0..4000).filter(|n| n % 5 != 0).collect();
+        let mut wanted: Vec<(String, f32, u32)> = documents
+            .iter()
+            .zip(0..)
+            .filter(|((_, rows), n)| all.contains(*n) && !rows.is_empty())
+            .map(|((id, rows), _)| {
+                let best = rows.iter().copied().fold(f32::MIN, f32::max);
+                let passage = rows.iter().position(|score| *score == best).expect("the best one");
+                hit(id, best, passage as u32)
+            })
+            .collect();
+        wanted.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        for slack in [0.0, 0.02, 0.6] {
+            for k in [1, 10, 300, 5000] {
+                let found = search(&[Known { documents: documents.clone(), slack }], k, &all);
+                assert_eq!(found, wanted[..k.min(wanted.len())], "{slack} {k}");
+            }
+        }
     }
 }

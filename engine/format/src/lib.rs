@@ -11,6 +11,7 @@
 //! 3. What is encoded decodes to the same value, and nothing but that decodes (no trailing bytes).
 
 pub mod catalogue;
+pub mod codes;
 pub mod damage;
 pub mod document;
 pub mod header;

@@ -15,6 +15,10 @@
 //! | lengths | how long each block of the compressed sections is |
 //! | words | a dictionary of the words of all rows, see [`words`](crate::words) |
 //! | postings | how many words each row has, and for each word the rows that have it |
+//! | index | what the codes of the rows were made with, see [`codes`](crate::codes) |
+//! | signs | codes of one bit a component, in blocks |
+//! | nibbles | codes of four bits a component |
+//! | places | which row each code is of |
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{
@@ -55,6 +59,14 @@ pub enum SectionKind {
     Words = 8,
     /// How many words each row has, and which rows have each word.
     Postings = 9,
+    /// What codes were made with, see [`codes`](crate::codes).
+    Index = 10,
+    /// Codes of one bit a component.
+    Signs = 11,
+    /// Codes of four bits a component.
+    Nibbles = 12,
+    /// Which row each code is of.
+    Places = 13,
 }
 
 /// The sections whose blocks are compressed, in the order in which their lengths are told.
@@ -69,7 +81,7 @@ impl SectionKind {
 }
 
 /// All sections, in their order in a segment.
-pub const SECTIONS: [SectionKind; 9] = [
+pub const SECTIONS: [SectionKind; 13] = [
     SectionKind::Directory,
     SectionKind::Vectors,
     SectionKind::Infos,
@@ -79,6 +91,10 @@ pub const SECTIONS: [SectionKind; 9] = [
     SectionKind::Lengths,
     SectionKind::Words,
     SectionKind::Postings,
+    SectionKind::Index,
+    SectionKind::Signs,
+    SectionKind::Nibbles,
+    SectionKind::Places,
 ];
 
 layout! {
@@ -285,12 +301,12 @@ pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIO
     let mut lengths = [(0, 0); SECTIONS.len()];
     let mut found = Vec::with_capacity(SECTIONS.len());
     if bytes.len() != SECTIONS.len() * SectionEntry::BYTES {
-        return Err(Damage::new("section table", "360 bytes", format_args!("{} bytes", bytes.len())));
+        return Err(Damage::new("section table", "520 bytes", format_args!("{} bytes", bytes.len())));
     }
     let mut blocks = 0_u64;
     let mut chunks = bytes.chunks_exact(SectionEntry::BYTES);
     for (kind, lengths) in SECTIONS.iter().zip(&mut lengths) {
-        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "9 entries", "fewer"))?;
+        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "13 entries", "fewer"))?;
         let (entry, _) = SectionEntry::read_from_prefix(entry)
             .map_err(|_| Damage::new("SectionEntry", "40 bytes", "fewer"))?;
         check_crc("SectionEntry.crc32", entry.as_bytes())?;

@@ -103,7 +103,7 @@ impl Store {
         {
             let codes = codes.chunks_exact_mut(centre.nibble_row_bytes());
             for (place, (row, code)) in rows.chunks_exact(dimension).zip(codes).enumerate() {
-                encoder.encode(row, block, place, code);
+                encoder.encode(row, code, Some((block, place)));
             }
         }
         let word = |start: usize| ((1_u64 << BLOCK_ROWS.min(count - start)) - 1) as u32;

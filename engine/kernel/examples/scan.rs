@@ -195,7 +195,7 @@ fn encode(rotation: &Rotation, centre: &Centre, rows: &[f32]) -> (Vec<u8>, Vec<u
     let codes = nibble_rows.chunks_exact_mut(centre.nibble_row_bytes());
     for (i, (row, nibble_row)) in rows.chunks_exact(DIMENSION).zip(codes).enumerate() {
         let block = blocks.chunks_exact_mut(centre.block_bytes()).nth(i / BLOCK_ROWS).unwrap_or_default();
-        encoder.encode(row, block, i % BLOCK_ROWS, nibble_row);
+        encoder.encode(row, nibble_row, Some((block, i % BLOCK_ROWS)));
     }
     (blocks, nibble_rows)
 }

@@ -26,7 +26,7 @@
 //! let mut nibble_rows = vec![0; rows.len() * centre.nibble_row_bytes()];
 //! let mut encoder = Encoder::new(&rotation, &centre);
 //! for (place, code) in nibble_rows.chunks_exact_mut(centre.nibble_row_bytes()).enumerate() {
-//!     encoder.encode(&rows[place], &mut block, place, code);
+//!     encoder.encode(&rows[place], code, Some((&mut block, place)));
 //! }
 //!
 //! let query = [1.0, 0.5];

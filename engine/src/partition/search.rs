@@ -7,13 +7,15 @@ use super::view::{Rows, Source, View};
 use super::{
     Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace,
 };
-use crate::index::{self, Candidate, Nearest};
+use crate::index::{self, Bounds, Candidate, Nearest};
 use crate::keyword::{self, Matches, Statistics, Words};
+use crate::memtable::Entry;
 use std::collections::HashMap;
 use std::ops::Range;
 use strongroom_format::Damage;
+use strongroom_format::segment::DocumentRow;
 use strongroom_format::words::Posting;
-use strongroom_kernel::{dot_rows, is_finite, normalize};
+use strongroom_kernel::{Estimate, dot_rows, is_finite, normalize};
 
 /// What words count for in a weighted sum, and vectors for the rest (`docs/benchmarks-search.md` has what others gave).
 const WORDS_SHARE: f32 = 0.42;
@@ -32,34 +34,120 @@ struct Scoring<'a> {
     similarity_min: f32,
 }
 
-impl Scoring<'_> {
-    /// Scores some rows of a source, given what scores vectors.
-    fn score<E>(
+/// A source, as it is scored.
+struct Scored<'v, 'a> {
+    source: &'v Source,
+    vector: Option<&'a [f32]>,
+    /// What the rows score by their words, as far as any does.
+    words: Option<&'a [f32]>,
+    similarity_min: f32,
+    /// The query as the codes of the segment meet it.
+    codes: Option<strongroom_kernel::Query>,
+}
+
+impl<'v, 'a> Scored<'v, 'a> {
+    fn new(number: usize, source: &'v Source, scoring: &Scoring<'a>) -> Result<Self, ReadError> {
+        let codes = match (&source.rows, scoring.vector) {
+            (Rows::Segment(segment), Some(vector)) => segment.index()?.map(|index| index.query(vector)),
+            _ => None,
+        };
+        let words = scoring.words.map(|sources| &*sources[number]);
+        Ok(Self { source, vector: scoring.vector, words, similarity_min: scoring.similarity_min, codes })
+    }
+
+    fn word(&self, row: u32) -> Option<f32> {
+        self.words.map(|words| words.get(row as usize).copied().unwrap_or(0.0))
+    }
+
+    /// The score of a row whose vector is so similar. It rises with the similarity, rounding included.
+    fn score(&self, row: u32, similarity: f32) -> f32 {
+        // Without a threshold everything that matches may be answered, dissimilar as it is.
+        if self.similarity_min > 0.0 && similarity < self.similarity_min {
+            f32::NEG_INFINITY
+        } else if let Some(word) = self.word(row) {
+            (1.0 - WORDS_SHARE) * similarity + WORDS_SHARE * word
+        } else {
+            similarity
+        }
+    }
+
+    /// How similar the vectors of rows are that follow each other.
+    fn similarities(
         &self,
-        source: usize,
+        vector: &[f32],
         rows: Range<u32>,
-        scores: &mut [f32],
-        by_vector: impl Fn(&[f32], &mut [f32]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let words = self
-            .words
-            .map(|sources| sources[source].get(rows.start as usize..))
-            .map(Option::unwrap_or_default);
-        let word = |at: usize| words.map(|words| words.get(at).copied().unwrap_or(0.0));
+        similarities: &mut [f32],
+    ) -> Result<(), ReadError> {
+        match &self.source.rows {
+            Rows::Segment(segment) => segment.score(vector, rows, similarities)?,
+            Rows::Memtable(memtable) => {
+                let components = rows.start as usize * vector.len()..rows.end as usize * vector.len();
+                dot_rows(vector, &memtable.vectors()[components], similarities);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'v> index::Rows<'v> for Scored<'v, '_> {
+    type Error = ReadError;
+
+    fn documents(&self) -> u32 {
+        match &self.source.rows {
+            Rows::Segment(segment) => segment.directory().len() as u32,
+            Rows::Memtable(memtable) => memtable.entries().len() as u32,
+        }
+    }
+
+    fn document(&self, ordinal: u32) -> (&'v str, Range<u32>) {
+        match &self.source.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
+                (&row.id, row.first_row..row.first_row + row.rows)
+            }
+            Rows::Memtable(memtable) => {
+                let entry = &memtable.entries()[ordinal as usize];
+                (&entry.document.id, entry.first_row..entry.first_row + entry.rows)
+            }
+        }
+    }
+
+    fn ordinal(&self, row: u32) -> u32 {
+        self.source.ordinal(row, 0)
+    }
+
+    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), ReadError> {
         let Some(vector) = self.vector else {
-            for (at, score) in scores.iter_mut().enumerate() {
-                *score = word(at).filter(|&score| score > 0.0).unwrap_or(f32::NEG_INFINITY);
+            for (row, bounds) in rows.zip(bounds) {
+                let word = self.word(row).filter(|&word| word > 0.0);
+                *bounds = word.map_or(Bounds::NONE, Bounds::exact);
             }
             return Ok(());
         };
-        by_vector(vector, scores)?;
-        for (at, score) in scores.iter_mut().enumerate() {
-            // Without a threshold everything that matches may be answered, dissimilar as it is.
-            if self.similarity_min > 0.0 && *score < self.similarity_min {
-                *score = f32::NEG_INFINITY;
-            } else if let Some(word) = word(at) {
-                *score = (1.0 - WORDS_SHARE) * *score + WORDS_SHARE * word;
+        if let (Some(query), Rows::Segment(segment)) = (&self.codes, &self.source.rows) {
+            let mut estimates = vec![Estimate::default(); bounds.len()];
+            segment.estimate(query, rows.clone(), &mut estimates)?;
+            for ((row, bounds), estimate) in rows.zip(bounds).zip(estimates) {
+                let least = self.score(row, estimate.score - estimate.error);
+                *bounds = Bounds { least, most: self.score(row, estimate.score + estimate.error) };
             }
+            return Ok(());
+        }
+        let mut similarities = vec![0.0; bounds.len()];
+        self.similarities(vector, rows.clone(), &mut similarities)?;
+        for ((row, bounds), similarity) in rows.zip(bounds).zip(similarities) {
+            *bounds = Bounds::exact(self.score(row, similarity));
+        }
+        Ok(())
+    }
+
+    fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), ReadError> {
+        let (Some(vector), Rows::Segment(segment)) = (self.vector, &self.source.rows) else {
+            unreachable!("the bounds of other rows are their scores")
+        };
+        segment.score_each(vector, rows, scores)?;
+        for (&row, score) in rows.iter().zip(scores) {
+            *score = self.score(row, *score);
         }
         Ok(())
     }
@@ -96,50 +184,14 @@ impl View {
         request: &SearchRequest<'_>,
         k: usize,
     ) -> Result<Vec<Candidate<'_>>, ReadError> {
-        let mut nearest = Nearest::new(k, f32::MIN);
-        for (number, source) in self.sources().iter().enumerate() {
-            let mask = self.mask(source, request.filter);
-            match &source.rows {
-                Rows::Segment(segment) => {
-                    let directory = segment.directory();
-                    let documents = index::Documents {
-                        source: number,
-                        count: directory.len() as u32,
-                        document: |ordinal: u32| {
-                            let row = &directory[ordinal as usize];
-                            (&*row.id, row.first_row, row.rows)
-                        },
-                        score: |rows: Range<u32>, scores: &mut [f32]| {
-                            scoring.score(number, rows.clone(), scores, |vector, scores| {
-                                segment.score(vector, rows.clone(), scores)
-                            })
-                        },
-                    };
-                    index::scan(&documents, &mask, &mut nearest)?;
-                }
-                Rows::Memtable(memtable) => {
-                    let entries = memtable.entries();
-                    let documents = index::Documents {
-                        source: number,
-                        count: entries.len() as u32,
-                        document: |ordinal: u32| {
-                            let entry = &entries[ordinal as usize];
-                            (&*entry.document.id, entry.first_row, entry.rows)
-                        },
-                        score: |rows: Range<u32>, scores: &mut [f32]| {
-                            scoring.score(number, rows.clone(), scores, |vector, scores| {
-                                let row = vector.len();
-                                let all = rows.start as usize * row..rows.end as usize * row;
-                                dot_rows(vector, &memtable.vectors()[all], scores);
-                                Ok::<_, ReadError>(())
-                            })
-                        },
-                    };
-                    index::scan(&documents, &mask, &mut nearest)?;
-                }
-            }
+        let scored = self.sources().iter().enumerate();
+        let scored = scored.map(|(number, source)| Scored::new(number, source, scoring));
+        let scored: Vec<Scored<'_, '_>> = scored.collect::<Result<_, _>>()?;
+        let mut nearest = Nearest::new(k);
+        for (number, scored) in scored.iter().enumerate() {
+            nearest.look(number, scored, &self.mask(scored.source, request.filter))?;
         }
-        Ok(nearest.into_sorted())
+        nearest.finish(&scored)
     }
 
     /// What the rows of each source score by the words of a query.
@@ -199,14 +251,30 @@ impl Source {
         let mut ordinal = 0;
         postings.retain(|posting| {
             // They rise, so each is looked for behind the one before.
-            ordinal += match &self.rows {
-                Rows::Segment(segment) => segment.directory()[ordinal..]
-                    .partition_point(|row| row.first_row + row.rows <= posting.row),
-                Rows::Memtable(memtable) => memtable.entries()[ordinal..]
-                    .partition_point(|entry| entry.first_row + entry.rows <= posting.row),
-            };
-            self.live.contains(ordinal as u32)
+            ordinal = self.ordinal(posting.row, ordinal);
+            self.live.contains(ordinal)
         });
+    }
+
+    /// The document that a row is of, and that is this one or comes after it.
+    fn ordinal(&self, row: u32, from: u32) -> u32 {
+        match &self.rows {
+            Rows::Segment(segment) => {
+                let directory = segment.directory();
+                // As long as each document has one row, that is it.
+                match directory.get(row as usize) {
+                    Some(its) if its.first_row == row && its.rows > 0 => row,
+                    _ => {
+                        let ends_before = |its: &DocumentRow| its.first_row + its.rows <= row;
+                        from + directory[from as usize..].partition_point(ends_before) as u32
+                    }
+                }
+            }
+            Rows::Memtable(memtable) => {
+                let ends_before = |entry: &Entry| entry.first_row + entry.rows <= row;
+                from + memtable.entries()[from as usize..].partition_point(ends_before) as u32
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What may stay open in memory, and what makes room?
 //!
 //! One cache for the node, with one budget in bytes for all that is opened of sealed segments: blocks of infos
-//! and contents, groups of rows, and the indexes of segments that are open, which can't be dropped one by one
+//! and contents, groups of rows and of codes, and the indexes of segments that are open, which can't be dropped one by one
 //! and so are only counted ([`Charge`]). When it is full, what was not asked for since the hand last passed
 //! makes room (second chance). What is kept belongs to a partition's incarnation, and goes with it.
 //!
@@ -9,6 +9,7 @@
 //! 1. What is kept and what is charged together stay within the budget, as long as the charges alone do.
 //! 2. What is given out stays with whoever has it; it is zeroized when the last one drops it.
 
+use super::codes::Index;
 use crate::io::lock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -19,21 +20,24 @@ use zeroize::Zeroizing;
 pub(super) enum Opened {
     /// The plaintext of a block, decompressed.
     Block(Block),
-    /// Rows that follow each other.
-    Rows(RowGroup),
+    /// Vectors that follow each other.
+    Rows(Group<f32>),
+    /// What a segment's codes were made with.
+    Index(Arc<Index>),
 }
 
-/// The plaintext of a block, decompressed.
-pub(super) type Block = Arc<Zeroizing<Vec<u8>>>;
+/// The plaintext of a block, decompressed, or codes that follow each other.
+pub(super) type Block = Group<u8>;
 
-/// Rows that follow each other.
-pub(super) type RowGroup = Arc<Zeroizing<Vec<f32>>>;
+/// What lies together.
+pub(super) type Group<T> = Arc<Zeroizing<Vec<T>>>;
 
 impl Opened {
     fn bytes(&self) -> usize {
         match self {
             Self::Block(block) => block.len(),
             Self::Rows(rows) => rows.len() * size_of::<f32>(),
+            Self::Index(index) => index.bytes(),
         }
     }
 }

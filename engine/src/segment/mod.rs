@@ -12,7 +12,9 @@
 
 mod cache;
 mod carry;
+mod codes;
 mod files;
+mod groups;
 mod labels;
 mod packing;
 mod reader;

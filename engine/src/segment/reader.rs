@@ -217,7 +217,10 @@ impl Segment {
     }
 
     /// Whole sections that are not compressed, fetched together, past the cache.
-    fn whole<const N: usize>(&self, kinds: [SectionKind; N]) -> Result<[Zeroizing<Vec<u8>>; N], Fault> {
+    pub(super) fn whole<const N: usize>(
+        &self,
+        kinds: [SectionKind; N],
+    ) -> Result<[Zeroizing<Vec<u8>>; N], Fault> {
         let sections = kinds.map(|kind| self.sections[index(kind)]);
         let ranges = sections.map(|section| {
             let start = self.place.offset + section.offset;

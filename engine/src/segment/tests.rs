@@ -10,8 +10,9 @@ use crate::words::WordIndex;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::record::{Change, ChangeKind};
-use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind};
+use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind, SectionKind};
 use strongroom_format::words::Posting;
+use strongroom_kernel::Estimate;
 
 const DIMENSION: u32 = 4;
 
@@ -145,15 +146,15 @@ fn a_flipped_bit_is_found_wherever_it_is_and_hurts_one_partition_only() {
 }
 
 /// A segment of these documents in a file of its own.
-fn segment_of(medium: &Medium, fill: impl FnOnce(&mut SegmentWriter)) -> Segment {
+fn segment_of(medium: &Medium, dimension: u32, fill: impl FnOnce(&mut SegmentWriter)) -> Segment {
     let key = Key::random(&*medium.entropy);
     let mut writer = SegmentWriter::default();
     fill(&mut writer);
     let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
-    let place = file.add(&key, [1; 16], DIMENSION, writer);
+    let place = file.add(&key, [1; 16], dimension, writer);
     file.finish(&*medium.blobs).unwrap();
     let cache = Arc::new(BlockCache::new(1 << 20));
-    Segment::open(&medium.blobs, &cache, &key, [1; 16], DIMENSION, place).unwrap()
+    Segment::open(&medium.blobs, &cache, &key, [1; 16], dimension, place).unwrap()
 }
 
 /// Without this, a search by words would miss some of a large dictionary, or find rows that don't have them.
@@ -161,7 +162,7 @@ fn segment_of(medium: &Medium, fill: impl FnOnce(&mut SegmentWriter)) -> Segment
 fn every_word_of_a_large_dictionary_is_found() {
     let text = |row: usize| (0..row * 7).map(|number| format!("w{number} ")).collect::<String>();
     let texts: Vec<String> = (0..200).map(text).collect();
-    let segment = segment_of(&Sim::new(4).restart(), |writer| {
+    let segment = segment_of(&Sim::new(4).restart(), DIMENSION, |writer| {
         for (number, text) in texts.iter().enumerate() {
             let passages = vec![Passage::Own(text.clone())];
             let vectors = [0.0; DIMENSION as usize];
@@ -189,10 +190,11 @@ fn words_go_with_their_documents() {
     let push = |writer: &mut SegmentWriter, number: usize| {
         writer.push(number as u64, None, &document(number), [&rows(number)[..]], RowWords::Count);
     };
-    let [older, newer] = [0..4, 4..9]
-        .map(|numbers| segment_of(&medium, |writer| numbers.for_each(|number| push(writer, number))));
+    let [older, newer] = [0..4, 4..9].map(|numbers| {
+        segment_of(&medium, DIMENSION, |writer| numbers.for_each(|number| push(writer, number)))
+    });
     let stays = |number: usize| number % 3 != 1;
-    let merged = segment_of(&medium, |writer| {
+    let merged = segment_of(&medium, DIMENSION, |writer| {
         for segment in [&older, &newer] {
             let keep = |_, row: &DocumentRow| Ok::<_, Fault>(stays(row.record as usize).then_some(None));
             writer.carry(segment, keep).unwrap();
@@ -215,7 +217,9 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
         let medium = sim.restart();
         let key = Key::random(&*medium.entropy);
         let mut writer = SegmentWriter::default();
-        let count = 3 * rows::group_rows(dimension) as usize / 2 + 1;
+        let row_bytes = dimension as usize * size_of::<f32>();
+        let group = groups::Layout { kind: SectionKind::Vectors, row_bytes, rows: 0 }.group_rows() as usize;
+        let count = 3 * group / 2 + 1;
         let component = |at: usize| (at % 9973) as f32;
         let vectors: Vec<f32> = (0..count * dimension as usize).map(component).collect();
         let passages = vec![Passage::Range { start: 0, end: 0 }; count];
@@ -226,7 +230,6 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
         for cache_bytes in [0, 70_000, 64 << 20] {
             let cache = Arc::new(BlockCache::new(cache_bytes));
             let segment = Segment::open(&medium.blobs, &cache, &key, [1; 16], dimension, place).unwrap();
-            let group = rows::group_rows(dimension) as usize;
             let borders = [0, 1, group - 1, group, group + 1, count - 1, count];
             for (from, to) in borders.iter().flat_map(|from| borders.map(|to| (*from, to))) {
                 let found = segment.rows(from as u32..to as u32);
@@ -249,4 +252,45 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
             assert!(expected.eq(scores), "{dimension} components");
         }
     }
+}
+
+/// Without this, a search by codes would miss rows whose vectors are near, or read another row's vector.
+#[test]
+fn codes_say_how_near_a_row_may_be() {
+    let draw =
+        |at: usize| ((at * 7919 % 10_007) as f32 / 5_003.5 - 1.0) * if at % 97 == 0 { 5.0 } else { 1.0 };
+    for (dimension, count) in [(1, 500), (3, 129), (100, 5000), (384, 1000)] {
+        let medium = Sim::new(4).restart();
+        let vectors: Vec<f32> = (0..count * dimension).map(draw).collect();
+        let segment = segment_of_rows(&medium, dimension, &vectors);
+        let query: Vec<f32> = (0..dimension).map(|at| draw(at + 31)).collect();
+        let prepared = segment.index().unwrap().expect("an index").query(&query);
+        let mut exact = vec![0.0; count];
+        segment.score(&query, 0..count as u32, &mut exact).unwrap();
+        for (from, to) in [(0, count), (0, 0), (1, 2), (count - 100, count), (17, 128)] {
+            let mut estimates = vec![Estimate::default(); to - from];
+            segment.estimate(&prepared, from as u32..to as u32, &mut estimates).unwrap();
+            for (estimate, exact) in estimates.iter().zip(&exact[from..to]) {
+                let off = (f64::from(estimate.score) - f64::from(*exact)).abs();
+                assert!(off <= f64::from(estimate.error), "{exact} is not {estimate:?}");
+            }
+        }
+        let some: Vec<u32> = (0..count as u32).filter(|row| row % 3 == 1 || row % 40 < 2).collect();
+        let mut scores = vec![0.0; some.len()];
+        segment.score_each(&query, &some, &mut scores).unwrap();
+        let wanted: Vec<f32> = some.iter().map(|row| exact[*row as usize]).collect();
+        assert_eq!(scores, wanted);
+        segment.score_each(&query, &[count as u32], &mut [0.0]).expect_err("no such row");
+    }
+    let few = segment_of_rows(&Sim::new(4).restart(), 3, &[0.5; 3 * 128]);
+    assert!(few.index().unwrap().is_none(), "few rows are read whole");
+}
+
+/// A segment of one document with these rows.
+fn segment_of_rows(medium: &Medium, dimension: usize, vectors: &[f32]) -> Segment {
+    let passages = vec![Passage::Range { start: 0, end: 0 }; vectors.len() / dimension];
+    let document = Document { passages, ..document(0) };
+    segment_of(medium, dimension as u32, |writer| {
+        writer.push(1, None, &document, [vectors], RowWords::Count);
+    })
 }

@@ -1,5 +1,6 @@
 //! How do documents become the sealed bytes of a segment, and segments a file?
 
+use super::codes::Codes;
 use super::labels::Labels;
 use super::packing::pack;
 use crate::io::{BlobStore, Entropy, Fault};
@@ -118,6 +119,7 @@ impl SegmentFileWriter {
         segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
+        let codes = Codes::of(&segment.vectors.0, dimension, segment.rows);
         let (mut words, mut postings) = encode_words(segment.words.lengths(), segment.words.sorted());
         let packed =
             [&segment.infos.0, &segment.contents, &words.0, &postings.0].map(|plain| packed_blocks(plain));
@@ -137,6 +139,10 @@ impl SegmentFileWriter {
             plain_blocks(&lengths.0),
             BlocksOf { plain: &words.0, packed: Some(packed_words) },
             BlocksOf { plain: &postings.0, packed: Some(packed_postings) },
+            plain_blocks(&codes.index.0),
+            plain_blocks(&codes.signs),
+            plain_blocks(&codes.nibbles),
+            plain_blocks(&codes.places),
         ];
         let (sections, bytes) = place_sections(blocks_of.each_ref().map(BlocksOf::lengths));
         let header = SegmentHeader::new(incarnation, dimension, segment.documents, segment.rows, bytes);

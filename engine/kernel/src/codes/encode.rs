@@ -41,17 +41,20 @@ impl<'a> Encoder<'a> {
         Self { rotation, centre, difference, rotated: vec![0.0; length], levels: vec![0.0; length] }
     }
 
-    /// Writes a row's sign code into its place in a block, and its 4-bit code. In a new block all bytes are zero.
+    /// Writes a row's 4-bit code, and its sign code into a place of a block when one is given. In a new block all
+    /// bytes are zero.
     ///
     /// # Panics
-    /// When the row has another dimension, the block or the nibble row another length than the centre says, or
+    /// When the row has another dimension, the nibble row or the block another length than the centre says, or
     /// the place is not below [`BLOCK_ROWS`].
-    pub fn encode(&mut self, row: &[f32], block: &mut [u8], place: usize, nibble_row: &mut [u8]) {
+    pub fn encode(&mut self, row: &[f32], nibble_row: &mut [u8], mut signs: Option<(&mut [u8], usize)>) {
         let centre = self.centre;
         assert_eq!(row.len(), centre.vector.len(), "a row of the centre's dimension");
-        assert_eq!(block.len(), centre.block_bytes(), "a whole block");
         assert_eq!(nibble_row.len(), centre.nibble_row_bytes(), "a whole nibble row");
-        assert!(place < BLOCK_ROWS, "a place in the block");
+        if let Some((block, place)) = &signs {
+            assert_eq!(block.len(), centre.block_bytes(), "a whole block");
+            assert!(*place < BLOCK_ROWS, "a place in the block");
+        }
         let squared = sum(row, &centre.vector, |o, c| (o - c) * (o - c));
         let norm = squared.sqrt();
         let base = match centre.metric {
@@ -61,23 +64,25 @@ impl<'a> Encoder<'a> {
         // What isn't a number is not within the bounds either.
         if !(norm <= NORM_MAX && centre.norm <= NORM_MAX) {
             let unknown = RowFactors { base: 0.0, scale: 0.0, residual: f32::INFINITY };
-            self.write_without_direction(unknown, block, place, nibble_row);
+            self.write_without_direction(unknown, nibble_row, signs);
             return;
         }
         if norm < NORM_MIN {
             let close =
                 RowFactors { base: base as f32, scale: 0.0, residual: bounds::up(norm * (1.0 + WIDE)) };
-            self.write_without_direction(close, block, place, nibble_row);
+            self.write_without_direction(close, nibble_row, signs);
             return;
         }
         for ((difference, &o), &c) in self.difference.iter_mut().zip(row).zip(&centre.vector) {
             *difference = o - c;
         }
         self.rotation.rotate(&self.difference, &mut self.rotated);
-        for (level, &r) in self.levels.iter_mut().zip(&self.rotated) {
-            *level = if r >= 0.0 { 1.0 } else { -1.0 };
+        if let Some((block, place)) = &mut signs {
+            for (level, &r) in self.levels.iter_mut().zip(&self.rotated) {
+                *level = if r >= 0.0 { 1.0 } else { -1.0 };
+            }
+            write_signs(&self.levels, self.factors(base, norm), block, *place);
         }
-        write_signs(&self.levels, self.factors(base, norm), block, place);
         fit_nibbles(&self.rotated, &mut self.levels);
         write_nibbles(&self.levels, self.factors(base, norm), nibble_row);
     }
@@ -85,13 +90,14 @@ impl<'a> Encoder<'a> {
     fn write_without_direction(
         &mut self,
         row: RowFactors,
-        block: &mut [u8],
-        place: usize,
-        nibbles: &mut [u8],
+        nibble_row: &mut [u8],
+        signs: Option<(&mut [u8], usize)>,
     ) {
         self.levels.fill(1.0);
-        write_signs(&self.levels, row, block, place);
-        write_nibbles(&self.levels, row, nibbles);
+        if let Some((block, place)) = signs {
+            write_signs(&self.levels, row, block, place);
+        }
+        write_nibbles(&self.levels, row, nibble_row);
     }
 
     /// The factors of the code that `levels` holds.

@@ -30,7 +30,10 @@ impl Coded {
         for (i, row) in rows.chunks_exact(dimension).enumerate() {
             let block = &mut blocks[i / BLOCK_ROWS * centre.block_bytes()..][..centre.block_bytes()];
             let nibble_row = &mut nibble_rows[i * centre.nibble_row_bytes()..][..centre.nibble_row_bytes()];
-            encoder.encode(row, block, i % BLOCK_ROWS, nibble_row);
+            encoder.encode(row, nibble_row, Some((block, i % BLOCK_ROWS)));
+            let mut alone = vec![0; nibble_row.len()];
+            encoder.encode(row, &mut alone, None);
+            assert_eq!(alone, nibble_row, "with or without its sign code");
         }
         Self { rotation, centre, blocks, nibble_rows, count }
     }
