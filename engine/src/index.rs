@@ -20,6 +20,8 @@ use strongroom_kernel::Mask;
 const ROWS_TOGETHER: u32 = 2048;
 /// Documents between two that the mask lets pass are looked at, too, when there are no more than this.
 const GAP_MAX: u32 = 16;
+/// When more than one row in so many may still be one of the best, all are read at once.
+const READ_SHARE: usize = 4;
 /// So many rows at least are scored together in the second pass.
 const SCORED_TOGETHER: usize = 32;
 
@@ -84,8 +86,10 @@ pub trait Rows<'a> {
     fn document(&self, ordinal: u32) -> (&'a str, Range<u32>);
     /// Whose row it is.
     fn ordinal(&self, row: u32) -> u32;
-    /// What rows that follow each other may score.
-    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
+    /// What rows that follow each other may score, and whether that is what they do score.
+    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
+    /// What they do score.
+    fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
     /// What these rows, which rise, score: minus infinity when they take no part.
     fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
 }
@@ -154,18 +158,18 @@ impl Nearest {
             // The document whose rows are being looked at, and what it scores at least.
             let mut open: Option<(u32, f32)> = None;
             while start < end {
-                let count = ROWS_TOGETHER.min(end - start);
-                let bounds = &mut bounds[..count as usize];
-                rows.bounds(start..start + count, bounds)?;
-                for (row, &bounds) in (start..).zip(&*bounds) {
-                    if bounds.most < self.floor {
+                let together = start..end.min(start + ROWS_TOGETHER);
+                start = together.end;
+                let bounds = &mut bounds[..together.len()];
+                let exact = rows.bounds(together.clone(), bounds)?;
+                for (row, bounds) in together.clone().zip(&*bounds) {
+                    if bounds.least <= self.floor {
                         continue;
                     }
                     let ordinal = rows.ordinal(row);
                     if !mask.contains(ordinal) {
                         continue;
                     }
-                    self.survivors.push(Survivor { bounds, source, ordinal, row });
                     match &mut open {
                         Some((same, least)) if *same == ordinal => *least = least.max(bounds.least),
                         _ => {
@@ -174,7 +178,19 @@ impl Nearest {
                         }
                     }
                 }
-                start += count;
+                let may_reach = |bounds: &&Bounds| bounds.most >= self.floor;
+                if !exact && bounds.iter().filter(may_reach).count() * READ_SHARE > together.len() {
+                    rows.exact(together.clone(), bounds)?;
+                }
+                for (row, &bounds) in together.zip(&*bounds) {
+                    if bounds.most < self.floor {
+                        continue;
+                    }
+                    let ordinal = rows.ordinal(row);
+                    if mask.contains(ordinal) {
+                        self.survivors.push(Survivor { bounds, source, ordinal, row });
+                    }
+                }
             }
             self.raise(open);
         }
@@ -200,55 +216,28 @@ impl Nearest {
     }
 
     /// The second pass, over the same sources; best first.
-    pub fn finish<'a, R: Rows<'a>>(mut self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
-        self.survivors.retain(|survivor| survivor.bounds.most >= self.floor);
-        let promise =
-            |survivor: &Survivor| (Reverse(Ordered(survivor.bounds.most)), survivor.source, survivor.row);
-        self.survivors.sort_unstable_by_key(promise);
-        let mut best: HashMap<(usize, u32), (f32, u32)> = HashMap::with_capacity(self.survivors.len());
-        let mut scores = Vec::new();
-        let mut left = &mut self.survivors[..];
-        while let Some(next) = left.first() {
-            if next.bounds.most < floor(self.k, &best) {
-                break;
+    pub fn finish<'a, R: Rows<'a>>(self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
+        if self.k == 0 {
+            return Ok(Vec::new());
+        }
+        let mut best = Best { k: self.k, floor: self.floor, documents: HashMap::new() };
+        let mut together = self.k.max(SCORED_TOGETHER);
+        let mut left = self.survivors;
+        while !left.is_empty() {
+            left.retain(|survivor| survivor.bounds.most >= best.floor);
+            if left.len() > together {
+                left.select_nth_unstable_by(together, |a, b| b.bounds.most.total_cmp(&a.bounds.most));
             }
-            let (together, rest) = left.split_at_mut(left.len().min(SCORED_TOGETHER.max(self.k)));
+            let rest = left.split_off(together.min(left.len()));
+            best.score(&mut left, sources)?;
             left = rest;
-            together.sort_unstable_by_key(|survivor| (survivor.source, survivor.row));
-            for of_source in together.chunk_by(|a, b| a.source == b.source) {
-                let (source, rows) = (of_source[0].source, of_source.iter().map(|survivor| survivor.row));
-                let known = of_source.iter().all(|survivor| survivor.bounds.least == survivor.bounds.most);
-                scores.clear();
-                if known {
-                    scores.extend(of_source.iter().map(|survivor| survivor.bounds.most));
-                } else {
-                    scores.resize(of_source.len(), 0.0);
-                    sources[source].scores(&rows.collect::<Vec<_>>(), &mut scores)?;
-                }
-                for (survivor, &score) in
-                    of_source.iter().zip(&scores).filter(|(_, score)| **score >= f32::MIN)
-                {
-                    let found = (score, survivor.row);
-                    match best.entry((source, survivor.ordinal)) {
-                        Entry::Vacant(entry) => {
-                            entry.insert(found);
-                        }
-                        Entry::Occupied(mut entry) => {
-                            let (known, row) = *entry.get();
-                            if score > known || score == known && survivor.row < row {
-                                entry.insert(found);
-                            }
-                        }
-                    }
-                }
-            }
+            together *= 2;
         }
         let candidate = |((source, ordinal), (score, row)): ((usize, u32), (f32, u32))| {
             let (id, rows) = sources[source].document(ordinal);
             Candidate { score, id, source, ordinal, passage: row - rows.start }
         };
-        let floor = floor(self.k, &best);
-        let reach = best.into_iter().filter(|(_, (score, _))| *score >= floor);
+        let reach = best.documents.into_iter().filter(|(_, (score, _))| *score >= best.floor);
         let mut candidates: Vec<_> = reach.map(candidate).collect();
         candidates.sort_unstable();
         candidates.truncate(self.k);
@@ -256,11 +245,55 @@ impl Nearest {
     }
 }
 
-/// The k-th best score.
-fn floor(k: usize, best: &HashMap<(usize, u32), (f32, u32)>) -> f32 {
-    let Some(before) = k.checked_sub(1).filter(|_| k <= best.len()) else { return f32::MIN };
-    let mut scores: Vec<f32> = best.values().map(|(score, _)| *score).collect();
-    *scores.select_nth_unstable_by(before, |a, b| b.total_cmp(a)).1
+/// The documents whose scores are known.
+struct Best {
+    k: usize,
+    /// What a document has to reach.
+    floor: f32,
+    /// For each source and ordinal the best score and its row.
+    documents: HashMap<(usize, u32), (f32, u32)>,
+}
+
+impl Best {
+    /// Scores rows, and raises the floor.
+    fn score<'a, R: Rows<'a>>(&mut self, survivors: &mut [Survivor], sources: &[R]) -> Result<(), R::Error> {
+        survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.row));
+        let (mut rows, mut scores) = (Vec::new(), Vec::new());
+        for of_source in survivors.chunk_by(|a, b| a.source == b.source) {
+            scores.clear();
+            if of_source.iter().all(|survivor| survivor.bounds.least == survivor.bounds.most) {
+                scores.extend(of_source.iter().map(|survivor| survivor.bounds.most));
+            } else {
+                rows.clear();
+                rows.extend(of_source.iter().map(|survivor| survivor.row));
+                scores.resize(rows.len(), 0.0);
+                sources[of_source[0].source].scores(&rows, &mut scores)?;
+            }
+            for (survivor, &score) in of_source.iter().zip(&scores) {
+                if score < self.floor {
+                    continue;
+                }
+                let place = (survivor.source, survivor.ordinal);
+                match self.documents.entry(place) {
+                    Entry::Vacant(entry) => {
+                        entry.insert((score, survivor.row));
+                    }
+                    Entry::Occupied(mut entry) => {
+                        let (known, row) = *entry.get();
+                        if score > known || (score == known && survivor.row < row) {
+                            entry.insert((score, survivor.row));
+                        }
+                    }
+                }
+            }
+        }
+        if self.documents.len() >= self.k {
+            let mut scores: Vec<f32> = self.documents.values().map(|(score, _)| *score).collect();
+            let (_, worst, _) = scores.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
+            self.floor = self.floor.max(*worst);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -302,13 +335,19 @@ mod tests {
             self.rows()[row as usize].0
         }
 
-        fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Infallible> {
+        fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Infallible> {
             for ((_, score), bounds) in self.rows()[rows.start as usize..rows.end as usize].iter().zip(bounds)
             {
                 // Of some the score is near the upper bound, of others near the lower.
                 let up = self.slack * (score * 100.0).fract();
                 *bounds = Bounds { least: score - (self.slack - up), most: score + up };
             }
+            Ok(false)
+        }
+
+        fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Infallible> {
+            let rows = &self.rows()[rows.start as usize..rows.end as usize];
+            bounds.copy_from_slice(&rows.iter().map(|(_, score)| Bounds::exact(*score)).collect::<Vec<_>>());
             Ok(())
         }
 

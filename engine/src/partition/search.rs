@@ -70,23 +70,6 @@ impl<'v, 'a> Scored<'v, 'a> {
             similarity
         }
     }
-
-    /// How similar the vectors of rows are that follow each other.
-    fn similarities(
-        &self,
-        vector: &[f32],
-        rows: Range<u32>,
-        similarities: &mut [f32],
-    ) -> Result<(), ReadError> {
-        match &self.source.rows {
-            Rows::Segment(segment) => segment.score(vector, rows, similarities)?,
-            Rows::Memtable(memtable) => {
-                let components = rows.start as usize * vector.len()..rows.end as usize * vector.len();
-                dot_rows(vector, &memtable.vectors()[components], similarities);
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<'v> index::Rows<'v> for Scored<'v, '_> {
@@ -116,7 +99,26 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
         self.source.ordinal(row, 0)
     }
 
-    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), ReadError> {
+    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, ReadError> {
+        let (Some(query), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
+            self.exact(rows, bounds)?;
+            return Ok(true);
+        };
+        let mut estimates = vec![Estimate::default(); bounds.len()];
+        segment.estimate(query, rows.clone(), &mut estimates)?;
+        for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
+            *bounds = Bounds { least: score - error, most: score + error };
+        }
+        if self.words.is_some() || self.similarity_min > 0.0 {
+            for (row, bounds) in rows.zip(bounds) {
+                let Bounds { least, most } = *bounds;
+                *bounds = Bounds { least: self.score(row, least), most: self.score(row, most) };
+            }
+        }
+        Ok(false)
+    }
+
+    fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), ReadError> {
         let Some(vector) = self.vector else {
             for (row, bounds) in rows.zip(bounds) {
                 let word = self.word(row).filter(|&word| word > 0.0);
@@ -124,17 +126,14 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
             }
             return Ok(());
         };
-        if let (Some(query), Rows::Segment(segment)) = (&self.codes, &self.source.rows) {
-            let mut estimates = vec![Estimate::default(); bounds.len()];
-            segment.estimate(query, rows.clone(), &mut estimates)?;
-            for ((row, bounds), estimate) in rows.zip(bounds).zip(estimates) {
-                let least = self.score(row, estimate.score - estimate.error);
-                *bounds = Bounds { least, most: self.score(row, estimate.score + estimate.error) };
-            }
-            return Ok(());
-        }
         let mut similarities = vec![0.0; bounds.len()];
-        self.similarities(vector, rows.clone(), &mut similarities)?;
+        match &self.source.rows {
+            Rows::Segment(segment) => segment.score(vector, rows.clone(), &mut similarities)?,
+            Rows::Memtable(memtable) => {
+                let components = rows.start as usize * vector.len()..rows.end as usize * vector.len();
+                dot_rows(vector, &memtable.vectors()[components], &mut similarities);
+            }
+        }
         for ((row, bounds), similarity) in rows.zip(bounds).zip(similarities) {
             *bounds = Bounds::exact(self.score(row, similarity));
         }

@@ -25,6 +25,7 @@ mod words;
 mod writer;
 
 pub use cache::BlockCache;
+pub(crate) use codes::RowCoder;
 pub use files::SegmentFiles;
 pub(crate) use packing::unpack;
 pub use reader::{Segment, check_blocks};

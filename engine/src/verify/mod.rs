@@ -16,6 +16,7 @@
 //!
 //! Concurrency: one thread, under the fence. Format: `format-spec.md`, all of it.
 
+mod codes;
 mod finding;
 mod keyring;
 mod keys;

@@ -4,10 +4,12 @@
 //! where each must be: every block is opened in its place, the vectors are looked at as they pass, and the other
 //! sections are decoded once all of their blocks opened.
 
+use super::codes::Codes;
 use crate::seal::{Cipher, Key, Place, Purpose};
 use crate::segment::unpack;
 use roaring::RoaringBitmap;
 use strongroom_format::Damage;
+use strongroom_format::codes::CODE_SECTIONS;
 use strongroom_format::document::Document;
 use strongroom_format::limits::BLOCK_BYTES_MAX;
 use strongroom_format::manifest::SegmentPlace;
@@ -71,16 +73,20 @@ impl Sealed<'_> {
         let mut opened = Opened { sections: table, directory: None };
         let (mut infos, mut words, mut postings) = (None, None, None);
         let starts = blocks.starts(&table, tell);
+        let mut codes = blocks.codes(&table, self.dimension, rows, tell);
         for (kind, section) in SECTIONS.into_iter().zip(&table) {
             let told = |damage: Damage| damage.at("", offset + section.offset);
             let plain = match (kind, &starts) {
                 // These were read before all others.
-                (SectionKind::Lengths, _) => continue,
+                (SectionKind::Lengths | SectionKind::Index, _) => continue,
+                (SectionKind::Vectors, _) => {
+                    blocks.section(kind, section, None, &mut |plain| codes.push(plain), tell)
+                }
                 (_, Some(starts)) if kind.is_packed() => {
                     let starts = PACKED.iter().zip(starts).find(|(packed, _)| **packed == kind);
-                    blocks.section(kind, section, starts.map(|(_, starts)| &starts[..]), tell)
+                    blocks.section(kind, section, starts.map(|(_, starts)| &starts[..]), &mut |_| (), tell)
                 }
-                _ => blocks.section(kind, section, None, tell),
+                _ => blocks.section(kind, section, None, &mut |_| (), tell),
             };
             let decoded = match (kind, plain) {
                 (SectionKind::Vectors, _) => {
@@ -104,6 +110,7 @@ impl Sealed<'_> {
                 }
                 (SectionKind::Labels, Some(plain)) => labels(&plain, documents),
                 (SectionKind::Changes, Some(plain)) => changes(&plain),
+                (SectionKind::Nibbles, Some(plain)) => codes.check(&plain),
                 _ => Ok(()),
             };
             decoded.map_err(told).unwrap_or_else(&mut *tell);
@@ -157,20 +164,43 @@ impl Blocks<'_> {
         tell: &mut dyn FnMut(Damage),
     ) -> Option<[Vec<u64>; PACKED.len()]> {
         let lengths = &table[SectionKind::Lengths as usize - 1];
-        let plain = self.section(SectionKind::Lengths, lengths, None, tell)?;
+        let plain = self.section(SectionKind::Lengths, lengths, None, &mut |_| (), tell)?;
         decode_lengths(&plain, PACKED.map(|kind| &table[kind as usize - 1]))
             .map_err(|damage| tell(damage.at("", self.offset + lengths.offset)))
             .ok()
     }
 
-    /// Opens every block of a section. Answers the plaintext when all of them open; that of vectors and
-    /// contents, which may be large, never. Of a packed section whose `starts` nobody knows it reads up to the
-    /// first block that can't be followed.
+    /// What the codes of the rows must be, once these have passed.
+    fn codes(
+        &self,
+        table: &[Section; SECTIONS.len()],
+        dimension: u32,
+        rows: u32,
+        tell: &mut dyn FnMut(Damage),
+    ) -> Codes {
+        let section = &table[SectionKind::Index as usize - 1];
+        let codes = match self.section(SectionKind::Index, section, None, &mut |_| (), tell) {
+            Some(plain) => {
+                let sections = CODE_SECTIONS.map(|kind| &table[kind as usize - 1]);
+                Codes::begin(&plain, dimension, rows, sections)
+            }
+            None => Ok(Codes::default()),
+        };
+        codes.unwrap_or_else(|damage| {
+            tell(damage.at("", self.offset + section.offset));
+            Codes::default()
+        })
+    }
+
+    /// Opens every block of a section, shows what it holds, and answers the plaintext when all of them open; that of
+    /// vectors and contents, which may be large, never. Of a packed section whose `starts` nobody knows it reads up to
+    /// the first block that can't be followed.
     fn section(
         &self,
         kind: SectionKind,
         section: &Section,
         starts: Option<&[u64]>,
+        show: &mut dyn FnMut(&[u8]),
         tell: &mut dyn FnMut(Damage),
     ) -> Option<Zeroizing<Vec<u8>>> {
         let is_large = matches!(kind, SectionKind::Vectors | SectionKind::Contents);
@@ -192,6 +222,7 @@ impl Blocks<'_> {
             });
             match opened {
                 Ok(Some(plain)) => {
+                    show(&plain);
                     if kind == SectionKind::Vectors && !are_finite(&plain) {
                         let damage = Damage::new("vectors", "finite components", "others");
                         tell(damage.at("", self.offset + at));

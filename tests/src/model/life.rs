@@ -192,9 +192,10 @@ fn some_id(world: &World, spot: &Spot, chance: &mut Chance) -> String {
     }
 }
 
-/// A random document of a few words and up to three vectors.
+/// A random document of a few words and up to three vectors; now and then of so many that its segment has codes.
 pub(super) fn doc(chance: &mut Chance) -> Doc {
-    let passages = 1 + chance.below(3);
+    let is_long = chance.below(30) == 0;
+    let passages = if is_long { 129 + chance.below(60) } else { 1 + chance.below(3) };
     let vector = |chance: &mut Chance| -> Vec<f32> {
         match chance.below(20) {
             0 => vec![0.0; DIMENSION],
@@ -203,7 +204,8 @@ pub(super) fn doc(chance: &mut Chance) -> Doc {
             _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
         }
     };
-    let words = (0..4 + chance.below(24)).map(|_| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]));
+    let words = if is_long { 2 * passages } else { 4 + chance.below(24) };
+    let words = (0..words).map(|_| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]));
     let content: String = words.chain([" and so on."]).collect();
     let mut tags: Vec<String> = Vec::new();
     for label in LABELS {
