@@ -1,5 +1,6 @@
 //! Which bytes does each target accept? Small ones, made by the encoders themselves.
 
+use strongroom_format::codes::IndexHead;
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::keyring::{KeyKind, KeySlot, SLOT_BYTES, SlotState};
@@ -205,11 +206,15 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     let posting = |row: u32, times: u32| Posting { row, times };
     let (sea, whale) = ([posting(0, 1), posting(2, 200)], [posting(1, 2)]);
     let (words, postings) = encode_words(&[1, 2, 200], [("sea", &sea[..]), ("whale", &whale[..])]);
+    let flat = IndexHead { centre: vec![0.5, -1.0, 2.0], lists: Vec::new(), centroids: &[] };
+    let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], ..flat.clone() };
     vec![
         [vec![0, 2, 4], rows.0].concat(),
         [vec![1, 0, 0], labels.0].concat(),
-        [vec![3, 0, 0], changes.0].concat(),
+        [vec![4, 0, 0], changes.0].concat(),
         [vec![2, words.0.len() as u8, 3], words.0, postings.0].concat(),
+        [vec![3, 3, 7], flat.encode().0].concat(),
+        [vec![3, 3, 7], listed.encode().0].concat(),
     ]
 }
 

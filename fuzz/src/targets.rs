@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all? Each target says whether it took them.
 
 use strongroom_engine::PartitionName;
+use strongroom_format::codes::IndexHead;
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::keyring::{KeySlot, SLOT_BYTES};
 use strongroom_format::log::{
@@ -141,7 +142,7 @@ pub(crate) fn table(bytes: &[u8]) -> bool {
 /// What is sealed in the log: the first byte says which sort.
 pub(crate) fn record(bytes: &[u8]) -> bool {
     let Some((sort, bytes)) = bytes.split_first() else { return false };
-    let again = match sort % 4 {
+    let again = match sort % 5 {
         0 => Identity::decode(bytes).map(|identity| identity.encode()),
         1 => Change::decode(bytes).map(|change| change.encode()),
         2 => decode_put(bytes, 4).map(|document| encode_put(&document)),
@@ -157,7 +158,7 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
     let Some(([sort, documents, rows], bytes)) = bytes.split_first_chunk::<3>() else { return false };
     let mut again = Writer::default();
     let mut input = Reader::new("rows", bytes);
-    match sort % 4 {
+    match sort % 5 {
         0 => {
             let Ok(directory) = decode_directory(bytes, u32::from(*documents), u32::from(*rows)) else {
                 return false;
@@ -181,6 +182,11 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
             let words = found.iter().map(|(word, postings)| (&**word, &postings[..]));
             let (words, postings) = encode_words(&counts, words);
             again.raw(&words.0).raw(&postings.0);
+        }
+        3 => {
+            let (dimension, rows) = (u32::from(*documents), u32::from(*rows));
+            let Ok(Some(head)) = IndexHead::decode(bytes, dimension, rows) else { return false };
+            again = head.encode();
         }
         _ => {
             while !input.is_empty() {
