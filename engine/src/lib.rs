@@ -4,9 +4,10 @@
 //! [`io::Medium`], asks it for [`Partition`]s with a [`Scope`], and runs the jobs that it offers. The rooms
 //! stand in this order, and import downward only:
 //!
-//! `io`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
+//! `cluster`, `io`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
 //! `partition` < `compaction`, `shred` < `workspace` < `verify` < `inspect`
 
+pub mod cluster;
 mod compaction;
 mod filter;
 mod index;
