@@ -12,6 +12,8 @@
 //! reaches the figure that is asked for, and what they would be if each row stood in a second list as well: the one that
 //! is near and whose centroid lies in another direction than the first one's (SOAR: Sun et al., 2023).
 
+#![allow(clippy::print_stdout)]
+
 use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::path::Path;
