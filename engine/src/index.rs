@@ -10,9 +10,9 @@
 //!    scores lie within: every document answered has its exact score, and ties break by document id.
 //! 2. At most `k` documents are kept, and exactly `min(k, documents offered)`.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use strongroom_kernel::Mask;
 
@@ -75,33 +75,35 @@ impl Bounds {
     }
 }
 
-/// A source's documents and rows, as a search needs them. The rows of a document follow each other.
+/// A source's documents and the rows of these, each at a place, as a search needs them.
 pub trait Rows<'a> {
     /// Why rows can't be read.
     type Error;
 
-    /// How many documents there are.
-    fn documents(&self) -> u32;
-    /// The id of a document, and its rows.
-    fn document(&self, ordinal: u32) -> (&'a str, Range<u32>);
-    /// Whose row it is.
-    fn ordinal(&self, row: u32) -> u32;
-    /// What rows that follow each other may score, and whether that is what they do score.
-    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
+    /// The places of some documents that follow each other; others may lie between them.
+    fn places(&self, ordinals: Range<u32>) -> Range<u32>;
+    /// Which document the row at a place is of, and which of its passages it is.
+    fn row(&self, place: u32) -> (u32, u32);
+    /// A document's id.
+    fn id(&self, ordinal: u32) -> &'a str;
+    /// What the rows at places that follow each other may score, and whether that is what they do score.
+    fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
     /// What they do score.
-    fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
-    /// What these rows, which rise, score: minus infinity when they take no part.
-    fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
+    fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
+    /// What the rows at these places, which rise, score: minus infinity when they take no part.
+    fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
 }
 
 /// A row that may be of one of the nearest.
 #[derive(Debug, Clone, Copy)]
 struct Survivor {
     bounds: Bounds,
-    source: usize,
-    ordinal: u32,
-    row: u32,
+    document: Document,
+    place: u32,
 }
+
+/// A source's number, and a document's ordinal there.
+type Document = (usize, u32);
 
 /// The `k` nearest so far.
 #[derive(Debug)]
@@ -109,8 +111,9 @@ pub struct Nearest {
     k: usize,
     /// What a row has to reach.
     floor: f32,
-    /// The best of what documents score at least, `k` of them at most.
-    leasts: BinaryHeap<Reverse<Ordered>>,
+    /// What the best documents score at least, `k` of them at most, the worst first.
+    leasts: BTreeSet<(Ordered, Document)>,
+    least_of: HashMap<Document, Ordered>,
     survivors: Vec<Survivor>,
     bounds: Vec<Bounds>,
 }
@@ -136,8 +139,8 @@ impl Ord for Ordered {
 impl Nearest {
     /// Will keep `k` documents.
     pub fn new(k: usize) -> Self {
-        let leasts = BinaryHeap::with_capacity(k.min(1 << 10) + 1);
-        Self { k, floor: f32::MIN, leasts, survivors: Vec::new(), bounds: Vec::new() }
+        let (leasts, least_of) = (BTreeSet::new(), HashMap::new());
+        Self { k, floor: f32::MIN, leasts, least_of, survivors: Vec::new(), bounds: Vec::new() }
     }
 
     /// The first pass, over the documents of the source of this number that are in the mask.
@@ -147,34 +150,22 @@ impl Nearest {
         }
         let mut bounds = std::mem::take(&mut self.bounds);
         bounds.resize(ROWS_TOGETHER as usize, Bounds::NONE);
-        let mut ordinals = mask.iter().take_while(|&ordinal| ordinal < rows.documents()).peekable();
-        while let Some(first) = ordinals.next() {
-            let mut last = first;
-            while let Some(next) = ordinals.next_if(|&next| next - last <= GAP_MAX) {
-                last = next;
-            }
-            let mut start = rows.document(first).1.start;
-            let end = rows.document(last).1.end;
-            // The document whose rows are being looked at, and what it scores at least.
-            let mut open: Option<(u32, f32)> = None;
-            while start < end {
-                let together = start..end.min(start + ROWS_TOGETHER);
+        let mut through = 0;
+        for run in mask.runs(GAP_MAX) {
+            // What a run has in common with the one before was looked at with that.
+            let places = rows.places(run);
+            let mut start = places.start.max(through);
+            through = through.max(places.end);
+            while start < places.end {
+                let together = start..places.end.min(start + ROWS_TOGETHER);
                 start = together.end;
                 let bounds = &mut bounds[..together.len()];
                 let exact = rows.bounds(together.clone(), bounds)?;
-                for (row, bounds) in together.clone().zip(&*bounds) {
-                    if bounds.least <= self.floor {
-                        continue;
-                    }
-                    let ordinal = rows.ordinal(row);
-                    if !mask.contains(ordinal) {
-                        continue;
-                    }
-                    match &mut open {
-                        Some((same, least)) if *same == ordinal => *least = least.max(bounds.least),
-                        _ => {
-                            let before = open.replace((ordinal, bounds.least));
-                            self.raise(before);
+                for (place, bounds) in together.clone().zip(&*bounds) {
+                    if bounds.least > self.floor {
+                        let ordinal = rows.row(place).0;
+                        if mask.contains(ordinal) {
+                            self.raise((source, ordinal), bounds.least);
                         }
                     }
                 }
@@ -182,36 +173,57 @@ impl Nearest {
                 if !exact && bounds.iter().filter(may_reach).count() * READ_SHARE > together.len() {
                     rows.exact(together.clone(), bounds)?;
                 }
-                for (row, &bounds) in together.zip(&*bounds) {
-                    if bounds.most < self.floor {
-                        continue;
-                    }
-                    let ordinal = rows.ordinal(row);
-                    if mask.contains(ordinal) {
-                        self.survivors.push(Survivor { bounds, source, ordinal, row });
+                for (place, &bounds) in together.zip(&*bounds) {
+                    if bounds.most >= self.floor {
+                        let ordinal = rows.row(place).0;
+                        if mask.contains(ordinal) {
+                            self.survivors.push(Survivor { bounds, document: (source, ordinal), place });
+                        }
                     }
                 }
             }
-            self.raise(open);
         }
         self.bounds = bounds;
         Ok(())
     }
 
-    /// A document more that scores at least so much.
-    fn raise(&mut self, document: Option<(u32, f32)>) {
-        let Some((_, least)) = document else { return };
-        if self.leasts.len() < self.k {
-            self.leasts.push(Reverse(Ordered(least)));
-        } else if let Some(mut worst) = self.leasts.peek_mut()
-            && worst.0.0 < least
+    /// The first pass, over these places of a source alone.
+    pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[(u32, Bounds)]) {
+        for &(place, bounds) in places {
+            let document = (source, rows.row(place).0);
+            self.raise(document, bounds.least);
+            self.survivors.push(Survivor { bounds, document, place });
+        }
+    }
+
+    /// How many documents are looked for.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// A document scores at least so much.
+    fn raise(&mut self, document: Document, least: f32) {
+        let least = Ordered(least);
+        match self.least_of.entry(document) {
+            Entry::Occupied(known) if *known.get() >= least => return,
+            Entry::Occupied(mut known) => {
+                self.leasts.remove(&(*known.get(), document));
+                known.insert(least);
+            }
+            Entry::Vacant(unknown) => {
+                unknown.insert(least);
+            }
+        }
+        self.leasts.insert((least, document));
+        if self.leasts.len() > self.k
+            && let Some((_, worst)) = self.leasts.pop_first()
         {
-            *worst = Reverse(Ordered(least));
+            self.least_of.remove(&worst);
         }
         if self.leasts.len() == self.k
-            && let Some(worst) = self.leasts.peek()
+            && let Some((worst, _)) = self.leasts.first()
         {
-            self.floor = self.floor.max(worst.0.0);
+            self.floor = self.floor.max(worst.0);
         }
     }
 
@@ -233,9 +245,12 @@ impl Nearest {
             left = rest;
             together *= 2;
         }
-        let candidate = |((source, ordinal), (score, row)): ((usize, u32), (f32, u32))| {
-            let (id, rows) = sources[source].document(ordinal);
-            Candidate { score, id, source, ordinal, passage: row - rows.start }
+        let candidate = |((source, ordinal), (score, passage)): (Document, (f32, u32))| Candidate {
+            score,
+            id: sources[source].id(ordinal),
+            source,
+            ordinal,
+            passage,
         };
         let reach = best.documents.into_iter().filter(|(_, (score, _))| *score >= best.floor);
         let mut candidates: Vec<_> = reach.map(candidate).collect();
@@ -250,40 +265,34 @@ struct Best {
     k: usize,
     /// What a document has to reach.
     floor: f32,
-    /// For each source and ordinal the best score and its row.
-    documents: HashMap<(usize, u32), (f32, u32)>,
+    /// For each the best score, and which passage has it.
+    documents: HashMap<Document, (f32, u32)>,
 }
 
 impl Best {
     /// Scores rows, and raises the floor.
     fn score<'a, R: Rows<'a>>(&mut self, survivors: &mut [Survivor], sources: &[R]) -> Result<(), R::Error> {
-        survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.row));
-        let (mut rows, mut scores) = (Vec::new(), Vec::new());
-        for of_source in survivors.chunk_by(|a, b| a.source == b.source) {
+        survivors.sort_unstable_by_key(|survivor| (survivor.document.0, survivor.place));
+        let (mut places, mut scores) = (Vec::new(), Vec::new());
+        for of_source in survivors.chunk_by(|a, b| a.document.0 == b.document.0) {
+            let source = &sources[of_source[0].document.0];
             scores.clear();
             if of_source.iter().all(|survivor| survivor.bounds.least == survivor.bounds.most) {
                 scores.extend(of_source.iter().map(|survivor| survivor.bounds.most));
             } else {
-                rows.clear();
-                rows.extend(of_source.iter().map(|survivor| survivor.row));
-                scores.resize(rows.len(), 0.0);
-                sources[of_source[0].source].scores(&rows, &mut scores)?;
+                places.clear();
+                places.extend(of_source.iter().map(|survivor| survivor.place));
+                scores.resize(places.len(), 0.0);
+                source.scores(&places, &mut scores)?;
             }
             for (survivor, &score) in of_source.iter().zip(&scores) {
                 if score < self.floor {
                     continue;
                 }
-                let place = (survivor.source, survivor.ordinal);
-                match self.documents.entry(place) {
-                    Entry::Vacant(entry) => {
-                        entry.insert((score, survivor.row));
-                    }
-                    Entry::Occupied(mut entry) => {
-                        let (known, row) = *entry.get();
-                        if score > known || (score == known && survivor.row < row) {
-                            entry.insert((score, survivor.row));
-                        }
-                    }
+                let passage = source.row(survivor.place).1;
+                let best = self.documents.entry(survivor.document).or_insert((score, passage));
+                if score > best.0 || (score == best.0 && passage < best.1) {
+                    *best = (score, passage);
                 }
             }
         }
@@ -320,19 +329,19 @@ mod tests {
     impl Rows<'static> for Known {
         type Error = Infallible;
 
-        fn documents(&self) -> u32 {
-            self.documents.len() as u32
-        }
-
-        fn document(&self, ordinal: u32) -> (&'static str, Range<u32>) {
+        fn places(&self, ordinals: Range<u32>) -> Range<u32> {
             let rows = |(_, rows): &(_, Vec<f32>)| rows.len() as u32;
-            let (id, own) = &self.documents[ordinal as usize];
-            let start = self.documents[..ordinal as usize].iter().map(rows).sum();
-            (id, start..start + own.len() as u32)
+            let before = |ordinal: u32| self.documents[..ordinal as usize].iter().map(rows).sum();
+            before(ordinals.start)..before(ordinals.end)
         }
 
-        fn ordinal(&self, row: u32) -> u32 {
-            self.rows()[row as usize].0
+        fn row(&self, place: u32) -> (u32, u32) {
+            let ordinal = self.rows()[place as usize].0;
+            (ordinal, place - self.places(ordinal..ordinal).start)
+        }
+
+        fn id(&self, ordinal: u32) -> &'static str {
+            self.documents[ordinal as usize].0
         }
 
         fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Infallible> {

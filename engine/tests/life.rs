@@ -49,6 +49,7 @@ fn search(partition: &Partition, vector: [f32; 2], filter: &Filter) -> Vec<Strin
         k: 10,
         filter,
         similarity_min: 0.0,
+        recall: None,
         with_content: false,
     };
     partition.search(&request).unwrap().hits.into_iter().map(|hit| hit.passage).collect()

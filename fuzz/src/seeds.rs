@@ -206,8 +206,8 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     let posting = |row: u32, times: u32| Posting { row, times };
     let (sea, whale) = ([posting(0, 1), posting(2, 200)], [posting(1, 2)]);
     let (words, postings) = encode_words(&[1, 2, 200], [("sea", &sea[..]), ("whale", &whale[..])]);
-    let flat = IndexHead { centre: vec![0.5, -1.0, 2.0], lists: Vec::new(), centroids: &[] };
-    let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], ..flat.clone() };
+    let flat = IndexHead::flat(vec![0.5, -1.0, 2.0]);
+    let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], probes: [1; 10], ..flat.clone() };
     vec![
         [vec![0, 2, 4], rows.0].concat(),
         [vec![1, 0, 0], labels.0].concat(),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use strongroom_embed::StaticEmbedder;
+use strongroom_engine::cluster::Workers;
 use strongroom_engine::io::{Medium, StorageError, disk};
 use strongroom_engine::{OpenError, RootKey, Store, StoreOptions};
 use tokio::net::TcpListener;
@@ -198,6 +199,12 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
+/// Threads that compute for the jobs of the engine, as many as there are cores.
+fn workers() -> Result<Workers, String> {
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(|number| format!("worker-{number}")).build();
+    pool.map(|pool| Workers::new(Arc::new(pool))).map_err(|error| format!("threads for the engine: {error}"))
+}
+
 /// Opens everything on disk and finishes what a crash cut short. Blocks.
 fn open(
     config: &Config,
@@ -213,6 +220,7 @@ fn open(
         flush_age_ms: config.flush_age_ms,
         cache_bytes: limits.cache_bytes,
         retention_ms: config.retention_ms,
+        workers: workers()?,
         ..StoreOptions::default()
     };
     let purge_ms = options.purge_ms;

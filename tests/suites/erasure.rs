@@ -336,6 +336,7 @@ fn segments_opened(scene: &Scene) -> u32 {
         k: 1,
         filter: &filter,
         similarity_min: 0.0,
+        recall: None,
         with_content: false,
     };
     scene.partition(&victim()).search(&request).expect("searched").trace.segments_opened

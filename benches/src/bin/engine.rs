@@ -114,6 +114,7 @@ fn search(partition: &Partition, vector: &[f32]) {
         k: 10,
         filter: &filter,
         similarity_min: 0.0,
+        recall: None,
         with_content: false,
     };
     assert_eq!(black_box(partition.search(&request)).expect("an answer").hits.len(), 10);

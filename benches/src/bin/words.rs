@@ -118,7 +118,14 @@ fn ask_fts(db: &Connection, words: &str) {
 
 fn ask(partition: &Partition, query: Query<'_>) {
     let filter = Filter::default();
-    let request = SearchRequest { query, k: 10, filter: &filter, similarity_min: 0.0, with_content: false };
+    let request = SearchRequest {
+        query,
+        k: 10,
+        filter: &filter,
+        similarity_min: 0.0,
+        recall: None,
+        with_content: false,
+    };
     // Four rare words may be in no passage.
     black_box(partition.search(&request)).expect("an answer");
 }

@@ -16,6 +16,8 @@ pub const FLAT_ROWS_MIN: u32 = 129;
 pub const CODES_VERSION: u32 = 1;
 /// Rows of one block of sign codes.
 pub const SIGN_BLOCK_ROWS: u32 = 32;
+/// Of each ladder (see [`IndexHead::probes`]) so many steps are written.
+pub const LADDER_STEPS: usize = 10;
 /// The numbers that each code goes with.
 const FACTOR_BYTES: u64 = 12;
 
@@ -43,6 +45,11 @@ pub struct IndexHead<'a> {
     pub lists: Vec<u32>,
     /// A code of four bits a component for each list's centroid.
     pub centroids: &'a [u8],
+    /// Step `i` says how many lists must be looked at, nearest first, to miss a nearest row no more than once in `2^(i + 1)`
+    /// times. All zero without lists.
+    pub probes: [u32; LADDER_STEPS],
+    /// The same of how many rows must be looked at by their codes of four bits, best by one bit first.
+    pub candidates: [u32; LADDER_STEPS],
 }
 
 impl<'a> IndexHead<'a> {
@@ -50,8 +57,10 @@ impl<'a> IndexHead<'a> {
     pub fn encode(&self) -> Writer {
         let mut out = Writer::default();
         out.u32(CODES_VERSION).u32(self.lists.len() as u32).f32s(&self.centre);
-        for rows in &self.lists {
-            out.u32(*rows);
+        if !self.lists.is_empty() {
+            for number in self.probes.iter().chain(&self.candidates).chain(&self.lists) {
+                out.u32(*number);
+            }
         }
         out.raw(self.centroids);
         out
@@ -72,6 +81,15 @@ impl<'a> IndexHead<'a> {
         if !centre.iter().all(|component| component.is_finite()) {
             return Err(Damage::new("index.centre", "finite components", "others"));
         }
+        let mut ladders = [[0; LADDER_STEPS]; 2];
+        if lists > 0 {
+            for step in ladders.iter_mut().flatten() {
+                *step = input.u32()?;
+            }
+        }
+        if !ladders.iter().all(|ladder| ladder.is_sorted()) {
+            return Err(Damage::new("index.ladders", "steps that rise", "others"));
+        }
         let lists: Vec<u32> = (0..lists).map(|_| input.u32()).collect::<Result<_, _>>()?;
         let listed: u64 = lists.iter().map(|&rows| u64::from(rows)).sum();
         if !lists.is_empty() && listed != u64::from(rows) {
@@ -79,7 +97,14 @@ impl<'a> IndexHead<'a> {
         }
         let centroids = input.raw(lists.len() * nibble_row_bytes(dimension) as usize)?;
         input.finish()?;
-        Ok(Some(Self { centre, lists, centroids }))
+        let [probes, candidates] = ladders;
+        Ok(Some(Self { centre, lists, centroids, probes, candidates }))
+    }
+
+    /// Of rows that are not in lists.
+    pub fn flat(centre: Vec<f32>) -> Self {
+        let ladder = [0; LADDER_STEPS];
+        Self { centre, lists: Vec::new(), centroids: &[], probes: ladder, candidates: ladder }
     }
 
     /// How long the sections are that go with it: signs, nibbles and places.
@@ -100,6 +125,26 @@ impl<'a> IndexHead<'a> {
         }
         Ok(())
     }
+}
+
+/// Reads section *places* of a segment of so many rows: none, or each of them once.
+pub fn decode_places(bytes: &[u8], rows: u32) -> Result<Vec<u32>, Damage> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (places, rest) = bytes.as_chunks::<4>();
+    if places.len() != rows as usize || !rest.is_empty() {
+        return Err(Damage::new("places", rows, places.len()));
+    }
+    let places: Vec<u32> = places.iter().map(|place| u32::from_le_bytes(*place)).collect();
+    let mut seen = vec![false; places.len()];
+    for &place in &places {
+        match seen.get_mut(place as usize) {
+            Some(seen) if !*seen => *seen = true,
+            _ => return Err(Damage::new("places", "each row once", place)),
+        }
+    }
+    Ok(places)
 }
 
 /// The sections that go with an index, in the order of [`IndexHead::code_bytes`].

@@ -2,6 +2,8 @@
 //!
 //! A dense set of positions: one bit each, so that asking costs a nanosecond and a scan can take whole words.
 
+use std::ops::Range;
+
 /// Rows of one block, and bits of the word that says which of them take part.
 pub const BLOCK_ROWS: usize = 32;
 
@@ -41,6 +43,35 @@ impl Mask {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// Runs of ordinals that together have all that are in it, rising. Two are one when no more than so many that are
+    /// not in it lie between them.
+    pub fn runs(&self, gap_max: u32) -> impl Iterator<Item = Range<u32>> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = self.next(at, false)?;
+            let mut end = self.next(start, true)?;
+            while let Some(more) = self.next(end, false).filter(|more| more - end <= gap_max) {
+                end = self.next(more, true)?;
+            }
+            at = end;
+            Some(start..end)
+        })
+    }
+
+    /// The first ordinal from here on that is in it, or that is not. Behind its last word there is always one that is not.
+    fn next(&self, from: u32, absent: bool) -> Option<u32> {
+        let first = (from / 64) as usize;
+        let mut hidden = u64::MAX << (from % 64);
+        for (index, &word) in (from / 64..).zip(self.words.get(first..)?) {
+            let word = if absent { !word } else { word } & hidden;
+            if word != 0 {
+                return Some(index * 64 + word.trailing_zeros());
+            }
+            hidden = u64::MAX;
+        }
+        absent.then_some(self.words.len() as u32 * 64)
+    }
+
     /// The ordinals, rising.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0_u32..).zip(&self.words).flat_map(|(index, &word)| {
@@ -73,6 +104,19 @@ mod tests {
             [0, 1, 2, 3, 4, 100].map(|block| mask.block(block)),
             [1 | 1 << 31, 1, 1 << 6, 1 << 31, 0, 0]
         );
+    }
+
+    /// Without this, a search would not look at a document that its filter lets pass.
+    #[test]
+    fn runs_have_all_that_is_in_it() {
+        let mask: Mask = (0..5).chain([7, 63, 64]).chain(70..200).chain([1000]).collect();
+        let runs = |gap_max| mask.runs(gap_max).map(|run| (run.start, run.end)).collect::<Vec<_>>();
+        assert_eq!(runs(0), [(0, 5), (7, 8), (63, 65), (70, 200), (1000, 1001)]);
+        assert_eq!(runs(2), [(0, 8), (63, 65), (70, 200), (1000, 1001)]);
+        assert_eq!(runs(5), [(0, 8), (63, 200), (1000, 1001)]);
+        assert_eq!(runs(u32::MAX), [(0, 1001)]);
+        assert_eq!(Mask::default().runs(3).count(), 0);
+        assert_eq!((0..128).collect::<Mask>().runs(3).collect::<Vec<_>>(), [0..128]);
     }
 
     /// Without this, a deleted document could be served or a live one be missed.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 pub struct Workers(Option<Arc<ThreadPool>>);
 
 impl Workers {
+    /// None but the caller's thread.
+    pub const ALONE: Workers = Workers(None);
+
     /// Works on the threads of a pool.
     pub fn new(pool: Arc<ThreadPool>) -> Self {
         Self(Some(pool))

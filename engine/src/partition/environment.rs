@@ -3,9 +3,10 @@
 //! The medium, the log and the cache of opened blocks: nothing that one partition's answers could depend on
 //! another for.
 
+use crate::cluster::Workers;
 use crate::io::Medium;
 use crate::log::Log;
-use crate::segment::BlockCache;
+use crate::segment::{BlockCache, SegmentFileWriter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,6 +18,8 @@ pub(crate) struct Environment {
     pub(crate) log: Log,
     /// Opened blocks.
     pub(crate) cache: Arc<BlockCache>,
+    /// Compute what takes long when segments are written.
+    pub(crate) workers: Workers,
     /// Counts the uses of partitions, so that the ones not used for longest can be told.
     pub(crate) uses: AtomicU64,
     /// What all active memtables take, in bytes, since the last flush.
@@ -28,6 +31,11 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
+    /// Begins a file of segments.
+    pub(crate) fn begin_file(&self) -> SegmentFileWriter {
+        SegmentFileWriter::begin(&*self.medium.entropy, self.log.run(), self.workers.clone())
+    }
+
     /// The number of this use.
     pub(crate) fn next_use(&self) -> u64 {
         self.uses.fetch_add(1, Ordering::Relaxed)

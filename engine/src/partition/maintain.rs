@@ -150,7 +150,7 @@ impl Core {
             })?;
         }
         self.write_changes(&segments, from, &expired, &mut writer)?;
-        let mut file = SegmentFileWriter::begin(&*env.medium.entropy, env.log.run());
+        let mut file = env.begin_file();
         let place = file.add(&self.key()?, self.incarnation().0, self.identity.dimension, writer);
         file.finish(&*env.medium.blobs)?;
         let replaced = merged.iter().map(|(source, segment)| (*source, segment.place())).collect();

@@ -8,7 +8,7 @@ use super::dormant::Places;
 use super::{Core, Dormant, ReadError};
 use crate::io::{Fault, lock};
 use crate::keyring::Minted;
-use crate::segment::{SegmentFileWriter, SegmentWriter};
+use crate::segment::SegmentWriter;
 use std::sync::atomic::Ordering;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
 
@@ -43,7 +43,7 @@ impl Core {
         }
         self.quiesce(&mut writer).map_err(|error| E::from(error.into_read()))?;
         let (segment, documents) = self.rows().map_err(E::from)?;
-        let mut file = SegmentFileWriter::begin(&*self.env.medium.entropy, self.env.log.run());
+        let mut file = self.env.begin_file();
         let mut state = {
             let shelf = self.shelf();
             let view = shelf.view.as_ref();

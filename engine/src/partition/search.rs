@@ -10,17 +10,21 @@ use super::{
 use crate::index::{self, Bounds, Candidate, Nearest};
 use crate::keyword::{self, Matches, Statistics, Words};
 use crate::memtable::Entry;
-use std::collections::HashMap;
+use crate::segment::Index;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::segment::DocumentRow;
 use strongroom_format::words::Posting;
-use strongroom_kernel::{Estimate, dot_rows, is_finite, normalize};
+use strongroom_kernel::{Estimate, Mask, dot_rows, is_finite, normalize};
 
 /// What words count for in a weighted sum, and vectors for the rest (`docs/benchmarks-search.md` has what others gave).
 const WORDS_SHARE: f32 = 0.42;
 /// Ranks are flattened by this many.
 const RANKS_FLATTENED: f32 = 60.0;
+/// When a filter lets no more than one document in so many pass, their vectors are read rather than lists looked through.
+const FEW: u64 = 50;
 /// Of each list this many are fused at least.
 const RANKS_MIN: usize = 100;
 
@@ -37,22 +41,38 @@ struct Scoring<'a> {
 /// A source, as it is scored.
 struct Scored<'v, 'a> {
     source: &'v Source,
+    mask: Mask,
     vector: Option<&'a [f32]>,
     /// What the rows score by their words, as far as any does.
     words: Option<&'a [f32]>,
     similarity_min: f32,
-    /// The query as the codes of the segment meet it.
-    codes: Option<strongroom_kernel::Query>,
+    codes: Option<Codes>,
+}
+
+/// The codes of a segment, and the query as these meet it.
+struct Codes {
+    index: Arc<Index>,
+    query: strongroom_kernel::Query,
 }
 
 impl<'v, 'a> Scored<'v, 'a> {
-    fn new(number: usize, source: &'v Source, scoring: &Scoring<'a>) -> Result<Self, ReadError> {
-        let codes = match (&source.rows, scoring.vector) {
-            (Rows::Segment(segment), Some(vector)) => segment.index()?.map(|index| index.query(vector)),
-            _ => None,
-        };
+    fn new(number: usize, source: &'v Source, mask: Mask, scoring: &Scoring<'a>) -> Result<Self, ReadError> {
+        let mut codes = None;
+        if let (Rows::Segment(segment), Some(vector)) = (&source.rows, scoring.vector)
+            && let Some(index) = segment.index()?
+            // Few are read at once; in lists they would have to be looked for.
+            && !(index.has_lists() && mask.count() * FEW < segment.directory().len() as u64)
+        {
+            codes = Some(Codes { query: index.query(vector), index });
+        }
         let words = scoring.words.map(|sources| &*sources[number]);
-        Ok(Self { source, vector: scoring.vector, words, similarity_min: scoring.similarity_min, codes })
+        let (vector, similarity_min) = (scoring.vector, scoring.similarity_min);
+        Ok(Self { source, mask, vector, words, similarity_min, codes })
+    }
+
+    /// The row at a place.
+    fn at(&self, place: u32) -> u32 {
+        self.codes.as_ref().map_or(place, |codes| codes.index.row(place))
     }
 
     fn word(&self, row: u32) -> Option<f32> {
@@ -70,57 +90,96 @@ impl<'v, 'a> Scored<'v, 'a> {
             similarity
         }
     }
+
+    /// Between what the score of the row at a place lies.
+    fn between(&self, place: u32, Estimate { score, error }: Estimate) -> Bounds {
+        let row = self.at(place);
+        Bounds { least: self.score(row, score - error), most: self.score(row, score + error) }
+    }
+
+    /// Looks at the rows in the lists that are near; whether that was enough for `k` documents, if there are as many.
+    fn probe(&self, number: usize, recall: f32, nearest: &mut Nearest) -> Result<bool, ReadError> {
+        let (Some(Codes { index, query }), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
+            return Ok(false);
+        };
+        // A row that has the words may be anywhere.
+        if !index.has_lists() || self.words.is_some() {
+            return Ok(false);
+        }
+        let matches = self.mask.count();
+        let is_all = matches == segment.directory().len() as u64;
+        let passes = |row: u32| self.mask.contains(self.source.ordinal(row, 0));
+        let k = nearest.k();
+        let (mut probes, mut rows) = index.effort(recall, k);
+        // Where a filter lets few pass, the nearest of these are farther away.
+        let widened = segment.directory().len() as f64 / matches.max(1) as f64;
+        probes = (probes as f64 * widened.sqrt()) as usize;
+        loop {
+            let live: Option<&dyn Fn(u32) -> bool> = if is_all { None } else { Some(&passes) };
+            let found = segment.probe(index, query, (probes, rows), live)?;
+            let bounds: Vec<_> =
+                found.into_iter().map(|(place, estimate)| (place, self.between(place, estimate))).collect();
+            let documents: HashSet<u32> =
+                bounds.iter().map(|(place, _)| self.source.ordinal(index.row(*place), 0)).collect();
+            if documents.len() as u64 >= matches.min(k as u64) {
+                nearest.take(number, self, &bounds);
+                return Ok(true);
+            }
+            if probes >= index.list_count() {
+                return Ok(false);
+            }
+            (probes, rows) = (probes * 4, rows * 2);
+        }
+    }
 }
 
 impl<'v> index::Rows<'v> for Scored<'v, '_> {
     type Error = ReadError;
 
-    fn documents(&self) -> u32 {
+    fn places(&self, ordinals: Range<u32>) -> Range<u32> {
+        if let (Some(codes), Rows::Segment(segment)) = (&self.codes, &self.source.rows)
+            && codes.index.has_lists()
+        {
+            return 0..segment.place().rows;
+        }
+        self.source.rows_of(ordinals.start).start..self.source.rows_of(ordinals.end - 1).end
+    }
+
+    fn row(&self, place: u32) -> (u32, u32) {
+        let row = self.at(place);
+        let ordinal = self.source.ordinal(row, 0);
+        (ordinal, row - self.source.rows_of(ordinal).start)
+    }
+
+    fn id(&self, ordinal: u32) -> &'v str {
         match &self.source.rows {
-            Rows::Segment(segment) => segment.directory().len() as u32,
-            Rows::Memtable(memtable) => memtable.entries().len() as u32,
+            Rows::Segment(segment) => &segment.directory()[ordinal as usize].id,
+            Rows::Memtable(memtable) => &memtable.entries()[ordinal as usize].document.id,
         }
     }
 
-    fn document(&self, ordinal: u32) -> (&'v str, Range<u32>) {
-        match &self.source.rows {
-            Rows::Segment(segment) => {
-                let row = &segment.directory()[ordinal as usize];
-                (&row.id, row.first_row..row.first_row + row.rows)
-            }
-            Rows::Memtable(memtable) => {
-                let entry = &memtable.entries()[ordinal as usize];
-                (&entry.document.id, entry.first_row..entry.first_row + entry.rows)
-            }
-        }
-    }
-
-    fn ordinal(&self, row: u32) -> u32 {
-        self.source.ordinal(row, 0)
-    }
-
-    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, ReadError> {
-        let (Some(query), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
-            self.exact(rows, bounds)?;
+    fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, ReadError> {
+        let (Some(codes), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
+            self.exact(places, bounds)?;
             return Ok(true);
         };
         let mut estimates = vec![Estimate::default(); bounds.len()];
-        segment.estimate(query, rows.clone(), &mut estimates)?;
-        for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
-            *bounds = Bounds { least: score - error, most: score + error };
-        }
-        if self.words.is_some() || self.similarity_min > 0.0 {
-            for (row, bounds) in rows.zip(bounds) {
-                let Bounds { least, most } = *bounds;
-                *bounds = Bounds { least: self.score(row, least), most: self.score(row, most) };
+        segment.estimate(&codes.query, places.clone(), &mut estimates)?;
+        if self.words.is_none() && self.similarity_min <= 0.0 {
+            for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
+                *bounds = Bounds { least: score - error, most: score + error };
+            }
+        } else {
+            for ((place, bounds), estimate) in places.zip(bounds).zip(estimates) {
+                *bounds = self.between(place, estimate);
             }
         }
         Ok(false)
     }
 
-    fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), ReadError> {
+    fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), ReadError> {
         let Some(vector) = self.vector else {
-            for (row, bounds) in rows.zip(bounds) {
+            for (row, bounds) in places.zip(bounds) {
                 let word = self.word(row).filter(|&word| word > 0.0);
                 *bounds = word.map_or(Bounds::NONE, Bounds::exact);
             }
@@ -128,33 +187,45 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
         };
         let mut similarities = vec![0.0; bounds.len()];
         match &self.source.rows {
-            Rows::Segment(segment) => segment.score(vector, rows.clone(), &mut similarities)?,
+            Rows::Segment(_) if self.codes.as_ref().is_some_and(|codes| codes.index.has_lists()) => {
+                self.scores(&places.collect::<Vec<_>>(), &mut similarities)?;
+                for (bounds, score) in bounds.iter_mut().zip(similarities) {
+                    *bounds = Bounds::exact(score);
+                }
+                return Ok(());
+            }
+            Rows::Segment(segment) => segment.score(vector, places.clone(), &mut similarities)?,
             Rows::Memtable(memtable) => {
-                let components = rows.start as usize * vector.len()..rows.end as usize * vector.len();
+                let components = places.start as usize * vector.len()..places.end as usize * vector.len();
                 dot_rows(vector, &memtable.vectors()[components], &mut similarities);
             }
         }
-        for ((row, bounds), similarity) in rows.zip(bounds).zip(similarities) {
+        for ((row, bounds), similarity) in places.zip(bounds).zip(similarities) {
             *bounds = Bounds::exact(self.score(row, similarity));
         }
         Ok(())
     }
 
-    fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), ReadError> {
+    fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), ReadError> {
         let (Some(vector), Rows::Segment(segment)) = (self.vector, &self.source.rows) else {
             unreachable!("the bounds of other rows are their scores")
         };
-        segment.score_each(vector, rows, scores)?;
-        for (&row, score) in rows.iter().zip(scores) {
-            *score = self.score(row, *score);
+        // They are read in their order, whatever the order of places.
+        let mut rows: Vec<(u32, usize)> = places.iter().map(|&place| self.at(place)).zip(0..).collect();
+        rows.sort_unstable();
+        let (rows, order): (Vec<u32>, Vec<usize>) = rows.into_iter().unzip();
+        let mut similarities = vec![0.0; rows.len()];
+        segment.score_each(vector, &rows, &mut similarities)?;
+        for ((row, at), similarity) in rows.into_iter().zip(order).zip(similarities) {
+            scores[at] = self.score(row, similarity);
         }
         Ok(())
     }
 }
 
 impl View {
-    /// The best documents, best first.
-    fn best(&self, request: &SearchRequest<'_>) -> Result<Vec<Candidate<'_>>, ReadError> {
+    /// The best documents, best first, and whether they are surely the best.
+    fn best(&self, request: &SearchRequest<'_>) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
         let (vector, words) = match request.query {
             Query::Vector(vector) => (Some(vector), None),
             Query::Words(words) => (None, Some(words)),
@@ -172,9 +243,9 @@ impl View {
             return self.nearest(&scoring, request, request.k);
         };
         let k = request.k.max(RANKS_MIN);
-        let by_vector = self.nearest(&Scoring { words: None, ..scoring }, request, k)?;
-        let by_words = self.nearest(&Scoring { vector: None, ..scoring }, request, k)?;
-        Ok(by_ranks([by_vector, by_words], request.k))
+        let (by_vector, exact) = self.nearest(&Scoring { words: None, ..scoring }, request, k)?;
+        let (by_words, _) = self.nearest(&Scoring { vector: None, ..scoring }, request, k)?;
+        Ok((by_ranks([by_vector, by_words], request.k), exact))
     }
 
     fn nearest(
@@ -182,15 +253,23 @@ impl View {
         scoring: &Scoring<'_>,
         request: &SearchRequest<'_>,
         k: usize,
-    ) -> Result<Vec<Candidate<'_>>, ReadError> {
-        let scored = self.sources().iter().enumerate();
-        let scored = scored.map(|(number, source)| Scored::new(number, source, scoring));
-        let scored: Vec<Scored<'_, '_>> = scored.collect::<Result<_, _>>()?;
-        let mut nearest = Nearest::new(k);
-        for (number, scored) in scored.iter().enumerate() {
-            nearest.look(number, scored, &self.mask(scored.source, request.filter))?;
+    ) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
+        let mut scored = Vec::with_capacity(self.sources().len());
+        for (number, source) in self.sources().iter().enumerate() {
+            scored.push(Scored::new(number, source, self.mask(source, request.filter), scoring)?);
         }
-        nearest.finish(&scored)
+        let mut nearest = Nearest::new(k);
+        let mut exact = true;
+        for (number, scored) in scored.iter().enumerate() {
+            if let Some(recall) = request.recall
+                && scored.probe(number, recall, &mut nearest)?
+            {
+                exact = false;
+            } else {
+                nearest.look(number, scored, &scored.mask)?;
+            }
+        }
+        Ok((nearest.finish(&scored)?, exact))
     }
 
     /// What the rows of each source score by the words of a query.
@@ -255,6 +334,21 @@ impl Source {
         });
     }
 
+    /// The rows of a document.
+    fn rows_of(&self, ordinal: u32) -> Range<u32> {
+        let (first, count) = match &self.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
+                (row.first_row, row.rows)
+            }
+            Rows::Memtable(memtable) => {
+                let entry = &memtable.entries()[ordinal as usize];
+                (entry.first_row, entry.rows)
+            }
+        };
+        first..first + count
+    }
+
     /// The document that a row is of, and that is this one or comes after it.
     fn ordinal(&self, row: u32, from: u32) -> u32 {
         match &self.rows {
@@ -310,21 +404,24 @@ impl Partition {
         }
         self.core.attempt(|| {
             self.core.with_view(|view| {
-                let candidates = view.best(request)?;
+                let (candidates, exact) = view.best(request)?;
                 let hits = candidates.iter().map(|candidate| view.hit(candidate, request.with_content));
-                Ok(SearchResponse { hits: hits.collect::<Result<_, _>>()?, trace: self.core.trace(view) })
+                Ok(SearchResponse {
+                    hits: hits.collect::<Result<_, _>>()?,
+                    trace: self.core.trace(view, exact),
+                })
             })?
         })
     }
 }
 
 impl Core {
-    fn trace(&self, view: &View) -> Trace {
+    fn trace(&self, view: &View, exact: bool) -> Trace {
         Trace {
             partitions_opened: vec![self.identity.partition.clone()],
             segments_opened: view.segment_count(),
             candidates: view.counts().documents,
-            exact: true,
+            exact,
         }
     }
 }

@@ -128,6 +128,9 @@ pub struct SearchRequest<'a> {
     pub filter: &'a Filter,
     /// Hits whose vectors are less similar than this are left out (0 lets all pass). Words alone have none.
     pub similarity_min: f32,
+    /// Which share of the nearest is to be found at least, on the average of many searches, where many rows are compared by vectors
+    /// alone; `None` for all of them, for sure.
+    pub recall: Option<f32>,
     /// Whether hits carry their document's content.
     pub with_content: bool,
 }

@@ -1,18 +1,43 @@
-//! What are the codes of a segment's rows, and how does a query meet them?
+//! How does a query meet the codes of a segment's rows?
+//!
+//! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
+//! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
-use strongroom_format::codes::{CODES_VERSION, FLAT_ROWS_MIN, IndexHead};
-use strongroom_format::wire::Writer;
-use strongroom_kernel::{Centre, Encoder, Metric, Query, ROTATION_VERSION, Rotation};
-use zeroize::{Zeroize, Zeroizing};
+use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
+use strongroom_kernel::{Centre, Encoder, Estimate, Metric, Query, ROTATION_VERSION, Rotation, Variant};
 
 // What a segment's codes are depends on the rotation.
 const _: () = assert!(CODES_VERSION == ROTATION_VERSION);
 
-/// What a segment's rows are coded relative to.
+/// What a segment's rows are coded relative to, and which lists they are in.
 #[derive(Debug)]
 pub struct Index {
     rotation: Rotation,
     centre: Centre,
+    lists: Option<Lists>,
+}
+
+/// Where the codes of each list lie.
+#[derive(Debug)]
+pub(super) struct Lists {
+    /// The first place of each list, and how many places there are.
+    first_places: Vec<u32>,
+    /// The first block of sign codes of each list, and how many blocks there are.
+    first_blocks: Vec<u32>,
+    /// Which row each place is of.
+    rows: Vec<u32>,
+    centroids: Vec<u8>,
+    probes: [u32; LADDER_STEPS],
+    candidates: [u32; LADDER_STEPS],
+}
+
+/// A list's places and blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct List {
+    pub(super) first_block: u32,
+    pub(super) blocks: u32,
+    pub(super) first_place: u32,
+    pub(super) places: u32,
 }
 
 impl Index {
@@ -20,7 +45,31 @@ impl Index {
     pub(super) fn new(centre: Vec<f32>) -> Self {
         let rotation = Rotation::new(centre.len());
         let centre = Centre::new(&rotation, Metric::InnerProduct, centre);
-        Self { rotation, centre }
+        Self { rotation, centre, lists: None }
+    }
+
+    /// The index that a head describes, with the rows of its places.
+    pub(super) fn of(head: IndexHead<'_>, rows: Vec<u32>) -> Self {
+        let index = Self::new(head.centre);
+        if head.lists.is_empty() {
+            return index;
+        }
+        let sums = |counts: &mut dyn Iterator<Item = u32>| {
+            let mut sums = vec![0];
+            for count in counts {
+                sums.push(sums[sums.len() - 1] + count);
+            }
+            sums
+        };
+        let lists = Lists {
+            first_places: sums(&mut head.lists.iter().copied()),
+            first_blocks: sums(&mut head.lists.iter().map(|rows| rows.div_ceil(SIGN_BLOCK_ROWS))),
+            rows,
+            centroids: head.centroids.to_vec(),
+            probes: head.probes,
+            candidates: head.candidates,
+        };
+        Self { lists: Some(lists), ..index }
     }
 
     /// A query as the codes meet it.
@@ -30,111 +79,138 @@ impl Index {
         Query::new(&self.centre, query, &rotated)
     }
 
+    /// Components of each row.
+    pub(super) fn dimension(&self) -> usize {
+        self.centre.dimension()
+    }
+
+    /// Codes rows about the centre.
+    pub(super) fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(&self.rotation, &self.centre)
+    }
+
+    /// How long a row's code of four bits is.
+    pub(super) fn nibble_row_bytes(&self) -> usize {
+        self.centre.nibble_row_bytes()
+    }
+
+    /// How long a block of sign codes is.
+    pub(super) fn block_bytes(&self) -> usize {
+        self.centre.block_bytes()
+    }
+
+    /// Whether codes lie in lists, so that a search can leave some out.
+    pub fn has_lists(&self) -> bool {
+        self.lists.is_some()
+    }
+
+    /// How many lists there are.
+    pub fn list_count(&self) -> usize {
+        self.lists.as_ref().map_or(0, Lists::count)
+    }
+
+    /// How many lists to look at, and how many rows by their codes of four bits, to find the `k` nearest with this recall.
+    pub fn effort(&self, recall: f32, k: usize) -> (usize, usize) {
+        self.lists.as_ref().map_or((0, 0), |lists| lists.effort(recall, k))
+    }
+
+    pub(super) fn lists(&self) -> Option<&Lists> {
+        self.lists.as_ref()
+    }
+
+    /// Which row a place is of.
+    pub fn row(&self, place: u32) -> u32 {
+        self.lists.as_ref().map_or(place, |lists| lists.rows[place as usize])
+    }
+
     /// Roughly what it takes in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        2 * self.rotation.rotated_len() * size_of::<f32>()
+        let of_lists = |lists: &Lists| {
+            let numbers = lists.first_places.len() + lists.first_blocks.len() + lists.rows.len();
+            numbers * size_of::<u32>() + lists.centroids.len()
+        };
+        2 * self.rotation.rotated_len() * size_of::<f32>() + self.lists.as_ref().map_or(0, of_lists)
     }
 }
 
-/// The sections of codes.
-#[derive(Debug, Default)]
-pub(super) struct Codes {
-    pub(super) index: Writer,
-    pub(super) signs: Vec<u8>,
-    pub(super) nibbles: Vec<u8>,
-    pub(super) places: Vec<u8>,
+impl List {
+    /// For each block a bit for each of its places.
+    pub(super) fn live(&self) -> Vec<u32> {
+        let left = |block: u32| (self.places - block * SIGN_BLOCK_ROWS).min(SIGN_BLOCK_ROWS);
+        (0..self.blocks).map(|block| ((1_u64 << left(block)) - 1) as u32).collect()
+    }
 }
 
-impl Codes {
-    /// Those of these rows, given as the bytes of section *vectors*; none for few rows.
-    pub(super) fn of(vectors: &[u8], dimension: u32, rows: u32) -> Self {
-        if rows < FLAT_ROWS_MIN || dimension == 0 {
-            return Self::default();
+impl Lists {
+    /// How near each list is to a query, the greater the nearer.
+    pub(super) fn score(&self, query: &Query) -> Vec<Estimate> {
+        let mut estimates = vec![Estimate::default(); self.count()];
+        Variant::best().estimate_rows(query, &self.centroids, &mut estimates);
+        estimates
+    }
+
+    /// So many lists, those that are nearest to a query.
+    pub(super) fn nearest(&self, query: &Query, count: usize) -> Vec<u32> {
+        let estimates = self.score(query);
+        let mut order: Vec<u32> = (0..estimates.len() as u32).collect();
+        let score = |list: u32| estimates[list as usize].score;
+        let nearer = |a: &u32, b: &u32| score(*b).total_cmp(&score(*a)).then(a.cmp(b));
+        if count < order.len() {
+            order.select_nth_unstable_by(count, nearer);
+            order.truncate(count);
         }
-        let centre = mean(vectors, dimension as usize);
-        let mut coder = RowCoder::new(centre.clone());
-        coder.push(vectors);
-        let head = IndexHead { centre, lists: Vec::new(), centroids: &[] };
-        Self { index: head.encode(), signs: Vec::new(), nibbles: coder.finish(), places: Vec::new() }
-    }
-}
-
-/// Codes rows that come in pieces, as the bytes of section *vectors*.
-pub(crate) struct RowCoder {
-    index: Index,
-    dimension: usize,
-    /// The beginning of a row.
-    begun: Vec<u8>,
-    nibbles: Vec<u8>,
-}
-
-impl RowCoder {
-    /// Will code rows about this centre.
-    pub(crate) fn new(centre: Vec<f32>) -> Self {
-        let dimension = centre.len();
-        Self { index: Index::new(centre), dimension, begun: Vec::new(), nibbles: Vec::new() }
+        order
     }
 
-    /// Takes the next bytes, wherever they end.
-    pub(crate) fn push(&mut self, vectors: &[u8]) {
-        let row_bytes = self.dimension * size_of::<f32>();
-        let missing = (row_bytes - self.begun.len()).min(vectors.len());
-        let (mut own, mut vectors) = (&[][..], vectors);
-        if !self.begun.is_empty() {
-            self.begun.extend_from_slice(&vectors[..missing]);
-            vectors = &vectors[missing..];
-            if self.begun.len() < row_bytes {
-                return;
-            }
-            own = &self.begun;
-        }
-        let code_bytes = self.index.centre.nibble_row_bytes();
-        let mut encoder = Encoder::new(&self.index.rotation, &self.index.centre);
-        let mut row = Zeroizing::new(Vec::with_capacity(self.dimension));
-        let whole = vectors.chunks_exact(row_bytes);
-        let rest = whole.remainder();
-        for bytes in own.chunks_exact(row_bytes).chain(whole) {
-            row.clear();
-            row.extend(bytes.as_chunks().0.iter().map(|component| f32::from_le_bytes(*component)));
-            let start = self.nibbles.len();
-            self.nibbles.resize(start + code_bytes, 0);
-            encoder.encode(&row, &mut self.nibbles[start..], None);
-        }
-        self.begun.clear();
-        self.begun.extend_from_slice(rest);
+    pub(super) fn count(&self) -> usize {
+        self.first_places.len() - 1
     }
 
-    /// The codes of all rows that came whole.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.nibbles)
+    /// Which list a place is in.
+    pub(super) fn list_of(&self, place: u32) -> u32 {
+        self.first_places.partition_point(|&first| first <= place) as u32 - 1
     }
-}
 
-impl Drop for RowCoder {
-    fn drop(&mut self) {
-        self.begun.zeroize();
-        self.nibbles.zeroize();
-    }
-}
-
-/// The mean of rows, of which there is at least one.
-fn mean(vectors: &[u8], dimension: usize) -> Vec<f32> {
-    let mut sums = vec![0.0_f64; dimension];
-    let (components, _) = vectors.as_chunks::<4>();
-    let rows = components.chunks_exact(dimension);
-    let count = rows.len() as f64;
-    for row in rows {
-        for (sum, component) in sums.iter_mut().zip(row) {
-            *sum += f64::from(f32::from_le_bytes(*component));
+    pub(super) fn list(&self, list: u32) -> List {
+        let (at, next) = (list as usize, list as usize + 1);
+        List {
+            first_block: self.first_blocks[at],
+            blocks: self.first_blocks[next] - self.first_blocks[at],
+            first_place: self.first_places[at],
+            places: self.first_places[next] - self.first_places[at],
         }
     }
-    sums.iter().map(|sum| (sum / count) as f32).collect()
+
+    fn effort(&self, recall: f32, k: usize) -> (usize, usize) {
+        let missed = (1.0 - recall).clamp(0.0, 1.0);
+        // Most of what is missed may be missed by the lists, which cost more.
+        let probes = step(&self.probes, missed * 0.75).max(1);
+        let candidates = step(&self.candidates, missed * 0.25) as usize;
+        // Steps are of the ten nearest; more of them reach farther.
+        let more = (k as f64 / 10.0).max(1.0);
+        ((f64::from(probes) * more.sqrt()) as usize, (candidates as f64 * more) as usize + 2 * k)
+    }
 }
 
-impl Drop for Codes {
-    fn drop(&mut self) {
-        for section in [&mut self.index.0, &mut self.signs, &mut self.nibbles, &mut self.places] {
-            section.zeroize();
-        }
+/// The step of a ladder at which so much is missed, between two steps by the logarithm.
+fn step(ladder: &[u32; LADDER_STEPS], missed: f32) -> u32 {
+    let at = (-missed.max(f32::MIN_POSITIVE).log2() - 1.0).clamp(0.0, (LADDER_STEPS - 1) as f32);
+    let below = at as usize;
+    let above = (below + 1).min(LADDER_STEPS - 1);
+    let share = f64::from(at.fract());
+    (f64::from(ladder[below]) * (1.0 - share) + f64::from(ladder[above]) * share).ceil() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without this, a search that asks for more recall could look at less.
+    #[test]
+    fn more_recall_takes_more_steps() {
+        let ladder = std::array::from_fn(|step| 1 << step);
+        assert_eq!([0.5, 0.25, 0.001, 0.0, 1.0].map(|missed| step(&ladder, missed)), [1, 2, 504, 512, 1]);
+        let steps: Vec<u32> = (0..1000).map(|n| step(&ladder, 1.0 - n as f32 / 1000.0)).collect();
+        assert!(steps.is_sorted());
     }
 }

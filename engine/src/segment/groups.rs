@@ -121,28 +121,35 @@ impl Segment {
         })
     }
 
-    /// Calls back with each of these rows, which rise, and its position among them.
-    pub(super) fn each_row<T: Element>(
+    /// Calls back with each of these runs of rows, which rise, in as many pieces as it lies in: its number, the piece's
+    /// first row and its elements.
+    pub(super) fn each_run<T: Element>(
         &self,
         layout: &Layout,
-        rows: &[u32],
-        mut each: impl FnMut(usize, &[T]),
+        runs: impl Iterator<Item = Range<u32>> + Clone,
+        mut each: impl FnMut(usize, u32, &[T]),
     ) -> Result<(), Fault> {
-        if let Some(&last) = rows.last()
-            && last >= layout.rows
+        if let Some(last) = runs.clone().last()
+            && last.end > layout.rows
         {
-            return Err(self.located(Damage::new("rows", layout.rows, last)));
+            return Err(self.located(Damage::new("rows", layout.rows, last.end)));
         }
         let group_rows = layout.group_rows();
-        let mut wanted: Vec<u32> = rows.iter().map(|row| row / group_rows).collect();
+        let groups_of = |run: &Range<u32>| run.start / group_rows..run.end.div_ceil(group_rows);
+        let mut wanted: Vec<u32> = runs.clone().flat_map(|run| groups_of(&run)).collect();
         wanted.dedup();
         let groups = self.groups::<T>(layout, &wanted)?;
         let elements = layout.row_bytes / size_of::<T>();
         let mut at = 0;
-        for (number, &row) in rows.iter().enumerate() {
-            at += usize::from(wanted[at] != row / group_rows);
-            let start = (row % group_rows) as usize * elements;
-            each(number, &groups[at][start..start + elements]);
+        for (number, run) in runs.enumerate() {
+            for group in groups_of(&run) {
+                at += usize::from(wanted[at] != group);
+                let first = group * group_rows;
+                let start = run.start.max(first);
+                let end = run.end.min(first.saturating_add(group_rows));
+                let from = (start - first) as usize * elements;
+                each(number, start, &groups[at][from..from + (end - start) as usize * elements]);
+            }
         }
         Ok(())
     }

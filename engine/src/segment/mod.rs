@@ -13,6 +13,7 @@
 mod cache;
 mod carry;
 mod codes;
+mod coding;
 mod files;
 mod groups;
 mod labels;
@@ -25,7 +26,8 @@ mod words;
 mod writer;
 
 pub use cache::BlockCache;
-pub(crate) use codes::RowCoder;
+pub use codes::Index;
+pub(crate) use coding::RowCoder;
 pub use files::SegmentFiles;
 pub(crate) use packing::unpack;
 pub use reader::{Segment, check_blocks};

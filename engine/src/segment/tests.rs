@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::cluster::Workers;
 use crate::io::sim::Sim;
 use crate::io::{BlobStore, Fault, Medium};
 use crate::seal::Key;
@@ -39,7 +40,7 @@ fn rows(number: usize) -> Vec<f32> {
 fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
     let medium = sim.restart();
     let keys = [Key::random(&*medium.entropy), Key::random(&*medium.entropy)];
-    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
+    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::default());
     let places = [0, 1].map(|which| {
         let mut segment = SegmentWriter::default();
         for number in 0..5 {
@@ -150,7 +151,7 @@ fn segment_of(medium: &Medium, dimension: u32, fill: impl FnOnce(&mut SegmentWri
     let key = Key::random(&*medium.entropy);
     let mut writer = SegmentWriter::default();
     fill(&mut writer);
-    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
+    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::default());
     let place = file.add(&key, [1; 16], dimension, writer);
     file.finish(&*medium.blobs).unwrap();
     let cache = Arc::new(BlockCache::new(1 << 20));
@@ -224,7 +225,7 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
         let vectors: Vec<f32> = (0..count * dimension as usize).map(component).collect();
         let passages = vec![Passage::Range { start: 0, end: 0 }; count];
         writer.push(1, None, &Document { passages, ..document(0) }, vectors.chunks(1000), RowWords::Count);
-        let mut file = SegmentFileWriter::begin(&*medium.entropy, 7);
+        let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::default());
         let place = file.add(&key, [1; 16], dimension, writer);
         file.finish(&*medium.blobs).unwrap();
         for cache_bytes in [0, 70_000, 64 << 20] {
@@ -257,8 +258,9 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
 /// Without this, a search by codes would miss rows whose vectors are near, or read another row's vector.
 #[test]
 fn codes_say_how_near_a_row_may_be() {
-    let draw =
-        |at: usize| ((at * 7919 % 10_007) as f32 / 5_003.5 - 1.0) * if at % 97 == 0 { 5.0 } else { 1.0 };
+    let draw = |at: usize| {
+        ((at * 7919 % 10_007) as f32 / 5_003.5 - 1.0) * if at.is_multiple_of(97) { 5.0 } else { 1.0 }
+    };
     for (dimension, count) in [(1, 500), (3, 129), (100, 5000), (384, 1000)] {
         let medium = Sim::new(4).restart();
         let vectors: Vec<f32> = (0..count * dimension).map(draw).collect();

@@ -1,8 +1,9 @@
 //! How do documents become the sealed bytes of a segment, and segments a file?
 
-use super::codes::Codes;
+use super::coding::Codes;
 use super::labels::Labels;
 use super::packing::pack;
+use crate::cluster::Workers;
 use crate::io::{BlobStore, Entropy, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
 use crate::words::WordIndex;
@@ -99,15 +100,16 @@ pub struct SegmentFileWriter {
     epoch: u64,
     file_id: [u8; 16],
     bytes: Vec<u8>,
+    workers: Workers,
 }
 
 impl SegmentFileWriter {
-    /// Begins a file of this run.
-    pub fn begin(entropy: &dyn Entropy, epoch: u64) -> Self {
+    /// Begins a file of this run. What takes long is computed by the workers.
+    pub fn begin(entropy: &dyn Entropy, epoch: u64, workers: Workers) -> Self {
         let mut file_id = [0; 16];
         entropy.fill(&mut file_id);
         let header = FileHeader::new(FileKind::Segments, file_id, epoch, 0);
-        Self { epoch, file_id, bytes: header.as_bytes().to_vec() }
+        Self { epoch, file_id, bytes: header.as_bytes().to_vec(), workers }
     }
 
     /// Seals a segment under its partition's key. A file takes one segment of each partition at most.
@@ -119,7 +121,7 @@ impl SegmentFileWriter {
         segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
-        let codes = Codes::of(&segment.vectors.0, dimension, segment.rows);
+        let codes = Codes::of(&segment.vectors.0, dimension, segment.rows, &self.workers);
         let (mut words, mut postings) = encode_words(segment.words.lengths(), segment.words.sorted());
         let packed =
             [&segment.infos.0, &segment.contents, &words.0, &postings.0].map(|plain| packed_blocks(plain));

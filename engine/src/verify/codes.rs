@@ -54,7 +54,7 @@ mod tests {
         let mut coder = RowCoder::new(vec![0.25; 5]);
         coder.push(&vectors);
         let nibbles = coder.finish();
-        let head = IndexHead { centre: vec![0.25; 5], lists: Vec::new(), centroids: &[] };
+        let head = IndexHead::flat(vec![0.25; 5]);
         let section =
             |plain_bytes| Section { first_block: 1, offset: 0, plain_bytes, stored_bytes: plain_bytes };
         let sections = head.code_bytes(5, 150).map(section);
@@ -73,7 +73,7 @@ mod tests {
             check(&vectors, &others, 64).expect_err("other codes");
         }
         check(&vectors[..1000], &nibbles, 64).expect("vectors that are missing are told elsewhere");
-        let mut other_centre = IndexHead { centre: vec![0.5; 5], ..head.clone() }.encode().0;
+        let mut other_centre = IndexHead::flat(vec![0.5; 5]).encode().0;
         other_centre.push(0);
         assert!(Codes::begin(&other_centre, 5, 150, sections.each_ref()).is_err(), "more than an index");
     }

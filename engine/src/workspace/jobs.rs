@@ -10,7 +10,6 @@ use super::{OperatorScope, PartitionName, PartitionRef, Store, StoreError, Works
 use crate::compaction::{self, Expiry};
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::partition::{Core, ReadError};
-use crate::segment::SegmentFileWriter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -132,7 +131,7 @@ impl Store {
         let mut again = Vec::new();
         let mut cores = cores.into_iter().peekable();
         while cores.peek().is_some() {
-            let mut file = SegmentFileWriter::begin(&*self.env.medium.entropy, self.env.log.run());
+            let mut file = self.env.begin_file();
             let mut written = Vec::new();
             while file.bytes() < SEGMENT_FILE_BYTES
                 && let Some(core) = cores.next()

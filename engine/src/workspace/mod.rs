@@ -27,6 +27,7 @@ pub use open::{OpenError, RootKey};
 pub use receipts::Erased;
 pub use scope::{NameError, OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
+use crate::cluster::Workers;
 use crate::io::{Fault, lock};
 use crate::keyring::{Keyring, KeyringError};
 use crate::partition::{Core, Counts, Dormant, Environment, Partition, ReadError, WriteError};
@@ -65,6 +66,8 @@ pub struct StoreOptions {
     /// A purge in a large partition is made final after this long at most, in milliseconds. (In a small one,
     /// at once.)
     pub purge_ms: u64,
+    /// Compute what takes long when segments are written, while the job that writes them waits.
+    pub workers: Workers,
 }
 
 impl Default for StoreOptions {
@@ -75,6 +78,7 @@ impl Default for StoreOptions {
             cache_bytes: 1 << 30,
             retention_ms: 30 * 24 * 60 * 60 * 1000,
             purge_ms: 30 * 60 * 1000,
+            workers: Workers::default(),
         }
     }
 }

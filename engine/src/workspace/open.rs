@@ -98,6 +98,7 @@ impl Store {
             medium,
             log,
             cache: Arc::new(BlockCache::new(options.cache_bytes)),
+            workers: options.workers.clone(),
             uses: AtomicU64::new(1),
             unflushed_bytes: AtomicU64::new(0),
             unflushed_since_ms: AtomicU64::new(0),

@@ -90,6 +90,7 @@ impl World {
             k: 5,
             filter: &filter,
             similarity_min: 0.0,
+            recall: None,
             with_content: true,
         };
         for (spot, stale) in &self.stale {

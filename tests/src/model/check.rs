@@ -217,7 +217,14 @@ pub(super) fn one_search(
         filter.entity = Some("ada".to_owned());
     }
     let k = if chance.percent(20) { 1000 } else { 1 + chance.below(12) };
-    let request = SearchRequest { query, k, filter: &filter, similarity_min: 0.0, with_content: true };
+    let request = SearchRequest {
+        query,
+        k,
+        filter: &filter,
+        similarity_min: 0.0,
+        recall: chance.percent(50).then_some(0.9),
+        with_content: true,
+    };
     let response = partition.search(&request)?;
     let mut found = Vec::new();
     let matches: Vec<(&String, f64)> =

@@ -10,6 +10,7 @@
 //!
 //! Opening may be struck as well, again and again: it is tried until no planned fault is left in the way.
 
+use strongroom_engine::cluster::Workers;
 use strongroom_engine::io::sim::{Fault, Sim};
 use strongroom_engine::{Maintained, Partition, RootKey, Store, StoreError, StoreOptions, WriteError};
 
@@ -29,6 +30,7 @@ pub const SMALL: StoreOptions = StoreOptions {
     // Whether a deleted document can still be restored would depend on when it was merged.
     retention_ms: u64::MAX / 2,
     purge_ms: 30 * 60 * 1000,
+    workers: Workers::ALONE,
 };
 
 /// One machine, the store on it, and what the store should hold.

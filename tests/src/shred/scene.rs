@@ -174,6 +174,7 @@ impl Scene {
                 k: 99,
                 filter: &filter,
                 similarity_min: 0.0,
+                recall: None,
                 with_content: true,
             })?;
             for hit in response.hits {

@@ -107,6 +107,7 @@ pub fn insist_on_dropped(handle: &Partition, spot: &Spot) {
         k: 9,
         filter: &filter,
         similarity_min: 0.0,
+        recall: None,
         with_content: true,
     };
     let reads = [

@@ -1,6 +1,5 @@
 //! What would users lose if the codes of a segment were read wrongly?
 
-use super::*;
 use crate::codes::*;
 use crate::segment::Section;
 
@@ -8,8 +7,12 @@ use crate::segment::Section;
 const DIMENSION: u32 = 100;
 
 fn head(centroids: &[u8]) -> IndexHead<'_> {
-    let lists = if centroids.is_empty() { vec![] } else { vec![200, 0, 133] };
-    IndexHead { centre: (0..DIMENSION).map(|n| n as f32 / 7.0 - 3.0).collect(), lists, centroids }
+    let flat = IndexHead::flat((0..DIMENSION).map(|n| n as f32 / 7.0 - 3.0).collect());
+    if centroids.is_empty() {
+        return flat;
+    }
+    let (probes, candidates) = (std::array::from_fn(|n| n as u32), [7; LADDER_STEPS]);
+    IndexHead { lists: vec![200, 0, 133], centroids, probes, candidates, ..flat }
 }
 
 fn section(plain_bytes: u64) -> Section {
@@ -59,7 +62,22 @@ fn an_index_that_does_not_fit_is_damage() {
     let mut many = bytes.clone();
     many[4..8].fill(0xff);
     IndexHead::decode(&many, DIMENSION, 333).expect_err("more lists than there are");
+    let mut falling = bytes.clone();
+    falling[8 + 400] = 9;
+    IndexHead::decode(&falling, DIMENSION, 333).expect_err("more steps for less");
     let mut infinite = bytes;
     infinite[8..12].copy_from_slice(&f32::INFINITY.to_le_bytes());
     IndexHead::decode(&infinite, DIMENSION, 333).expect_err("not finite");
+}
+
+/// Without this, a search could read behind the rows, or find one of them twice and another never.
+#[test]
+fn places_are_of_each_row_once() {
+    let bytes = |rows: &[u32]| rows.iter().flat_map(|row| row.to_le_bytes()).collect::<Vec<u8>>();
+    assert_eq!(decode_places(&bytes(&[2, 0, 1]), 3), Ok(vec![2, 0, 1]));
+    assert_eq!(decode_places(&[], 3), Ok(vec![]));
+    for wrong in [&[0, 1, 3][..], &[0, 1, 1], &[0, 1], &[0, 1, 2, 3]] {
+        decode_places(&bytes(wrong), 3).expect_err("not each once");
+    }
+    decode_places(&bytes(&[2, 0, 1])[..11], 3).expect_err("cut short");
 }

@@ -76,6 +76,11 @@ impl Centre {
         Self { metric, vector, rotated, norm }
     }
 
+    /// Components of each row.
+    pub fn dimension(&self) -> usize {
+        self.vector.len()
+    }
+
     /// Bytes of the sign codes of [`BLOCK_ROWS`] rows.
     pub fn block_bytes(&self) -> usize {
         BLOCK_ROWS * (self.rotated.len() / 8 + FACTOR_BYTES)

@@ -68,6 +68,9 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
     .await
 }
 
+/// In partitions so large that not all passages are compared, so many of the nearest are found at least, on the average.
+const RECALL: f32 = 0.98;
+
 /// A search by vector.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -304,6 +307,7 @@ fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchRes
         k: wanted.k,
         filter: &wanted.filter,
         similarity_min: wanted.similarity_min,
+        recall: Some(RECALL),
         with_content: wanted.with_content,
     };
     ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))

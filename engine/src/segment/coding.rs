@@ -1,0 +1,272 @@
+//! What are the codes of a segment's rows, when it is written?
+//!
+//! Few rows have none. Up to [`FLAT_ROWS_MAX`] each has a code of four bits a component, in the order of the rows. More are put
+//! into lists, and have codes of one bit as well. Then some rows are searched for, as if they were queries, to learn how
+//! many lists a search must look at.
+
+use super::codes::{Index, List};
+use crate::cluster::{Training, Workers, assign, train};
+use std::borrow::Cow;
+use strongroom_format::codes::{FLAT_ROWS_MIN, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
+use strongroom_format::wire::Writer;
+use strongroom_kernel::{Bar, Estimate, Metric, Query, Variant, normalize};
+use zerocopy::FromBytes;
+use zeroize::{Zeroize, Zeroizing};
+
+/// More rows than this are put into lists.
+pub(super) const FLAT_ROWS_MAX: u32 = 32_768;
+/// So many rows are searched for.
+const TRIALS: usize = 128;
+/// So many of the nearest are to be found.
+const TRIAL_NEAREST: usize = 10;
+
+/// The sections of codes.
+#[derive(Debug, Default)]
+pub(super) struct Codes {
+    pub(super) index: Writer,
+    pub(super) signs: Vec<u8>,
+    pub(super) nibbles: Vec<u8>,
+    pub(super) places: Vec<u8>,
+}
+
+impl Codes {
+    /// Those of these rows, given as the bytes of section *vectors*; none for few rows.
+    pub(super) fn of(vectors: &[u8], dimension: u32, rows: u32, workers: &Workers) -> Self {
+        if rows < FLAT_ROWS_MIN || dimension == 0 {
+            return Self::default();
+        }
+        let centre = mean(vectors, dimension as usize);
+        if rows <= FLAT_ROWS_MAX {
+            let mut coder = RowCoder::new(centre.clone());
+            coder.push(vectors);
+            let index = IndexHead::flat(centre).encode();
+            return Self { index, signs: Vec::new(), nibbles: coder.finish(), places: Vec::new() };
+        }
+        listed(&values(vectors), centre, workers)
+    }
+}
+
+/// Codes in lists.
+fn listed(rows: &[f32], centre: Vec<f32>, workers: &Workers) -> Codes {
+    let dimension = centre.len();
+    let count = rows.len() / dimension;
+    let lists = 4 * count.isqrt();
+    let training = Training { metric: Metric::InnerProduct, dimension, lists, start: &[] };
+    let centroids = train(rows, training, workers);
+    let list_of_row = assign(&centroids, rows, workers);
+    let mut counts = vec![0_u32; centroids.lists()];
+    for &list in &list_of_row {
+        counts[list as usize] += 1;
+    }
+    let mut order: Vec<u32> = (0..count as u32).collect();
+    // Rows of one list stay in their order.
+    order.sort_by_key(|&row| list_of_row[row as usize]);
+    let index = Index::new(centre.clone());
+    let blocks: usize = counts.iter().map(|rows| rows.div_ceil(SIGN_BLOCK_ROWS) as usize).sum();
+    let (block_bytes, code_bytes) = (index.block_bytes(), index.nibble_row_bytes());
+    let mut signs = vec![0; blocks * block_bytes];
+    let mut nibbles = vec![0; count * code_bytes];
+    let (mut blocks, mut codes) = (signs.chunks_exact_mut(block_bytes), nibbles.chunks_exact_mut(code_bytes));
+    let mut encoder = index.encoder();
+    for of_list in order.chunk_by(|&a, &b| list_of_row[a as usize] == list_of_row[b as usize]) {
+        for of_block in of_list.chunks(SIGN_BLOCK_ROWS as usize) {
+            let Some(block) = blocks.next() else { break };
+            for ((place, &row), code) in of_block.iter().enumerate().zip(&mut codes) {
+                let row = &rows[row as usize * dimension..][..dimension];
+                encoder.encode(row, code, Some((&mut *block, place)));
+            }
+        }
+    }
+    let mut of_centroids = vec![0; counts.len() * code_bytes];
+    for (centroid, code) in
+        centroids.vectors().chunks_exact(dimension).zip(of_centroids.chunks_exact_mut(code_bytes))
+    {
+        encoder.encode(centroid, code, None);
+    }
+    let flat = IndexHead::flat(centre);
+    let mut head = IndexHead { lists: counts, centroids: &of_centroids, ..flat };
+    let trials = Trials { index: Index::of(head.clone(), order), rows, signs: &signs, nibbles: &nibbles };
+    (head.probes, head.candidates) = trials.ladders(workers);
+    let places = order_bytes(&trials.index, count);
+    Codes { index: head.encode(), signs, nibbles, places }
+}
+
+fn order_bytes(index: &Index, count: usize) -> Vec<u8> {
+    (0..count as u32).flat_map(|place| index.row(place).to_le_bytes()).collect()
+}
+
+/// What rows are searched for in.
+struct Trials<'a> {
+    index: Index,
+    rows: &'a [f32],
+    signs: &'a [u8],
+    nibbles: &'a [u8],
+}
+
+impl Trials<'_> {
+    /// What it takes to find the nearest rows of some: probes and candidates.
+    fn ladders(&self, workers: &Workers) -> ([u32; LADDER_STEPS], [u32; LADDER_STEPS]) {
+        let count = self.nibbles.len() / self.index.nibble_row_bytes();
+        let trials = workers.map(TRIALS, |trial| self.search((trial * count / TRIALS) as u32));
+        let (mut probes, mut candidates): (Vec<u32>, Vec<u32>) = trials.into_iter().flatten().unzip();
+        (ladder(&mut probes), ladder(&mut candidates))
+    }
+
+    /// For each of the nearest rows of a place how many lists have to be looked at, and how many rows by one bit.
+    fn search(&self, place: u32) -> Vec<(u32, u32)> {
+        let Some(lists) = self.index.lists() else { return Vec::new() };
+        let dimension = self.index.dimension();
+        let row = self.index.row(place) as usize;
+        let query = self.index.query(&self.rows[row * dimension..][..dimension]);
+        let mut estimates = vec![Estimate::default(); self.rows.len() / dimension];
+        Variant::best().estimate_rows(&query, self.nibbles, &mut estimates);
+        let mut nearest: Vec<u32> = (0..estimates.len() as u32).filter(|&other| other != place).collect();
+        let by_estimate =
+            |a: &u32, b: &u32| estimates[*b as usize].score.total_cmp(&estimates[*a as usize].score);
+        nearest.select_nth_unstable_by(TRIAL_NEAREST, by_estimate);
+        nearest.truncate(TRIAL_NEAREST);
+        let by_signs = self.by_signs(&query, estimates.len());
+        let mut of_lists: Vec<f32> = lists.score(&query).iter().map(|estimate| estimate.score).collect();
+        let own = lists.list_of(place);
+        of_lists[own as usize] = self.score_without(row, lists.list(own));
+        let rank =
+            |scores: &[f32], score: f32| 1 + scores.iter().filter(|other| **other > score).count() as u32;
+        let found = |&near: &u32| {
+            let list = lists.list_of(near) as usize;
+            (rank(&of_lists, of_lists[list]), rank(&by_signs, by_signs[near as usize]))
+        };
+        nearest.iter().map(found).collect()
+    }
+
+    /// How near a row would be to its list if it had not been there when the centroid was made, as a query never is.
+    fn score_without(&self, row: usize, list: List) -> f32 {
+        let dimension = self.index.dimension();
+        let of = |row: usize| &self.rows[row * dimension..][..dimension];
+        let mut others = vec![0.0; dimension];
+        for place in list.first_place..list.first_place + list.places {
+            let other = self.index.row(place) as usize;
+            if other != row {
+                others.iter_mut().zip(of(other)).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        normalize(&mut others);
+        Variant::best().dot(of(row), &others)
+    }
+
+    /// What each place scores by its sign code.
+    fn by_signs(&self, query: &Query, count: usize) -> Vec<f32> {
+        let Some(lists) = self.index.lists() else { return Vec::new() };
+        let mut by_signs = vec![0.0; count];
+        for list in (0..lists.count() as u32).map(|list| lists.list(list)) {
+            let bytes = self.index.block_bytes();
+            let blocks = &self.signs[list.first_block as usize * bytes..][..list.blocks as usize * bytes];
+            let places = &mut by_signs[list.first_place as usize..][..list.places as usize];
+            let all = Bar { floor: f32::NEG_INFINITY, caution: 0.0 };
+            Variant::best().scan_signs(&[query], blocks, &list.live(), &mut [all], |_, block, _, scores| {
+                let places = &mut places[block * SIGN_BLOCK_ROWS as usize..];
+                let count = places.len().min(SIGN_BLOCK_ROWS as usize);
+                places[..count].copy_from_slice(&scores.estimates[..count]);
+                all
+            });
+        }
+        by_signs
+    }
+}
+
+/// For each step the least number that no more than one in `2^(step + 1)` is above.
+fn ladder(numbers: &mut [u32]) -> [u32; LADDER_STEPS] {
+    numbers.sort_unstable();
+    let last = numbers.len().saturating_sub(1);
+    std::array::from_fn(|step| {
+        let above = numbers.len() >> (step + 1);
+        numbers.get(last - above.min(last)).copied().unwrap_or(0)
+    })
+}
+
+/// Codes rows that come in pieces, as the bytes of section *vectors*.
+pub(crate) struct RowCoder {
+    index: Index,
+    dimension: usize,
+    /// The beginning of a row.
+    begun: Vec<u8>,
+    nibbles: Vec<u8>,
+}
+
+impl RowCoder {
+    /// Will code rows about this centre.
+    pub(crate) fn new(centre: Vec<f32>) -> Self {
+        let dimension = centre.len();
+        Self { index: Index::new(centre), dimension, begun: Vec::new(), nibbles: Vec::new() }
+    }
+
+    /// Takes the next bytes, wherever they end.
+    pub(crate) fn push(&mut self, vectors: &[u8]) {
+        let row_bytes = self.dimension * size_of::<f32>();
+        let missing = (row_bytes - self.begun.len()).min(vectors.len());
+        let (mut own, mut vectors) = (&[][..], vectors);
+        if !self.begun.is_empty() {
+            self.begun.extend_from_slice(&vectors[..missing]);
+            vectors = &vectors[missing..];
+            if self.begun.len() < row_bytes {
+                return;
+            }
+            own = &self.begun;
+        }
+        let code_bytes = self.index.nibble_row_bytes();
+        let mut encoder = self.index.encoder();
+        let mut row = Zeroizing::new(Vec::with_capacity(self.dimension));
+        let whole = vectors.chunks_exact(row_bytes);
+        let rest = whole.remainder();
+        for bytes in own.chunks_exact(row_bytes).chain(whole) {
+            row.clear();
+            row.extend(bytes.as_chunks().0.iter().map(|component| f32::from_le_bytes(*component)));
+            let start = self.nibbles.len();
+            self.nibbles.resize(start + code_bytes, 0);
+            encoder.encode(&row, &mut self.nibbles[start..], None);
+        }
+        self.begun.clear();
+        self.begun.extend_from_slice(rest);
+    }
+
+    /// The codes of all rows that came whole.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.nibbles)
+    }
+}
+
+impl Drop for RowCoder {
+    fn drop(&mut self) {
+        self.begun.zeroize();
+        self.nibbles.zeroize();
+    }
+}
+
+/// The components of vectors, as they lie there when that can be.
+fn values(vectors: &[u8]) -> Cow<'_, [f32]> {
+    match <[f32]>::ref_from_bytes(vectors) {
+        Ok(values) if cfg!(target_endian = "little") => Cow::Borrowed(values),
+        _ => vectors.as_chunks().0.iter().map(|component| f32::from_le_bytes(*component)).collect(),
+    }
+}
+
+/// The mean of rows, of which there is at least one.
+fn mean(vectors: &[u8], dimension: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; dimension];
+    let (components, _) = vectors.as_chunks::<4>();
+    let rows = components.chunks_exact(dimension);
+    let count = rows.len() as f64;
+    for row in rows {
+        for (sum, component) in sums.iter_mut().zip(row) {
+            *sum += f64::from(f32::from_le_bytes(*component));
+        }
+    }
+    sums.iter().map(|sum| (sum / count) as f32).collect()
+}
+
+impl Drop for Codes {
+    fn drop(&mut self) {
+        for section in [&mut self.index.0, &mut self.signs, &mut self.nibbles, &mut self.places] {
+            section.zeroize();
+        }
+    }
+}

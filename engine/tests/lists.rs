@@ -1,0 +1,150 @@
+//! A partition of so many rows that they are kept in lists: what a search still promises there.
+
+#![cfg(feature = "sim")]
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+use strongroom_engine::io::sim::Sim;
+use strongroom_engine::{
+    CollectionSpec, Filter, Fusion, NewDocument, NewPassage, OperatorScope, Partition, PartitionName,
+    PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store, StoreOptions,
+    WorkspaceId,
+};
+use strongroom_kernel::{dot, normalize};
+
+const WORKSPACE: WorkspaceId = WorkspaceId([7; 16]);
+const DIMENSION: usize = 24;
+const DOCUMENTS: usize = 21_000;
+
+/// The passages of a document: one to three vectors about one of 200 topics.
+fn vectors(document: usize) -> Vec<Vec<f32>> {
+    (0..1 + document % 3).map(|passage| about(document % 200, document * 3 + passage)).collect()
+}
+
+fn about(topic: usize, seed: usize) -> Vec<f32> {
+    let draw = |seed: usize, at: usize| {
+        let mixed = (seed * 64 + at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) as u32 as f32 / 2.0_f32.powi(31) - 1.0
+    };
+    (0..DIMENSION).map(|at| draw(topic + 1_000_000, at) + 0.8 * draw(seed, at)).collect()
+}
+
+fn filled() -> (Store, Partition) {
+    let options = StoreOptions { flush_bytes: 1 << 30, retention_ms: 0, ..StoreOptions::default() };
+    let store = Store::open(Sim::new(1).restart(), RootKey([1; 32]), options).unwrap();
+    store.create_workspace(&OperatorScope::grant(), WORKSPACE).unwrap();
+    let scope = Scope::grant(WORKSPACE, Reach::Workspace);
+    let name = Some(PartitionName::new("acme").unwrap());
+    let at = PartitionRef { collection: "default".to_owned(), partition: name };
+    let spec = CollectionSpec { dimension: DIMENSION as u32 };
+    let partition = store.partition_for_write(&scope, &at, spec).unwrap();
+    for batch in (0..DOCUMENTS).collect::<Vec<_>>().chunks(1000) {
+        let documents = batch.iter().map(|&number| NewDocument {
+            id: Some(format!("{number:05}")),
+            content_type: "text/plain".to_owned(),
+            content: format!("whale{}", number % 500).into_bytes(),
+            tags: [10, 1000].iter().filter(|every| number % **every == 3).map(usize::to_string).collect(),
+            passages: vectors(number)
+                .into_iter()
+                .map(|vector| NewPassage { text: Passage::Range { start: 0, end: 5 }, vector })
+                .collect(),
+            ..NewDocument::default()
+        });
+        partition.put_many(documents.collect()).unwrap();
+    }
+    store.flush().unwrap();
+    (store, partition)
+}
+
+/// The ids of the best of the documents that pass, by a plain reading.
+fn nearest(query: &[f32], k: usize, passes: impl Fn(usize) -> bool) -> Vec<String> {
+    let unit = |vector: &[f32]| {
+        let mut unit = vector.to_vec();
+        normalize(&mut unit);
+        unit
+    };
+    let query = unit(query);
+    let score = |vector: &Vec<f32>| dot(&query, &unit(vector));
+    let mut all: Vec<(String, f32)> = (0..DOCUMENTS)
+        .filter(|&number| passes(number))
+        .map(|number| {
+            (format!("{number:05}"), vectors(number).iter().map(score).fold(f32::NEG_INFINITY, f32::max))
+        })
+        .collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.truncate(k);
+    all.into_iter().map(|(id, _)| id).collect()
+}
+
+fn search(
+    partition: &Partition,
+    query: Query<'_>,
+    k: usize,
+    tag: Option<&str>,
+    recall: Option<f32>,
+) -> SearchResponse {
+    let filter = Filter { all_tags: tag.into_iter().map(str::to_owned).collect(), ..Filter::default() };
+    let request =
+        SearchRequest { query, k, filter: &filter, similarity_min: 0.0, recall, with_content: false };
+    partition.search(&request).unwrap()
+}
+
+fn ids(response: &SearchResponse) -> Vec<&str> {
+    response.hits.iter().map(|hit| hit.document.id.as_str()).collect()
+}
+
+/// Without this, large partitions would be searched wrongly: short under a filter, with deleted documents, or with fewer
+/// of the nearest than was asked for.
+#[test]
+fn a_partition_in_lists_is_searched_as_any_other() {
+    let (store, partition) = filled();
+    let queries: Vec<Vec<f32>> = (0..40).map(|n| about(n * 7 % 200, 9_000_000 + n)).collect();
+    for recall in [0.8, 0.95, 0.99] {
+        let mut found = 0;
+        for query in &queries {
+            let response = search(&partition, Query::Vector(query), 10, None, Some(recall));
+            assert!(!response.trace.exact && response.hits.len() == 10);
+            let wanted: HashSet<String> = nearest(query, 10, |_| true).into_iter().collect();
+            found += ids(&response).iter().filter(|id| wanted.contains(**id)).count();
+            let scores: Vec<f32> = response.hits.iter().map(|hit| hit.score).collect();
+            assert!(scores.is_sorted_by(|a, b| a >= b));
+        }
+        let found = found as f32 / (10 * queries.len()) as f32;
+        assert!(found >= recall - 0.02, "{found} of the nearest, {recall} were asked for");
+    }
+    for query in &queries[..8] {
+        for (tag, every) in [(None, 0), (Some("10"), 10), (Some("1000"), 1000)] {
+            let passes = |number: usize| every == 0 || number % every == 3;
+            for k in [1, 10, 300] {
+                let wanted = nearest(query, k, passes);
+                let exact = search(&partition, Query::Vector(query), k, tag, None);
+                assert!(exact.trace.exact);
+                assert_eq!(ids(&exact), wanted, "{tag:?} {k}");
+                let quick = search(&partition, Query::Vector(query), k, tag, Some(0.9));
+                assert_eq!(quick.hits.len(), wanted.len(), "{tag:?} {k}");
+                assert!(quick.hits.iter().all(|hit| passes(hit.document.id.parse().unwrap())));
+            }
+        }
+        let hybrid = Query::Hybrid { vector: query, words: "whale77", fusion: Fusion::Sum };
+        let surely = search(&partition, hybrid, 10, None, None);
+        assert_eq!(ids(&surely), ids(&search(&partition, hybrid, 10, None, Some(0.9))));
+    }
+    // Half of the documents go, then their rows.
+    let odd = |number: usize| number % 2 == 1;
+    for number in (0..DOCUMENTS).filter(|&number| !odd(number)) {
+        partition.delete(&format!("{number:05}")).unwrap();
+    }
+    let check = || {
+        for query in &queries[..4] {
+            let wanted = nearest(query, 10, odd);
+            assert_eq!(ids(&search(&partition, Query::Vector(query), 10, None, None)), wanted);
+            let quick = search(&partition, Query::Vector(query), 10, None, Some(0.95));
+            assert_eq!(quick.hits.len(), 10);
+            assert!(quick.hits.iter().all(|hit| odd(hit.document.id.parse().unwrap())));
+        }
+    };
+    check();
+    // They can't be restored: a merge leaves them out.
+    assert_eq!(store.flush().unwrap().compacted, 1);
+    check();
+}
