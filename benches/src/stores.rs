@@ -119,6 +119,7 @@ pub fn time_search(store: &Store, name: &str, vector: &[f32]) -> Duration {
         filter: &filter,
         similarity_min: 0.0,
         recall: None,
+        ages: None,
         with_content: false,
     };
     let found = black_box(partition(store, name).search(&request)).expect("an answer");

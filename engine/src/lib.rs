@@ -26,14 +26,15 @@ mod verify;
 mod words;
 mod workspace;
 
-pub use filter::Filter;
+pub use filter::{Condition, Filter, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
-    Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Partition, Passage, Query, ReadError,
-    SearchRequest, SearchResponse, Trace, WriteError,
+    Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Partition, Passage,
+    Query, ReadError, SearchRequest, SearchResponse, Trace, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
+pub use strongroom_format::fields::{Field, FieldValue, Number};
 pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use strongroom_format::record::Identity;
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};

@@ -12,11 +12,15 @@ use crate::io::lock;
 use crate::words::WordIndex;
 use std::sync::{Mutex, MutexGuard};
 use strongroom_format::document::Document;
+use strongroom_format::fields::FieldValue;
 use strongroom_format::segment::ChangeRow;
 use zeroize::Zeroize;
 
 /// What a document costs beside its content and vectors, roughly, in bytes.
 const DOCUMENT_OVERHEAD_BYTES: u64 = 512;
+
+/// What a field costs beside its path and value.
+const FIELD_OVERHEAD_BYTES: u64 = 56;
 
 /// A document in a memtable. Its vectors stand in the memtable's rows.
 #[derive(Debug, Clone)]
@@ -51,6 +55,7 @@ impl Memtable {
         self.bytes += document.content.len() as u64
             + document.vectors.len() as u64 * 4
             + document.metadata.len() as u64
+            + document.fields.iter().map(|field| field.bytes() as u64 + FIELD_OVERHEAD_BYTES).sum::<u64>()
             + DOCUMENT_OVERHEAD_BYTES;
         self.vectors.append(&mut document.vectors);
         self.entries.push(Entry { record, document, first_row: self.rows, rows });
@@ -113,6 +118,11 @@ impl Drop for Memtable {
         for entry in &mut self.entries {
             entry.document.content.zeroize();
             entry.document.metadata.zeroize();
+            for field in &mut entry.document.fields {
+                if let FieldValue::Text(text) = &mut field.value {
+                    text.zeroize();
+                }
+            }
         }
     }
 }

@@ -50,6 +50,7 @@ fn search(partition: &Partition, vector: [f32; 2], filter: &Filter) -> Vec<Strin
         filter,
         similarity_min: 0.0,
         recall: None,
+        ages: None,
         with_content: false,
     };
     partition.search(&request).unwrap().hits.into_iter().map(|hit| hit.passage).collect()

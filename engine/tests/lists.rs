@@ -84,8 +84,15 @@ fn search(
     recall: Option<f32>,
 ) -> SearchResponse {
     let filter = Filter { all_tags: tag.into_iter().map(str::to_owned).collect(), ..Filter::default() };
-    let request =
-        SearchRequest { query, k, filter: &filter, similarity_min: 0.0, recall, with_content: false };
+    let request = SearchRequest {
+        query,
+        k,
+        filter: &filter,
+        similarity_min: 0.0,
+        ages: None,
+        recall,
+        with_content: false,
+    };
     partition.search(&request).unwrap()
 }
 

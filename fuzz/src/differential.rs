@@ -17,6 +17,7 @@
 
 use strongroom_engine::io::sim::Fault;
 use strongroom_tests::chance::Chance;
+use strongroom_tests::model::asked;
 use strongroom_tests::model::kinds::{Act, Kind};
 use strongroom_tests::model::world::{End, World};
 use strongroom_tests::model::{DIMENSION, Doc, Docs, Spot};
@@ -252,6 +253,7 @@ impl Step<'_> {
                 .map(str::to_owned)
                 .collect(),
             entity: chance.percent(20).then(|| "ada".to_owned()),
+            fields: asked::fields(chance),
             vectors: (0..=chance.below(3)).map(|_| vector(chance)).collect(),
             live: true,
         }

@@ -2,6 +2,8 @@
 
 use strongroom_format::codes::IndexHead;
 use strongroom_format::document::{Document, Passage};
+use strongroom_format::field_index::FieldIndexWriter;
+use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::keyring::{KeyKind, KeySlot, SLOT_BYTES, SlotState};
 use strongroom_format::log::{BatchHeader, BatchPlace, Previous, SealedRecord, encode_batch, encode_start};
@@ -168,6 +170,11 @@ pub(crate) fn record() -> Vec<Vec<u8>> {
         content: b"Whales are mammals.".to_vec(),
         tags: vec!["sea".to_owned(), "red".to_owned()],
         metadata: "{\"a\":1}".to_owned(),
+        fields: vec![
+            Field { path: "a".to_owned(), value: FieldValue::Number(1_u64.into()) },
+            Field { path: "b.c".to_owned(), value: FieldValue::Text("x".to_owned()) },
+            Field { path: "d".to_owned(), value: FieldValue::Bool(true) },
+        ],
         entity: Some("ada".to_owned()),
         passages: vec![Passage::Range { start: 0, end: 6 }, Passage::Own("own".to_owned())],
         vectors: vec![0.5; 8],
@@ -191,6 +198,7 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
         first_row: 2 * number,
         rows: 2,
         created_ms: 1_700_000_000_000,
+        updated_ms: (number == 1).then_some(1_700_000_000_001),
         info_offset: 40 * u64::from(number),
         info_bytes: 40,
         content_offset: 19 * u64::from(number),
@@ -208,10 +216,14 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     let (words, postings) = encode_words(&[1, 2, 200], [("sea", &sea[..]), ("whale", &whale[..])]);
     let flat = IndexHead::flat(vec![0.5, -1.0, 2.0]);
     let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], probes: [1; 10], ..flat.clone() };
+    let mut fields = FieldIndexWriter::default();
+    fields.few(b"a\0\0", &[0, 3]);
+    fields.many(b"a\0\x03red", 9, &[7; 30]);
     vec![
         [vec![0, 2, 4], rows.0].concat(),
         [vec![1, 0, 0], labels.0].concat(),
         [vec![4, 0, 0], changes.0].concat(),
+        [vec![5, 9, 0], fields.finish()].concat(),
         [vec![2, words.0.len() as u8, 3], words.0, postings.0].concat(),
         [vec![3, 3, 7], flat.encode().0].concat(),
         [vec![3, 3, 7], listed.encode().0].concat(),

@@ -2,6 +2,7 @@
 
 use strongroom_engine::PartitionName;
 use strongroom_format::codes::IndexHead;
+use strongroom_format::field_index::{FieldIndexWriter, Holders, decode_field_index};
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::keyring::{KeySlot, SLOT_BYTES};
 use strongroom_format::log::{
@@ -142,7 +143,7 @@ pub(crate) fn table(bytes: &[u8]) -> bool {
 /// What is sealed in the log: the first byte says which sort.
 pub(crate) fn record(bytes: &[u8]) -> bool {
     let Some((sort, bytes)) = bytes.split_first() else { return false };
-    let again = match sort % 5 {
+    let again = match sort % 4 {
         0 => Identity::decode(bytes).map(|identity| identity.encode()),
         1 => Change::decode(bytes).map(|change| change.encode()),
         2 => decode_put(bytes, 4).map(|document| encode_put(&document)),
@@ -158,7 +159,7 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
     let Some(([sort, documents, rows], bytes)) = bytes.split_first_chunk::<3>() else { return false };
     let mut again = Writer::default();
     let mut input = Reader::new("rows", bytes);
-    match sort % 5 {
+    match sort % 6 {
         0 => {
             let Ok(directory) = decode_directory(bytes, u32::from(*documents), u32::from(*rows)) else {
                 return false;
@@ -187,6 +188,23 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
             let (dimension, rows) = (u32::from(*documents), u32::from(*rows));
             let Ok(Some(head)) = IndexHead::decode(bytes, dimension, rows) else { return false };
             again = head.encode();
+        }
+        5 => {
+            let mut writer = FieldIndexWriter::default();
+            let take = &mut |key: &[u8], holders: Holders| {
+                match holders {
+                    Holders::Few(documents) => writer.few(key, &documents),
+                    Holders::Many(documents, at) => {
+                        writer.many(key, documents, &bytes[at.start as usize..at.end as usize]);
+                    }
+                }
+                Ok(true)
+            };
+            if decode_field_index(bytes, u32::from(*documents), take).is_err() {
+                return false;
+            }
+            // Pages may be cut otherwise, and something may lie between them: whoever checks a segment compares.
+            return writer.finish() == bytes;
         }
         _ => {
             while !input.is_empty() {

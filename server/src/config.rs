@@ -82,6 +82,11 @@ pub(crate) struct Limits {
     /// Filenames, sources and entity ids.
     pub(crate) name_bytes_max: usize,
     pub(crate) query_bytes_max: usize,
+    /// Levels of a metadata filter, its clauses, the values in it, and each text of those.
+    pub(crate) filter_depth_max: usize,
+    pub(crate) filter_clauses_max: usize,
+    pub(crate) filter_values_max: usize,
+    pub(crate) filter_text_bytes_max: usize,
     pub(crate) batch_documents_max: usize,
     pub(crate) batch_queries_max: usize,
     pub(crate) chunk_tokens_max: usize,
@@ -118,6 +123,10 @@ impl Default for Limits {
             metadata_bytes_max: 64 << 10,
             name_bytes_max: 1024,
             query_bytes_max: 32 << 10,
+            filter_depth_max: 16,
+            filter_clauses_max: 128,
+            filter_values_max: 1024,
+            filter_text_bytes_max: 4 << 10,
             batch_documents_max: 1000,
             batch_queries_max: 100,
             chunk_tokens_max: 8192,

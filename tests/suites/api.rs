@@ -310,6 +310,28 @@ fn tags_filter_inside_the_search() {
     }
 }
 
+// Weak hits would be answered that the caller asked to leave out, or strong ones be missing.
+#[test]
+fn a_lowest_score_is_kept_to() {
+    let server = Server::start();
+    let client = server.operator();
+    for text in ["a red whale", "a blue whale", "tax law"] {
+        client.post_bytes(&query_of_insert(&[]), text.as_bytes()).expect(201);
+    }
+    let scores = |least: &str| {
+        let answer = client.get(&with_query("/v1/search", &[("q", "red whale"), ("min_score", least)]));
+        let hits = answer.expect(200).json()["results"].clone();
+        let score = |hit: &Value| hit["score"].as_u64().expect("a score");
+        hits.as_array().expect("hits").iter().map(score).collect::<Vec<_>>()
+    };
+    let all = scores("0");
+    assert!(all.len() == 3 && all[0] > all[1], "{all:?}");
+    assert_eq!(scores(&all[1].to_string()), all[..2]);
+    assert_eq!(scores(&format!("{}.5", all[1])), all[..1]);
+    refused(&client.get("/v1/search?q=x&min_score=101"), 400);
+    refused(&client.get("/v1/documents?min_score=1"), 400);
+}
+
 // A double delete would look like success, and whoever undoes it would undo something else.
 #[test]
 fn conflicts_are_told() {

@@ -337,6 +337,7 @@ fn segments_opened(scene: &Scene) -> u32 {
         filter: &filter,
         similarity_min: 0.0,
         recall: None,
+        ages: None,
         with_content: false,
     };
     scene.partition(&victim()).search(&request).expect("searched").trace.segments_opened

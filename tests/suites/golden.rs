@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use strongroom_format::field_index::{Holders, decode_field_index};
+use strongroom_format::fields::{FieldValue, key};
 use strongroom_format::keyring::{KeySlot, SLOT_BYTES, SlotState};
 use strongroom_format::log::{ALIGN, BatchPlace, decode_batch, decode_start};
 use strongroom_format::manifest::{FoundVersion, Head, VersionKind};
@@ -131,6 +133,15 @@ fn the_segment_is_read() {
         let postings = lists.raw(word.postings_bytes as usize).expect("its postings");
         found.push((word.word, decode_postings(postings, word.rows, 2).expect("they check")));
     }
+    let mut keys = Vec::new();
+    decode_field_index(&plain[13], 1, &mut |key, holders| {
+        keys.push((key.to_vec(), holders));
+        Ok(true)
+    })
+    .expect("it checks");
+    let first = || Holders::Few(vec![0]);
+    let pages = key::of("pages", &FieldValue::Number(1_u64.into()));
+    assert_eq!(keys, [(key::any("pages"), first()), (pages, first())]);
     let once = |row, times| vec![Posting { row, times }];
     assert_eq!(found[..3], [("1", once(1, 1)), ("and", once(0, 4)), ("are", once(0, 1))]);
     assert_eq!(found[3..], [("fish", once(0, 5)), ("of", once(1, 1)), ("shark", once(0, 1))]);

@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use strongroom_engine::io::Medium;
 use strongroom_engine::io::sim::{Fault, Sim};
 use strongroom_engine::{
-    CollectionSpec, Finding, NewDocument, NewPassage, OperatorScope, PartitionName, PartitionRef, Passage,
-    Reach, RootKey, Scope, Severity, Store, StoreKeys, StoreOptions, Verified, VerifyError, WorkspaceId,
-    inspect, verify,
+    CollectionSpec, Field, FieldValue, Finding, NewDocument, NewPassage, OperatorScope, PartitionName,
+    PartitionRef, Passage, Reach, RootKey, Scope, Severity, Store, StoreKeys, StoreOptions, Verified,
+    VerifyError, WorkspaceId, inspect, verify,
 };
 use strongroom_tests::cores::on_all_cores;
 use strongroom_tests::without::Without;
@@ -58,6 +58,7 @@ fn put(store: &Store, spot: Spot, ids: &[&str]) -> Outcome {
             content,
             tags: vec!["red".to_owned()],
             metadata: String::new(),
+            fields: vec![Field { path: "n".to_owned(), value: FieldValue::Number(7_u64.into()) }],
             entity: None,
             source: None,
             passages: vec![NewPassage { text, vector: vec![1.0, 0.5, 0.25, 0.0] }],

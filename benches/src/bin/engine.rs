@@ -115,6 +115,7 @@ fn search(partition: &Partition, vector: &[f32]) {
         filter: &filter,
         similarity_min: 0.0,
         recall: None,
+        ages: None,
         with_content: false,
     };
     assert_eq!(black_box(partition.search(&request)).expect("an answer").hits.len(), 10);

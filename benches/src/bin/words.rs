@@ -123,6 +123,7 @@ fn ask(partition: &Partition, query: Query<'_>) {
         k: 10,
         filter: &filter,
         similarity_min: 0.0,
+        ages: None,
         recall: None,
         with_content: false,
     };

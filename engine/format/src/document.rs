@@ -1,6 +1,7 @@
 //! What does a user insert, and what does the engine keep of it?
 
 use crate::Damage;
+use crate::fields::{Field, read_fields, write_fields};
 use crate::limits::{
     CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX,
     TAG_BYTES_MAX, TAGS_MAX,
@@ -26,6 +27,8 @@ pub struct Document {
     pub tags: Vec<String>,
     /// A JSON object as text; empty when there is none.
     pub metadata: String,
+    /// What a filter can ask of its metadata, rising.
+    pub fields: Vec<Field>,
     /// Who the document is about, if anyone.
     pub entity: Option<String>,
     /// Where it came from.
@@ -78,6 +81,7 @@ impl Document {
             content_digest: self.content_digest,
             tags: self.tags.clone(),
             metadata: self.metadata.clone(),
+            fields: self.fields.clone(),
             entity: self.entity.clone(),
             source: self.source.clone(),
             created_ms: self.created_ms,
@@ -97,6 +101,7 @@ impl Document {
             out.bytes(tag.as_bytes());
         }
         out.bytes(self.metadata.as_bytes());
+        write_fields(&self.fields, out);
         write_optional(out, self.entity.as_deref());
         write_optional(out, self.source.as_deref());
         out.u64(self.created_ms).u64(self.updated_ms.unwrap_or(0));
@@ -125,6 +130,7 @@ impl Document {
             .map(|_| input.text(TAG_BYTES_MAX).map(str::to_owned))
             .collect::<Result<_, _>>()?;
         let metadata = input.text(METADATA_BYTES_MAX)?.to_owned();
+        let fields = read_fields(input)?;
         let entity = read_optional(input)?;
         let source = read_optional(input)?;
         let created_ms = input.u64()?;
@@ -141,6 +147,7 @@ impl Document {
             content_digest,
             tags,
             metadata,
+            fields,
             entity,
             source,
             created_ms,

@@ -14,6 +14,8 @@ pub mod catalogue;
 pub mod codes;
 pub mod damage;
 pub mod document;
+pub mod field_index;
+pub mod fields;
 pub mod header;
 pub mod keyring;
 pub mod layout;

@@ -22,6 +22,12 @@ pub const TAGS_MAX: usize = 64;
 pub const TAG_BYTES_MAX: usize = 256;
 /// A document's metadata as JSON text, in bytes.
 pub const METADATA_BYTES_MAX: usize = 64 << 10;
+/// Fields of one document.
+pub const FIELDS_MAX: usize = 1 << 14;
+/// The path of a field, in bytes.
+pub const FIELD_PATH_BYTES_MAX: usize = 1 << 10;
+/// Paths and values of all fields of one document, in bytes.
+pub const FIELDS_BYTES_MAX: usize = 1 << 20;
 /// A filename, media type, entity or source, in bytes.
 pub const LABEL_BYTES_MAX: usize = 1 << 10;
 /// The plaintext of one block of a segment, in bytes.

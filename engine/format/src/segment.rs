@@ -19,6 +19,7 @@
 //! | signs | codes of one bit a component, in blocks |
 //! | nibbles | codes of four bits a component |
 //! | places | which row each code is of |
+//! | fields | which documents have which values in their metadata, see [`field_index`](crate::field_index) |
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{
@@ -67,11 +68,18 @@ pub enum SectionKind {
     Nibbles = 12,
     /// Which row each code is of.
     Places = 13,
+    /// Values of metadata → documents, see [`field_index`](crate::field_index).
+    Fields = 14,
 }
 
 /// The sections whose blocks are compressed, in the order in which their lengths are told.
-pub const PACKED: [SectionKind; 4] =
-    [SectionKind::Infos, SectionKind::Contents, SectionKind::Words, SectionKind::Postings];
+pub const PACKED: [SectionKind; 5] = [
+    SectionKind::Infos,
+    SectionKind::Contents,
+    SectionKind::Words,
+    SectionKind::Postings,
+    SectionKind::Fields,
+];
 
 impl SectionKind {
     /// Whether each of its blocks is compressed before it is sealed.
@@ -81,7 +89,7 @@ impl SectionKind {
 }
 
 /// All sections, in their order in a segment.
-pub const SECTIONS: [SectionKind; 13] = [
+pub const SECTIONS: [SectionKind; 14] = [
     SectionKind::Directory,
     SectionKind::Vectors,
     SectionKind::Infos,
@@ -95,6 +103,7 @@ pub const SECTIONS: [SectionKind; 13] = [
     SectionKind::Signs,
     SectionKind::Nibbles,
     SectionKind::Places,
+    SectionKind::Fields,
 ];
 
 layout! {
@@ -301,12 +310,15 @@ pub fn decode_table(bytes: &[u8], segment_bytes: u64) -> Result<[Section; SECTIO
     let mut lengths = [(0, 0); SECTIONS.len()];
     let mut found = Vec::with_capacity(SECTIONS.len());
     if bytes.len() != SECTIONS.len() * SectionEntry::BYTES {
-        return Err(Damage::new("section table", "520 bytes", format_args!("{} bytes", bytes.len())));
+        let expected = SECTIONS.len() * SectionEntry::BYTES;
+        return Err(Damage::new("section table", format_args!("{expected} bytes"), bytes.len()));
     }
     let mut blocks = 0_u64;
     let mut chunks = bytes.chunks_exact(SectionEntry::BYTES);
     for (kind, lengths) in SECTIONS.iter().zip(&mut lengths) {
-        let entry = chunks.next().ok_or_else(|| Damage::new("section table", "13 entries", "fewer"))?;
+        let entry = chunks
+            .next()
+            .ok_or_else(|| Damage::new("section table", "an entry for each section", "fewer"))?;
         let (entry, _) = SectionEntry::read_from_prefix(entry)
             .map_err(|_| Damage::new("SectionEntry", "40 bytes", "fewer"))?;
         check_crc("SectionEntry.crc32", entry.as_bytes())?;
@@ -382,6 +394,8 @@ pub struct DocumentRow {
     pub rows: u32,
     /// Milliseconds since 1970.
     pub created_ms: u64,
+    /// Milliseconds since 1970, once it was updated.
+    pub updated_ms: Option<u64>,
     /// Where its info begins in the section.
     pub info_offset: u64,
     /// How long the info is.
@@ -398,7 +412,7 @@ impl DocumentRow {
     /// Appends it to the directory.
     pub fn write(&self, out: &mut Writer) {
         out.bytes(self.id.as_bytes()).u64(self.record).u64(self.deleted_ms.unwrap_or(0));
-        out.u32(self.first_row).u32(self.rows).u64(self.created_ms);
+        out.u32(self.first_row).u32(self.rows).u64(self.created_ms).u64(self.updated_ms.unwrap_or(0));
         out.u64(self.info_offset).u32(self.info_bytes).u64(self.content_offset).u64(self.content_bytes);
         out.u64(self.words);
     }
@@ -412,6 +426,7 @@ impl DocumentRow {
             first_row: input.u32()?,
             rows: input.u32()?,
             created_ms: input.u64()?,
+            updated_ms: Some(input.u64()?).filter(|&time| time != 0),
             info_offset: input.u64()?,
             info_bytes: input.u32()?,
             content_offset: input.u64()?,

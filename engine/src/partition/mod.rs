@@ -14,6 +14,7 @@
 //! Concurrency: `writer` orders the writes and is not held while the log syncs; `shelf` is shared by readers
 //! and taken alone for the instant in which records are applied. Locks are taken in that order.
 
+mod ages;
 mod dormant;
 mod environment;
 mod error;
@@ -25,6 +26,7 @@ mod types;
 mod view;
 mod write;
 
+pub use ages::{Ageing, Ages};
 pub(crate) use dormant::{Dormant, identity_of};
 pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};

@@ -56,18 +56,18 @@ impl View {
         self.find(id).filter(|location| location.deleted_ms.is_none())
     }
 
-    pub(super) fn mask(&self, source: &Source, filter: &Filter) -> Mask {
-        match &source.rows {
+    pub(super) fn mask(&self, source: &Source, filter: &Filter) -> Result<Mask, ReadError> {
+        Ok(match &source.rows {
             _ if filter.is_all() => source.live.clone(),
-            Rows::Segment(segment) => filter.in_segment(segment, &source.live),
+            Rows::Segment(segment) => filter.in_segment(segment, &source.live)?,
             Rows::Memtable(memtable) => filter.in_memtable(memtable, &source.live),
-        }
+        })
     }
 
     fn page(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
         let mut matches: Vec<(u64, &str)> = Vec::new();
         for source in self.sources() {
-            let mask = self.mask(source, filter);
+            let mask = self.mask(source, filter)?;
             matches.extend(mask.iter().map(|ordinal| match &source.rows {
                 Rows::Segment(segment) => {
                     let row = &segment.directory()[ordinal as usize];

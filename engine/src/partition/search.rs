@@ -5,7 +5,7 @@
 
 use super::view::{Rows, Source, View};
 use super::{
-    Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace,
+    Ages, Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace,
 };
 use crate::index::{self, Bounds, Candidate, Nearest};
 use crate::keyword::{self, Matches, Statistics, Words};
@@ -36,6 +36,8 @@ struct Scoring<'a> {
     /// For each source what its rows score by their words.
     words: Option<&'a [Vec<f32>]>,
     similarity_min: f32,
+    /// What documents' ages count.
+    ages: Option<Ages>,
 }
 
 /// A source, as it is scored.
@@ -46,6 +48,7 @@ struct Scored<'v, 'a> {
     /// What the rows score by their words, as far as any does.
     words: Option<&'a [f32]>,
     similarity_min: f32,
+    ages: Option<Ages>,
     codes: Option<Codes>,
 }
 
@@ -66,8 +69,8 @@ impl<'v, 'a> Scored<'v, 'a> {
             codes = Some(Codes { query: index.query(vector), index });
         }
         let words = scoring.words.map(|sources| &*sources[number]);
-        let (vector, similarity_min) = (scoring.vector, scoring.similarity_min);
-        Ok(Self { source, mask, vector, words, similarity_min, codes })
+        let Scoring { vector, similarity_min, ages, .. } = *scoring;
+        Ok(Self { source, mask, vector, words, similarity_min, ages, codes })
     }
 
     /// The row at a place.
@@ -83,12 +86,25 @@ impl<'v, 'a> Scored<'v, 'a> {
     fn score(&self, row: u32, similarity: f32) -> f32 {
         // Without a threshold everything that matches may be answered, dissimilar as it is.
         if self.similarity_min > 0.0 && similarity < self.similarity_min {
-            f32::NEG_INFINITY
-        } else if let Some(word) = self.word(row) {
-            (1.0 - WORDS_SHARE) * similarity + WORDS_SHARE * word
-        } else {
-            similarity
+            return f32::NEG_INFINITY;
         }
+        let score = match self.word(row) {
+            Some(word) => (1.0 - WORDS_SHARE) * similarity + WORDS_SHARE * word,
+            None => similarity,
+        };
+        self.aged(row, score)
+    }
+
+    /// What is left of a score by the age of the row's document.
+    fn aged(&self, row: u32, score: f32) -> f32 {
+        let Some(ages) = self.ages else { return score };
+        let (created_ms, updated_ms) = self.source.times(self.source.ordinal(row, 0));
+        ages.score(score, created_ms, updated_ms)
+    }
+
+    /// Whether the order of similarities is that of scores.
+    fn is_plain(&self) -> bool {
+        self.words.is_none() && self.ages.is_none()
     }
 
     /// Between what the score of the row at a place lies.
@@ -102,8 +118,8 @@ impl<'v, 'a> Scored<'v, 'a> {
         let (Some(Codes { index, query }), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
             return Ok(false);
         };
-        // A row that has the words may be anywhere.
-        if !index.has_lists() || self.words.is_some() {
+        // A row that has the words, or is new, may be anywhere.
+        if !index.has_lists() || !self.is_plain() {
             return Ok(false);
         }
         let matches = self.mask.count();
@@ -165,7 +181,7 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
         };
         let mut estimates = vec![Estimate::default(); bounds.len()];
         segment.estimate(&codes.query, places.clone(), &mut estimates)?;
-        if self.words.is_none() && self.similarity_min <= 0.0 {
+        if self.is_plain() && self.similarity_min <= 0.0 {
             for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
                 *bounds = Bounds { least: score - error, most: score + error };
             }
@@ -181,7 +197,7 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
         let Some(vector) = self.vector else {
             for (row, bounds) in places.zip(bounds) {
                 let word = self.word(row).filter(|&word| word > 0.0);
-                *bounds = word.map_or(Bounds::NONE, Bounds::exact);
+                *bounds = word.map_or(Bounds::NONE, |word| Bounds::exact(self.aged(row, word)));
             }
             return Ok(());
         };
@@ -238,7 +254,8 @@ impl View {
         });
         let words = words.map(|words| self.word_scores(&Words::of(words))).transpose()?;
         let (vector, words) = (vector.as_deref(), words.as_deref());
-        let scoring = Scoring { vector, words, similarity_min: request.similarity_min };
+        let SearchRequest { similarity_min, ages, .. } = *request;
+        let scoring = Scoring { vector, words, similarity_min, ages };
         let Query::Hybrid { fusion: Fusion::Ranks, .. } = request.query else {
             return self.nearest(&scoring, request, request.k);
         };
@@ -256,7 +273,7 @@ impl View {
     ) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
         let mut scored = Vec::with_capacity(self.sources().len());
         for (number, source) in self.sources().iter().enumerate() {
-            scored.push(Scored::new(number, source, self.mask(source, request.filter), scoring)?);
+            scored.push(Scored::new(number, source, self.mask(source, request.filter)?, scoring)?);
         }
         let mut nearest = Nearest::new(k);
         let mut exact = true;
@@ -332,6 +349,20 @@ impl Source {
             ordinal = self.ordinal(posting.row, ordinal);
             self.live.contains(ordinal)
         });
+    }
+
+    /// When a document was created, and when it was updated last.
+    fn times(&self, ordinal: u32) -> (u64, Option<u64>) {
+        match &self.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
+                (row.created_ms, row.updated_ms)
+            }
+            Rows::Memtable(memtable) => {
+                let document = &memtable.entries()[ordinal as usize].document;
+                (document.created_ms, document.updated_ms)
+            }
+        }
     }
 
     /// The rows of a document.

@@ -1,8 +1,10 @@
 //! What goes into a partition and what comes out: the types of its calls.
 
+use super::ages::Ages;
 use crate::filter::Filter;
 use strongroom_format::document::Document;
 pub use strongroom_format::document::Passage;
+use strongroom_format::fields::Field;
 
 /// A document on its way in. The engine gives it its id, version and times.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +21,8 @@ pub struct NewDocument {
     pub tags: Vec<String>,
     /// A JSON object as text; empty when there is none.
     pub metadata: String,
+    /// What a filter can ask of the metadata; repeats are dropped.
+    pub fields: Vec<Field>,
     /// Who the document is about.
     pub entity: Option<String>,
     /// Where it came from.
@@ -131,6 +135,8 @@ pub struct SearchRequest<'a> {
     /// Which share of the nearest is to be found at least, on the average of many searches, where many rows are compared by vectors
     /// alone; `None` for all of them, for sure.
     pub recall: Option<f32>,
+    /// How much documents' ages count.
+    pub ages: Option<Ages>,
     /// Whether hits carry their document's content.
     pub with_content: bool,
 }
@@ -141,7 +147,8 @@ pub struct Hit {
     /// The document.
     pub document: DocumentInfo,
     /// How well query and passage agree, from 0 to 1: by the cosine, by BM25 (1 is a passage of mean length with each of the
-    /// query's words, or better), or by both. Hits stand in the order of what it was before it was cut to 1.
+    /// query's words, or better), or by both; and by its
+    /// document's ages, when they count. Hits stand in the order of what it was before it was cut to 1.
     pub score: f32,
     /// The best passage's text.
     pub passage: String,

@@ -16,9 +16,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
+use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::limits::{
-    BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX,
-    PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
+    BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, FIELD_PATH_BYTES_MAX, FIELDS_BYTES_MAX,
+    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use strongroom_format::log::SealedRecord;
 use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
@@ -186,7 +187,7 @@ impl Partition {
     }
 
     /// Checks a document against the limits and gives it id, digest and time.
-    fn prepare(&self, new: NewDocument, dimension: usize) -> Result<Document, WriteError> {
+    fn prepare(&self, mut new: NewDocument, dimension: usize) -> Result<Document, WriteError> {
         check(&new)?;
         let medium = &self.core.env.medium;
         let created_ms = medium.clock.now_ms();
@@ -209,6 +210,8 @@ impl Partition {
             vectors.extend_from_slice(&vector);
             passages.push(text);
         }
+        new.fields.sort_unstable();
+        new.fields.dedup();
         let mut tags: Vec<String> = Vec::with_capacity(new.tags.len());
         for tag in new.tags {
             if !tags.contains(&tag) {
@@ -225,6 +228,7 @@ impl Partition {
             content: new.content,
             tags,
             metadata: new.metadata,
+            fields: new.fields,
             entity: new.entity,
             source: new.source,
             created_ms,
@@ -427,6 +431,17 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
     }
     limit("content, in bytes", new.content.len(), CONTENT_BYTES_MAX)?;
     limit("metadata, in bytes", new.metadata.len(), METADATA_BYTES_MAX)?;
+    limit("fields", new.fields.len(), FIELDS_MAX)?;
+    limit("fields, in bytes", new.fields.iter().map(Field::bytes).sum(), FIELDS_BYTES_MAX)?;
+    for field in &new.fields {
+        limit("path of a field, in bytes", field.path.len(), FIELD_PATH_BYTES_MAX)?;
+        if let FieldValue::Text(text) = &field.value {
+            limit("text of a field, in bytes", text.len(), METADATA_BYTES_MAX)?;
+        }
+        if field.path.is_empty() || field.path.contains('\0') {
+            return Err(WriteError::Invalid { what: "path of a field", why: "is empty, or has a NUL" });
+        }
+    }
     limit("tags", new.tags.len(), TAGS_MAX)?;
     for tag in &new.tags {
         limit("tag, in bytes", tag.len(), TAG_BYTES_MAX)?;

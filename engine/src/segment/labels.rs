@@ -35,6 +35,11 @@ impl Labels {
         self.0.get(&kind)?.get(text)
     }
 
+    /// The labels of a kind, each with its documents.
+    pub fn each(&self, kind: LabelKind) -> impl Iterator<Item = (&str, &RoaringBitmap)> {
+        self.0.get(&kind).into_iter().flatten().map(|(text, bitmap)| (text.as_str(), bitmap))
+    }
+
     /// As a section.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();

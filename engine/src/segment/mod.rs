@@ -1,8 +1,8 @@
 //! What does one partition's immutable run of rows hold, and how is it read?
 //!
 //! [`SegmentWriter`] makes the sealed bytes of a segment; [`Segment`] reads them. Opening one reads its
-//! table, directory, labels and changes (two dependent fetches); rows, infos and contents are opened when they are
-//! asked for, through the [`BlockCache`]. Format: `format-spec.md`, "Segment files".
+//! table, directory, labels and changes (two dependent fetches); rows, infos, contents, words and fields are opened when they
+//! are asked for, through the [`BlockCache`]. Format: `format-spec.md`, "Segment files".
 //!
 //! Invariants:
 //! 1. A segment is read with its partition's key only, and only where the manifest says it lies.
@@ -14,6 +14,7 @@ mod cache;
 mod carry;
 mod codes;
 mod coding;
+mod fields;
 mod files;
 mod groups;
 mod labels;
@@ -22,15 +23,18 @@ mod reader;
 mod rows;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
+mod values;
 mod words;
 mod writer;
 
 pub use cache::BlockCache;
 pub use codes::Index;
 pub(crate) use coding::RowCoder;
+pub use fields::{Matches, Verdict};
 pub use files::SegmentFiles;
 pub(crate) use packing::unpack;
 pub use reader::{Segment, check_blocks};
+pub use values::FieldValues;
 pub use writer::{RowWords, SegmentFileWriter, SegmentWriter};
 
 use strongroom_format::manifest::SegmentPlace;

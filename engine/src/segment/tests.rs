@@ -10,6 +10,7 @@ use crate::seal::Key;
 use crate::words::WordIndex;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
+use strongroom_format::fields::{Field, FieldValue, key};
 use strongroom_format::record::{Change, ChangeKind};
 use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind, SectionKind};
 use strongroom_format::words::Posting;
@@ -27,7 +28,12 @@ fn document(number: usize) -> Document {
         passages: vec![Passage::Range { start: 0, end: content.len() as u32 }; number % 3 + 1],
         content,
         tags: vec![format!("tag-{}", number % 2)],
+        fields: vec![Field {
+            path: "parity".to_owned(),
+            value: FieldValue::Number((number as u64 % 2).into()),
+        }],
         created_ms: 1000 + number as u64,
+        updated_ms: (number == 2).then_some(2000),
         ..Document::default()
     }
 }
@@ -40,7 +46,7 @@ fn rows(number: usize) -> Vec<f32> {
 fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
     let medium = sim.restart();
     let keys = [Key::random(&*medium.entropy), Key::random(&*medium.entropy)];
-    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::default());
+    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::ALONE);
     let places = [0, 1].map(|which| {
         let mut segment = SegmentWriter::default();
         for number in 0..5 {
@@ -98,6 +104,12 @@ fn read_all(
     }
     let tagged = segment.labels().get(LabelKind::Tag, "tag-1").cloned().unwrap_or_default();
     assert_eq!(tagged.iter().collect::<Vec<_>>(), [1, 3]);
+    let odd = key::of("parity", &FieldValue::Number(1_u64.into()));
+    let mut matches = Matches::default();
+    let verdict = |key: &[u8]| if key == odd { Verdict::Yes } else { Verdict::Past };
+    segment.field_matches(&odd, &verdict, &mut matches)?;
+    assert_eq!(matches.yes.iter().collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(segment.directory()[2].updated_ms, Some(2000));
     assert_eq!(segment.changes().len(), 1);
     let dictionary = segment.dictionary()?.expect("words");
     assert_eq!(all_words(&dictionary)?, words_of(0..5));
@@ -151,7 +163,7 @@ fn segment_of(medium: &Medium, dimension: u32, fill: impl FnOnce(&mut SegmentWri
     let key = Key::random(&*medium.entropy);
     let mut writer = SegmentWriter::default();
     fill(&mut writer);
-    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::default());
+    let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::ALONE);
     let place = file.add(&key, [1; 16], dimension, writer);
     file.finish(&*medium.blobs).unwrap();
     let cache = Arc::new(BlockCache::new(1 << 20));
@@ -225,7 +237,7 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
         let vectors: Vec<f32> = (0..count * dimension as usize).map(component).collect();
         let passages = vec![Passage::Range { start: 0, end: 0 }; count];
         writer.push(1, None, &Document { passages, ..document(0) }, vectors.chunks(1000), RowWords::Count);
-        let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::default());
+        let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::ALONE);
         let place = file.add(&key, [1; 16], dimension, writer);
         file.finish(&*medium.blobs).unwrap();
         for cache_bytes in [0, 70_000, 64 << 20] {

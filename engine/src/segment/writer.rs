@@ -3,6 +3,7 @@
 use super::coding::Codes;
 use super::labels::Labels;
 use super::packing::pack;
+use super::values::FieldValues;
 use crate::cluster::Workers;
 use crate::io::{BlobStore, Entropy, Fault};
 use crate::seal::{Cipher, Key, Place, Purpose};
@@ -40,6 +41,7 @@ pub struct SegmentWriter {
     labels: Labels,
     changes: Writer,
     pub(super) words: WordIndex,
+    fields: FieldValues,
 }
 
 impl SegmentWriter {
@@ -68,6 +70,7 @@ impl SegmentWriter {
             first_row: self.rows,
             rows: document.passages.len() as u32,
             created_ms: document.created_ms,
+            updated_ms: document.updated_ms,
             info_offset,
             info_bytes: (self.infos.0.len() as u64 - info_offset) as u32,
             content_offset: self.contents.len() as u64,
@@ -80,6 +83,7 @@ impl SegmentWriter {
             self.vectors.f32s(piece);
         }
         self.labels.add(self.documents, document);
+        self.fields.add(self.documents, &document.fields);
         self.documents += 1;
         self.rows += row.rows;
     }
@@ -118,18 +122,19 @@ impl SegmentFileWriter {
         key: &Key,
         incarnation: [u8; 16],
         dimension: u32,
-        segment: SegmentWriter,
+        mut segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
         let codes = Codes::of(&segment.vectors.0, dimension, segment.rows, &self.workers);
         let (mut words, mut postings) = encode_words(segment.words.lengths(), segment.words.sorted());
-        let packed =
-            [&segment.infos.0, &segment.contents, &words.0, &postings.0].map(|plain| packed_blocks(plain));
+        let mut fields = segment.fields.encode();
+        let packed = [&segment.infos.0, &segment.contents, &words.0, &postings.0, &fields]
+            .map(|plain| packed_blocks(plain));
         let mut lengths = Writer::default();
         for block in packed.iter().flatten() {
             lengths.u32(block.len() as u32);
         }
-        let [packed_infos, packed_contents, packed_words, packed_postings] = &packed;
+        let [packed_infos, packed_contents, packed_words, packed_postings, packed_fields] = &packed;
         let plain_blocks = |plain| BlocksOf { plain, packed: None };
         let blocks_of = [
             plain_blocks(&segment.directory.0),
@@ -145,6 +150,7 @@ impl SegmentFileWriter {
             plain_blocks(&codes.signs),
             plain_blocks(&codes.nibbles),
             plain_blocks(&codes.places),
+            BlocksOf { plain: &fields, packed: Some(packed_fields) },
         ];
         let (sections, bytes) = place_sections(blocks_of.each_ref().map(BlocksOf::lengths));
         let header = SegmentHeader::new(incarnation, dimension, segment.documents, segment.rows, bytes);
@@ -157,7 +163,7 @@ impl SegmentFileWriter {
             self.block(&cipher, incarnation, number, block);
         }
         assert_eq!(self.bytes.len() as u64, start + bytes);
-        [&mut labels, &mut words.0, &mut postings.0].into_iter().for_each(Zeroize::zeroize);
+        [&mut labels, &mut words.0, &mut postings.0, &mut fields].into_iter().for_each(Zeroize::zeroize);
         SegmentPlace {
             epoch: self.epoch,
             file_id: self.file_id,

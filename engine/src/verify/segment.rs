@@ -6,7 +6,7 @@
 
 use super::codes::Codes;
 use crate::seal::{Cipher, Key, Place, Purpose};
-use crate::segment::unpack;
+use crate::segment::{FieldValues, unpack};
 use roaring::RoaringBitmap;
 use strongroom_format::Damage;
 use strongroom_format::codes::CODE_SECTIONS;
@@ -71,7 +71,7 @@ impl Sealed<'_> {
             return None;
         };
         let mut opened = Opened { sections: table, directory: None };
-        let (mut infos, mut words, mut postings) = (None, None, None);
+        let (mut infos, mut words, mut postings, mut fields) = (None, None, None, None);
         let starts = blocks.starts(&table, tell);
         let mut codes = blocks.codes(&table, self.dimension, rows, tell);
         for (kind, section) in SECTIONS.into_iter().zip(&table) {
@@ -108,6 +108,10 @@ impl Sealed<'_> {
                     postings = plain;
                     Ok(())
                 }
+                (SectionKind::Fields, plain) => {
+                    fields = plain;
+                    Ok(())
+                }
                 (SectionKind::Labels, Some(plain)) => labels(&plain, documents),
                 (SectionKind::Changes, Some(plain)) => changes(&plain),
                 (SectionKind::Nibbles, Some(plain)) => codes.check(&plain),
@@ -118,9 +122,16 @@ impl Sealed<'_> {
         if let (Some(directory), Some(infos)) = (&opened.directory, infos) {
             let contents = table[SectionKind::Contents as usize - 1];
             let at = offset + table[SectionKind::Infos as usize - 1].offset;
-            documents_in(directory, &infos, contents)
-                .map_err(|damage| damage.at("", at))
-                .unwrap_or_else(&mut *tell);
+            match documents_in(directory, &infos, contents) {
+                Err(damage) => tell(damage.at("", at)),
+                Ok(mut values) => {
+                    if fields.is_some_and(|fields| *values.encode() != **fields) {
+                        let damage =
+                            Damage::new("fields", "those of the documents, in their one form", "others");
+                        tell(damage.at("", offset + table[SectionKind::Fields as usize - 1].offset));
+                    }
+                }
+            }
         }
         if let (Some(directory), Some(words), Some(postings)) = (&opened.directory, words, postings) {
             let at = offset + table[SectionKind::Words as usize - 1].offset;
@@ -339,16 +350,17 @@ fn changes(plain: &[u8]) -> Result<(), Damage> {
     Ok(())
 }
 
-/// The infos lie one after the other, each its document's, and contents within their section.
-fn documents_in(directory: &[DocumentRow], infos: &[u8], contents: Section) -> Result<(), Damage> {
+/// The infos lie one after the other, each its document's, and contents within their section. Answers their fields.
+fn documents_in(directory: &[DocumentRow], infos: &[u8], contents: Section) -> Result<FieldValues, Damage> {
     let mut input = Reader::new("document info", infos);
-    let mut read_through = 0_u64;
-    for row in directory {
+    let (mut read_through, mut values) = (0_u64, FieldValues::default());
+    for (ordinal, row) in (0..).zip(directory) {
         let bytes = input.raw(row.info_bytes as usize)?;
         let mut info = Reader::new("document info", bytes);
         let (document, content_bytes) = Document::read_info(&mut info)?;
         info.finish()?;
         let is_its = document.id == row.id && document.passages.len() == row.rows as usize;
+        let is_its = is_its && (document.created_ms, document.updated_ms) == (row.created_ms, row.updated_ms);
         if !is_its || content_bytes != row.content_bytes || read_through != row.info_offset {
             return Err(Damage::new("document info", "the directory's document", "another"));
         }
@@ -356,6 +368,62 @@ fn documents_in(directory: &[DocumentRow], infos: &[u8], contents: Section) -> R
             return Err(Damage::new("DocumentRow.content_offset", "inside the section", row.content_offset));
         }
         read_through += u64::from(row.info_bytes);
+        values.add(ordinal, &document.fields);
     }
-    input.finish()
+    input.finish().map(|()| values)
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::io::sim::Sim;
+    use crate::segment::{RowWords, SegmentFileWriter, SegmentWriter, file_name};
+    use strongroom_format::document::Passage;
+    use strongroom_format::fields::{Field, FieldValue};
+
+    /// Without this, an index that leaves documents out of filtered searches would pass for whole.
+    #[test]
+    fn an_index_of_fields_that_says_other_things_than_its_documents_is_found() {
+        let medium = Sim::new(1).restart();
+        let key = Key::random(&*medium.entropy);
+        let mut writer = SegmentWriter::default();
+        let document = Document {
+            id: "a".to_owned(),
+            passages: vec![Passage::Own("x".to_owned())],
+            fields: vec![Field { path: "n".to_owned(), value: FieldValue::Number(7_u64.into()) }],
+            ..Document::default()
+        };
+        writer.push(1, None, &document, [&[1.0][..]], RowWords::Count);
+        let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, crate::cluster::Workers::ALONE);
+        let incarnation = [3; 16];
+        let place = file.add(&key, incarnation, 1, writer);
+        file.finish(&*medium.blobs).unwrap();
+        let all = 0..place.offset + place.bytes;
+        let mut bytes = medium.blobs.read(&file_name(&place), &[all]).unwrap().remove(0);
+        let check = |bytes: &[u8]| {
+            let mut told = Vec::new();
+            let sealed = Sealed { file: bytes, place, incarnation, dimension: 1 };
+            let opened = sealed.check(Some(&key), &mut |damage| told.push(damage.field)).unwrap();
+            (opened.sections[SectionKind::Fields as usize - 1], told)
+        };
+        let (section, told) = check(&bytes);
+        assert!(told.is_empty() && section.blocks() == 1, "{told:?}");
+
+        // The same section with another number in it, sealed as it must be.
+        let at = (place.offset + section.offset) as usize;
+        let (sealed, length) = BlockHeader::open(&bytes[at..], section.first_block).unwrap();
+        let cipher = key.cipher(&place.file_id, Purpose::Segment);
+        let position = at as u64;
+        let where_it_is = || Place { incarnation, file_id: place.file_id, position, kind: 0 };
+        let mut plain = cipher.open(u64::from(section.first_block), where_it_is(), sealed).unwrap();
+        let last = plain.len() - 3;
+        plain[last] ^= 1;
+        let sealed = cipher.seal(u64::from(section.first_block), where_it_is(), &plain);
+        let header = BlockHeader::new(section.first_block, &sealed);
+        let block = [zerocopy::IntoBytes::as_bytes(&header), &sealed].concat();
+        bytes[at..at + length].copy_from_slice(&block);
+        assert_eq!(check(&bytes).1, ["fields"]);
+    }
 }

@@ -25,19 +25,8 @@ use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
 
 /// Parameters that would change what is returned or who may read it, and that come with later versions.
-const NOT_OFFERED: [&str; 11] = [
-    "filter",
-    "recency_weight",
-    "half_life_days",
-    "freshness_weight",
-    "freshness_half_life_days",
-    "thread_id",
-    "acl_readers",
-    "acting_principal",
-    "acting_groups",
-    "summarize",
-    "extract_facts",
-];
+const NOT_OFFERED: [&str; 6] =
+    ["thread_id", "acl_readers", "acting_principal", "acting_groups", "summarize", "extract_facts"];
 
 /// The router over the whole table.
 pub(crate) fn router(app: &Arc<App>) -> Router {

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use crate::api::aether::grammar::OPERATORS;
 use crate::message::error::Dialect;
 
 /// The document.
@@ -31,6 +32,7 @@ pub(crate) fn document() -> Value {
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": {
+                "Filter": filter(),
                 "Error": {
                     "type": "object",
                     "required": ["error", "code", "detail", "request_id"],
@@ -68,9 +70,7 @@ fn operation(route: &Route) -> Value {
                            "schema": {"type": "string"}})
         })
         .collect();
-    parameters.extend(
-        route.params.iter().map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}})),
-    );
+    parameters.extend(route.params.iter().map(|name| query_parameter(name)));
     let schema = if Dialect::of(route.path) == Dialect::BigRag { "AdminError" } else { "Error" };
     let error = json!({"$ref": format!("#/components/schemas/{schema}")});
     let mut responses = Map::new();
@@ -116,6 +116,59 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
+fn query_parameter(name: &str) -> Value {
+    let number =
+        |text: &str| json!({"name": name, "in": "query", "schema": {"type": "number"}, "description": text});
+    match name {
+        "filter" => json!({
+            "name": name,
+            "in": "query",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Filter"}}},
+        }),
+        "max_distance" => {
+            number("Vectors further away than this are left out: 0 is the same direction, 1 a right angle.")
+        }
+        "min_score" => number("Hits whose score, from 0 to 100, is below this are left out."),
+        "recency_weight" => number(
+            "From 0 to 1, with freshness_weight at most 1: score = (1 - recency_weight - freshness_weight) * similarity \
+             + recency_weight * 2^(-days since it was created / half_life_days) \
+             + freshness_weight * 2^(-days since it was updated last / freshness_half_life_days).",
+        ),
+        "half_life_days" => number("Days after which half of the recency is left: 30 when it is not given."),
+        "freshness_weight" => number("Like recency_weight, of the time since the last update."),
+        "freshness_half_life_days" => {
+            number("Days after which half of the freshness is left: 14 when it is not given.")
+        }
+        _ => json!({"name": name, "in": "query", "schema": {"type": "string"}}),
+    }
+}
+
+/// The grammar of metadata filters.
+fn filter() -> Value {
+    let one = json!({"$ref": "#/components/schemas/Filter"});
+    let some = json!({"type": "array", "minItems": 1, "items": one});
+    let only = |name: &str, schema: &Value| json!({"type": "object", "required": [name], "additionalProperties": false, "properties": {name: schema}});
+    json!({
+        "description": "Over a document's metadata, or tags, entity_id, source, content_type, created_at, updated_at. neq and nin \
+                        find documents without the field as well.",
+        "oneOf": [
+            only("and", &some),
+            only("or", &some),
+            only("not", &one),
+            {
+                "type": "object",
+                "required": ["field", "op"],
+                "additionalProperties": false,
+                "properties": {
+                    "field": {"type": "string"},
+                    "op": {"enum": OPERATORS.split(", ").collect::<Vec<_>>()},
+                    "value": {"description": "A text, number, boolean or null; a list of them for in, nin and between."},
+                },
+            },
+        ],
+    })
+}
+
 /// The failures that a route may answer, by what it is.
 fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
     let mut statuses =
@@ -155,6 +208,10 @@ mod tests {
     #[test]
     fn every_route_is_described() {
         let document = document();
+        let search = document["paths"]["/v1/search"]["get"]["parameters"].as_array().unwrap();
+        let filter = search.iter().find(|parameter| parameter["name"] == "filter").unwrap();
+        let schema = &filter["content"]["application/json"]["schema"]["$ref"];
+        assert!(document.pointer(&schema.as_str().unwrap()[1..]).is_some(), "{schema}");
         for route in ROUTES {
             let method = if route.method == "*" { "get".to_owned() } else { route.method.to_lowercase() };
             let operation = &document["paths"][route.path.replace("{*rest}", "{rest}")][method];

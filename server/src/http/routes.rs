@@ -129,8 +129,8 @@ const INSERT: &[&str] = &[
     "metadata",
     "partition",
 ];
-const FILTERS: [&str; 8] =
-    ["tags", "any_tags", "content_type", "source", "entity_id", "since", "until", "last_n_days"];
+const FILTERS: [&str; 9] =
+    ["tags", "any_tags", "content_type", "source", "entity_id", "since", "until", "last_n_days", "filter"];
 const LIST: &[&str] = &[
     "offset",
     "limit",
@@ -142,6 +142,7 @@ const LIST: &[&str] = &[
     FILTERS[5],
     FILTERS[6],
     FILTERS[7],
+    FILTERS[8],
     "partition",
 ];
 const SEARCH: &[&str] = &[
@@ -151,6 +152,11 @@ const SEARCH: &[&str] = &[
     "fusion",
     "include_content",
     "max_distance",
+    "min_score",
+    "recency_weight",
+    "half_life_days",
+    "freshness_weight",
+    "freshness_half_life_days",
     "trace",
     FILTERS[0],
     FILTERS[1],
@@ -160,6 +166,7 @@ const SEARCH: &[&str] = &[
     FILTERS[5],
     FILTERS[6],
     FILTERS[7],
+    FILTERS[8],
     "partition",
 ];
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];

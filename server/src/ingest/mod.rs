@@ -9,6 +9,7 @@
 //!    partition's next incarnation.
 
 pub(crate) mod media;
+pub(crate) mod typed;
 
 use bytes::Bytes;
 use strongroom_embed::{ChunkOptions, Embedder, chunk};
@@ -78,6 +79,7 @@ impl Intake {
             content_type: self.content_type,
             content: self.content.into(),
             tags: self.tags,
+            fields: typed::fields(&self.metadata),
             metadata: self.metadata,
             entity: self.entity,
             source: self.source,

@@ -159,6 +159,7 @@ mod tests {
             content: id.to_owned(),
             tags: Vec::new(),
             entity: None,
+            fields: Vec::new(),
             vectors: vec![vec![1.0]],
             live: true,
         };

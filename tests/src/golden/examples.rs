@@ -233,7 +233,7 @@ pub fn says(kind: RecordKind, plain: &[u8]) -> String {
 }
 
 fn put(document: &Document) -> String {
-    let Document { id, version, filename, content_type, tags, metadata, .. } = document;
+    let Document { id, version, filename, content_type, tags, metadata, fields, .. } = document;
     let Document { entity, source, created_ms, updated_ms, passages, vectors, .. } = document;
     let content = String::from_utf8_lossy(&document.content);
     let passages: Vec<String> = passages
@@ -245,7 +245,7 @@ fn put(document: &Document) -> String {
         .collect();
     format!(
         "document {id}, version {version}, {filename}, {content_type}, {content:?}, tags {tags:?}, metadata \
-         {metadata}, entity {entity:?}, source {source:?}, created {created_ms}, updated {updated_ms:?}, passages \
+         {metadata}, fields {fields:?}, entity {entity:?}, source {source:?}, created {created_ms}, updated {updated_ms:?}, passages \
          {passages:?}, vectors {vectors:?}",
     )
 }

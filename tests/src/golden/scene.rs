@@ -5,6 +5,8 @@
 //! All keys, salts and ids are runs of bytes that count up, so that a reader can type them.
 
 use strongroom_format::document::{Document, Passage};
+use strongroom_format::field_index::FieldIndexWriter;
+use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::keyring::{KeyKind, KeySlot, SLOT_BYTES, SlotState};
 use strongroom_format::log::{
@@ -158,6 +160,7 @@ pub fn document(number: u64) -> Document {
         content_digest: digest(&content),
         tags: vec!["sea".to_owned()],
         metadata: "{\"pages\":1}".to_owned(),
+        fields: vec![Field { path: "pages".to_owned(), value: FieldValue::Number(1_u64.into()) }],
         entity: Some("ada".to_owned()),
         source: None,
         created_ms: BEGIN_MS + number,
@@ -282,6 +285,7 @@ fn segments() -> Vec<u8> {
         first_row: 0,
         rows: 2,
         created_ms: document.created_ms,
+        updated_ms: document.updated_ms,
         info_offset: 0,
         info_bytes: infos.0.len() as u32,
         content_offset: 0,
@@ -298,7 +302,8 @@ fn segments() -> Vec<u8> {
     let change = Change { kind: ChangeKind::Restored, at_ms: BEGIN_MS, id: "doc_9".to_owned() };
     ChangeRow { record: FIRST_RECORD - 1, change }.write(&mut changes);
     let (words, postings) = words();
-    let packed = [&infos.0, &document.content, &words.0, &postings.0].map(|plain| {
+    let fields = fields();
+    let packed = [&infos.0, &document.content, &words.0, &postings.0, &fields].map(|plain| {
         let packed = lz4_flex::block::compress(plain);
         if packed.len() < plain.len() { packed } else { plain.clone() }
     });
@@ -315,10 +320,19 @@ fn segments() -> Vec<u8> {
         &lengths.0,
         &words.0,
         &postings.0,
+        // So few rows have no codes.
+        &Vec::new(),
+        &Vec::new(),
+        &Vec::new(),
+        &Vec::new(),
+        &fields,
     ]
     .map(|plain| plain.len() as u64);
-    let [infos, content, words, postings] = packed;
-    let stored = [directory.0, vectors.0, infos, content, labels.0, changes.0, lengths.0, words, postings];
+    let [infos, content, words, postings, fields] = packed;
+    let none = Vec::new;
+    let codes = [none(), none(), none(), none()];
+    let before = [directory.0, vectors.0, infos, content, labels.0, changes.0, lengths.0, words, postings];
+    let stored: Vec<Vec<u8>> = before.into_iter().chain(codes).chain([fields]).collect();
     let mut lengths = plain_bytes.iter().zip(&stored);
     let lengths =
         SECTIONS.map(|_| lengths.next().map_or((0, 0), |(plain, stored)| (*plain, stored.len() as u64)));
@@ -334,6 +348,14 @@ fn segments() -> Vec<u8> {
         bytes.extend_from_slice(&sealed);
     }
     bytes
+}
+
+/// The index of fields: that there is a number of pages, and which.
+fn fields() -> Vec<u8> {
+    let mut writer = FieldIndexWriter::default();
+    writer.few(b"pages\0\0", &[0]);
+    writer.few(b"pages\0\x02\xbf\xf0\0\0\0\0\0\0\0\0", &[0]);
+    writer.finish()
 }
 
 /// The dictionary and the postings of its rows: how often each has which word.

@@ -91,6 +91,7 @@ impl World {
             filter: &filter,
             similarity_min: 0.0,
             recall: None,
+            ages: None,
             with_content: true,
         };
         for (spot, stale) in &self.stale {

@@ -6,11 +6,13 @@
 use std::collections::BTreeSet;
 
 use strongroom_engine::{
-    Filter, Fusion, Partition, PartitionInfo, Query, ReadError, SearchRequest, Store, StoreError,
+    Ageing, Ages, Filter, Fusion, Partition, PartitionInfo, Query, ReadError, SearchRequest, Store,
+    StoreError,
 };
 
+use super::asked;
 use super::observe::{Observed, Read, Seen, observe};
-use super::ranking::scores;
+use super::ranking::{aged, scores};
 use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
 use crate::chance::Chance;
 
@@ -190,6 +192,20 @@ fn search_in(
     }
 }
 
+/// Weights of ages, as of a time at which some documents are old and others are to come.
+fn ages(partition: &Partition, chance: &mut Chance) -> Result<Option<Ages>, ReadError> {
+    let newest = partition.list(&Filter::default(), 0, 1)?.documents.pop();
+    let half_life_ms = 1000.0 * (1 + chance.below(5000)) as f64;
+    let weight = |chance: &mut Chance| [0.0, 0.25, 0.5][chance.below(3)];
+    let ageing = |chance: &mut Chance| Ageing { weight: weight(chance), half_life_ms };
+    let (created, updated) = (ageing(chance), ageing(chance));
+    Ok(newest.map(|newest| Ages {
+        created,
+        updated,
+        now_ms: newest.created_ms + chance.below(100_000) as u64 - 50_000,
+    }))
+}
+
 /// One random search against brute force.
 pub(super) fn one_search(
     docs: &Docs,
@@ -216,19 +232,31 @@ pub(super) fn one_search(
     if chance.percent(15) {
         filter.entity = Some("ada".to_owned());
     }
+    if chance.percent(50) {
+        filter.condition = Some(asked::condition(chance, 3));
+    }
     let k = if chance.percent(20) { 1000 } else { 1 + chance.below(12) };
+    let ages = if chance.percent(25) { ages(partition, chance)? } else { None };
     let request = SearchRequest {
         query,
         k,
         filter: &filter,
         similarity_min: 0.0,
+        ages,
         recall: chance.percent(50).then_some(0.9),
         with_content: true,
     };
     let response = partition.search(&request)?;
     let mut found = Vec::new();
-    let matches: Vec<(&String, f64)> =
+    let mut matches: Vec<(&String, f64)> =
         scores(docs, &query).into_iter().filter(|(id, _)| docs[*id].passes(&filter)).collect();
+    if let Some(ages) = &ages {
+        for (id, score) in &mut matches {
+            // When it was written only the store knows.
+            let Some(info) = partition.get(id)? else { continue };
+            *score = aged(*score, ages, info.created_ms, info.updated_ms);
+        }
+    }
     let hits = &response.hits;
     if hits.len() != k.min(matches.len()) {
         found.push(format!(

@@ -5,6 +5,7 @@
 
 use strongroom_engine::io::sim::Fault;
 
+use super::asked;
 use super::kinds::{Act, Kind};
 use super::world::{End, World};
 use super::{DIMENSION, Doc, Docs, Spot};
@@ -218,6 +219,7 @@ pub(super) fn doc(chance: &mut Chance) -> Doc {
         content: format!("{} {content}", chance.bits()),
         tags,
         entity: chance.percent(20).then(|| "ada".to_owned()),
+        fields: asked::fields(chance),
         vectors: (0..passages).map(|_| vector(chance)).collect(),
         live: true,
     }

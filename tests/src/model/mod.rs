@@ -5,6 +5,7 @@
 //! acknowledged must be there and nothing else; the one call that was interrupted happened wholly or not at all.
 //! `docs/simulator.md` tells the whole of it.
 
+pub mod asked;
 mod calls;
 pub mod check;
 pub mod damage;
@@ -20,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_engine::{
-    CollectionSpec, Filter, NewDocument, NewPassage, PartitionName, PartitionRef, Passage, Reach, Scope,
-    WorkspaceId,
+    CollectionSpec, Field, FieldValue, Filter, NewDocument, NewPassage, PartitionName, PartitionRef, Passage,
+    Reach, Scope, WorkspaceId,
 };
 
 /// Components of each vector. Odd, so that no kernel gets away with whole registers.
@@ -76,6 +77,8 @@ pub struct Doc {
     pub tags: Vec<String>,
     /// Who it is about.
     pub entity: Option<String>,
+    /// What its metadata has, a path and a value each.
+    pub fields: Vec<(String, FieldValue)>,
     /// One vector for each passage, as they were given.
     pub vectors: Vec<Vec<f32>>,
     /// Whether it is not deleted.
@@ -104,6 +107,7 @@ impl Doc {
             content: self.content.clone().into_bytes(),
             tags: self.tags.clone(),
             metadata: String::new(),
+            fields: self.fields.iter().cloned().map(|(path, value)| Field { path, value }).collect(),
             entity: self.entity.clone(),
             source: None,
             passages: passages.collect(),
@@ -116,6 +120,7 @@ impl Doc {
             && filter.all_tags.iter().all(|t| self.tags.contains(t))
             && (filter.any_tags.is_empty() || filter.any_tags.iter().any(|t| self.tags.contains(t)))
             && filter.entity.as_ref().is_none_or(|e| self.entity.as_ref() == Some(e))
+            && filter.condition.as_ref().is_none_or(|condition| asked::meets(self, condition))
     }
 }
 
@@ -182,6 +187,7 @@ mod tests {
             content: "x".to_owned(),
             tags: vec!["a".to_owned(), "b".to_owned()],
             entity: None,
+            fields: Vec::new(),
             vectors: vec![vec![1.0]],
             live: true,
         };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_engine::{Fusion, Query};
+use strongroom_engine::{Ageing, Ages, Fusion, Query};
 
 use super::{Doc, Docs, cosine};
 
@@ -38,6 +38,16 @@ pub(super) fn scores<'a>(docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a Stri
         }
         other => panic!("the model does not rank by {other:?}"),
     }
+}
+
+/// What a score becomes when the ages of its document count: each age halves its share once for each half-life.
+pub(super) fn aged(score: f64, ages: &Ages, created_ms: u64, updated_ms: Option<u64>) -> f64 {
+    let of = |ageing: Ageing, at_ms: u64| {
+        let age_ms = ages.now_ms.saturating_sub(at_ms) as f64;
+        f64::from(ageing.weight) * 0.5_f64.powf(age_ms / ageing.half_life_ms)
+    };
+    let rest = 1.0 - f64::from(ages.created.weight) - f64::from(ages.updated.weight);
+    rest * score + of(ages.created, created_ms) + of(ages.updated, updated_ms.unwrap_or(created_ms))
 }
 
 /// The BM25 of each passage, by what one of mean length gets that has each word once.

@@ -392,6 +392,7 @@ impl World {
             content: "written after a failure".to_owned(),
             tags: Vec::new(),
             entity: None,
+            fields: Vec::new(),
             vectors: vec![vec![1.0; DIMENSION]],
             live: true,
         };

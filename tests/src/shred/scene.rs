@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
-    CollectionSpec, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition, Passage, Query,
-    RootKey, SearchRequest, SignedReceipt, Store, StoreError, StoreOptions,
+    CollectionSpec, Field, FieldValue, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition,
+    Passage, Query, RootKey, SearchRequest, SignedReceipt, Store, StoreError, StoreOptions,
 };
 
 use crate::model::{COLLECTION, Spot, whole, workspace_id};
@@ -75,6 +75,7 @@ pub fn document(spot: &Spot, number: u8, edition: u32) -> NewDocument {
         content: content.into_bytes(),
         tags: vec![format!("{mark}-tag"), format!("{mark}-{number}-tag")],
         metadata: format!("{{\"{mark}\": {number}}}"),
+        fields: vec![Field { path: mark.to_owned(), value: FieldValue::Text(format!("{mark} in a field")) }],
         entity: Some(format!("{mark} in person")),
         source: Some(format!("the house of {mark}")),
     }
@@ -175,6 +176,7 @@ impl Scene {
                 filter: &filter,
                 similarity_min: 0.0,
                 recall: None,
+                ages: None,
                 with_content: true,
             })?;
             for hit in response.hits {

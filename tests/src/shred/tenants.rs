@@ -108,6 +108,7 @@ pub fn insist_on_dropped(handle: &Partition, spot: &Spot) {
         filter: &filter,
         similarity_min: 0.0,
         recall: None,
+        ages: None,
         with_content: true,
     };
     let reads = [

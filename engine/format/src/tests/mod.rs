@@ -10,6 +10,7 @@ mod lies;
 mod words;
 
 use crate::document::{Document, Passage};
+use crate::fields::{Field, FieldValue};
 use crate::header::{FileHeader, FileKind};
 use crate::keyring::{KeyKind, KeySlot, SlotState};
 use crate::log::{BatchPlace, Previous, SealedRecord, decode_batch, encode_batch, encode_start};
@@ -34,6 +35,7 @@ fn document() -> Document {
         content_digest: [7; 32],
         tags: vec!["a".to_owned(), "b:c".to_owned()],
         metadata: "{\"a\":1}".to_owned(),
+        fields: vec![Field { path: "a".to_owned(), value: FieldValue::Number(1_u64.into()) }],
         entity: Some("user-1".to_owned()),
         source: None,
         created_ms: 5,
@@ -169,6 +171,7 @@ fn rows() -> Vec<DocumentRow> {
         first_row: 2 * u32::from(n),
         rows: 2,
         created_ms: 4,
+        updated_ms: (n == 2).then_some(6),
         info_offset: 100 * u64::from(n),
         info_bytes: 100,
         content_offset: 10 * u64::from(n),
@@ -237,7 +240,7 @@ fn files_are_read_as_they_were_written() {
     assert_eq!((found.previous, found.first_record, found.mended), (Some(PREVIOUS), 4, None));
     let packed = [(16_384, 100), (16_385, 16_385)];
     let lengths = [(1, 1), (0, 0), packed[0], packed[1], (5, 5), (0, 0), (12, 12), (9, 7), (16_386, 40)];
-    let codes = [(8, 8), (0, 0), (40_000, 40_000), (3, 3)];
+    let codes = [(8, 8), (0, 0), (40_000, 40_000), (3, 3), (8, 8)];
     let lengths = [&lengths[..], &codes].concat().try_into().expect("as many as there are sections");
     let (sections, end) = place_sections(lengths);
     assert_eq!(decode_table(&encode_table(&sections), end).unwrap(), sections);

@@ -79,6 +79,13 @@ pub(super) fn metadata(value: Option<&Value>, limits: &Limits) -> Result<String,
             format!("metadata holds texts, numbers and booleans only; the field {field:?} is something else"),
         ));
     }
+    let most = limits.name_bytes_max;
+    if object.keys().any(|name| name.is_empty() || name.len() > most || name.contains('\0')) {
+        return Err(ApiError::unacceptable(
+            "invalid_metadata",
+            format!("a name in the metadata has 1 to {most} bytes, and no NUL character"),
+        ));
+    }
     if object.is_empty() {
         return Ok(String::new());
     }
@@ -146,7 +153,10 @@ mod tests {
             metadata(Some(&json!({"a": 1, "b": "x", "c": true, "d": 0.5})), &limits).unwrap(),
             r#"{"a":1,"b":"x","c":true,"d":0.5}"#
         );
-        for bad in [json!([]), json!("x"), json!({"a": null}), json!({"a": [1]}), json!({"a": {}})] {
+        for bad in [json!([]), json!("x"), json!({"a": null}), json!({"a": [1]}), json!({"a": {}})]
+            .into_iter()
+            .chain([json!({"": 1}), json!({"a\0b": 1}), json!({"x".repeat(1025): 1})])
+        {
             assert_eq!(metadata(Some(&bad), &limits).unwrap_err().code, "invalid_metadata", "{bad}");
         }
         let large = json!({"a": "x".repeat(64 << 10)});

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use strongroom_engine::Filter;
 
 use super::fields;
+use super::grammar::{self, Clause};
 use crate::clock;
 use crate::config::Limits;
 use crate::ingest::media;
@@ -25,6 +26,7 @@ pub(crate) struct FilterFields {
     pub(super) since: Option<String>,
     pub(super) until: Option<String>,
     pub(super) last_n_days: Option<u64>,
+    pub(super) filter: Option<Clause>,
 }
 
 /// A hundred years, so that nobody's "everything" is refused and no sum overflows.
@@ -42,6 +44,7 @@ impl FilterFields {
             entity_id: text("entity_id"),
             since: text("since"),
             until: text("until"),
+            filter: query.get("filter").map(grammar::parse).transpose()?,
             last_n_days: query.number("last_n_days", 0..=DAYS_MAX)?,
         })
     }
@@ -76,6 +79,7 @@ impl FilterFields {
             content_types: content_types.iter().map(|kind| media::checked(kind)).collect::<Result<_, _>>()?,
             since_ms,
             until_ms: self.until.map(|until| time("until", &until)).transpose()?,
+            condition: self.filter.map(|filter| grammar::condition(filter, limits)).transpose()?,
         })
     }
 }

@@ -6,10 +6,12 @@
 pub(crate) mod documents;
 mod fields;
 pub(crate) mod filters;
+pub(crate) mod grammar;
 pub(crate) mod insert;
 pub(crate) mod jobs;
 mod look_alikes;
 pub(crate) mod partitions;
+mod ranking;
 mod record;
 pub(crate) mod search;
 mod sections;

@@ -96,7 +96,7 @@ impl<'a> Found<'a> {
 }
 
 /// A score as a whole number from 0 to 100, on the same scale in every query.
-fn score(share: f32) -> u8 {
+pub(super) fn score(share: f32) -> u8 {
     let whole = (share.clamp(0.0, 1.0) * 100.0).round();
     (0..=100).rev().find(|number| f32::from(*number) <= whole).unwrap_or(0)
 }

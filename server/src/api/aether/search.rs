@@ -13,9 +13,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use strongroom_engine::{Filter, Fusion, Query, SearchRequest, SearchResponse};
+use strongroom_engine::{Ages, Filter, Fusion, Query, SearchRequest, SearchResponse};
 
 use super::filters::FilterFields;
+use super::grammar::Clause;
+use super::ranking::{Ranking, reaches};
 use super::record::{Found, TraceAnswer};
 use crate::app::App;
 use crate::auth::Place;
@@ -34,6 +36,8 @@ struct Wanted {
     k: usize,
     filter: Filter,
     similarity_min: f32,
+    ages: Option<Ages>,
+    score_min: f64,
     with_content: bool,
 }
 
@@ -41,21 +45,18 @@ struct Wanted {
 pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
     let (query, limits) = (&call.query, &call.app.limits);
     let text = checked_query(query.get("q").unwrap_or_default(), limits)?.to_owned();
-    let max_distance = query.get("max_distance").map(|number| {
-        number
-            .parse::<f64>()
-            .map_err(|_| ApiError::malformed("invalid_parameter", "max_distance must be a number"))
-    });
+    let (ranking, now_ms) = (Ranking::of_query(query)?, clock::now_ms());
     let wanted = Wanted {
         place: call.place()?,
         k: k(query.number("k", 1..=limits.k_max as u64)?, limits)?,
-        filter: FilterFields::of_query(query)?.into_filter(clock::now_ms(), limits)?,
-        similarity_min: similarity_min(max_distance.transpose()?)?,
+        filter: FilterFields::of_query(query)?.into_filter(now_ms, limits)?,
+        similarity_min: ranking.similarity_min()?,
+        ages: ranking.ages(now_ms)?,
+        score_min: ranking.score_min()?,
         with_content: query.flag("include_content")?,
     };
     let with_trace = query.flag("trace")?;
-    let has_distance = query.get("max_distance").is_some();
-    let manner = Manner::of(query.get("mode"), query.get("fusion"), has_distance)?;
+    let manner = Manner::of(query.get("mode"), query.get("fusion"), &ranking)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
@@ -107,7 +108,9 @@ pub(crate) struct ByVector {
     #[serde(default)]
     partition: Option<String>,
     #[serde(default)]
-    filter: Option<Value>,
+    filter: Option<Clause>,
+    #[serde(default)]
+    min_score: Option<f64>,
     #[serde(default)]
     recency_weight: Option<f64>,
     #[serde(default)]
@@ -141,30 +144,35 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
 
 impl ByVector {
     fn wanted(self, place: Place, limits: &Limits) -> Result<Wanted, ApiError> {
-        let (wanted, max_distance) = (self.k, self.max_distance);
+        let (wanted, ranking, now_ms) = (self.k, self.ranking(), clock::now_ms());
         let with_content = self.include_content == Some(true);
-        let filter = self.into_filter(clock::now_ms(), limits)?;
+        let filter = self.into_filter(now_ms, limits)?;
         Ok(Wanted {
             place,
             k: k(wanted, limits)?,
             filter,
-            similarity_min: similarity_min(max_distance)?,
+            similarity_min: ranking.similarity_min()?,
+            ages: ranking.ages(now_ms)?,
+            score_min: ranking.score_min()?,
             with_content,
         })
     }
 
+    fn ranking(&self) -> Ranking {
+        Ranking {
+            recency_weight: self.recency_weight,
+            half_life_days: self.half_life_days,
+            freshness_weight: self.freshness_weight,
+            freshness_half_life_days: self.freshness_half_life_days,
+            max_distance: self.max_distance,
+            min_score: self.min_score,
+        }
+    }
+
     /// What it asks of a document; a field that is not offered is refused, never left out.
     pub(crate) fn into_filter(self, now_ms: u64, limits: &Limits) -> Result<Filter, ApiError> {
-        let later = [
-            ("filter", self.filter.is_some()),
-            ("recency_weight", self.recency_weight.is_some()),
-            ("half_life_days", self.half_life_days.is_some()),
-            ("freshness_weight", self.freshness_weight.is_some()),
-            ("freshness_half_life_days", self.freshness_half_life_days.is_some()),
-            ("thread_id", self.thread_id.is_some()),
-        ];
-        if let Some((name, _)) = later.iter().find(|(_, is_given)| *is_given) {
-            return Err(ApiError::not_offered(&format!("the field `{name}`")));
+        if self.thread_id.is_some() {
+            return Err(ApiError::not_offered("the field `thread_id`"));
         }
         let fields = FilterFields {
             tags: self.tags,
@@ -175,6 +183,7 @@ impl ByVector {
             since: self.since,
             until: self.until,
             last_n_days: self.last_n_days,
+            filter: self.filter,
         };
         fields.into_filter(now_ms, limits)
     }
@@ -216,8 +225,7 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
         let fields: ByVector = serde_json::from_value(query).map_err(|error| {
             ApiError::malformed("malformed_body", format!("a query of the batch: {error}"))
         })?;
-        let has_distance = fields.max_distance.is_some();
-        let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref(), has_distance)?;
+        let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref(), &fields.ranking())?;
         wanted.push((fields.trace == Some(true), manner, fields.wanted(place, &call.app.limits)?));
     }
     let app = call.app.clone();
@@ -270,20 +278,23 @@ enum Manner {
 }
 
 impl Manner {
-    /// What `mode` and `fusion` say, given whether there is a `max_distance` as well.
-    fn of(mode: Option<&str>, fusion: Option<&str>, has_distance: bool) -> Result<Self, ApiError> {
+    /// What `mode` and `fusion` say, given what else counts.
+    fn of(mode: Option<&str>, fusion: Option<&str>, ranking: &Ranking) -> Result<Self, ApiError> {
         let unknown = |text| ApiError::malformed("invalid_parameter", text);
         let by = match fusion {
             None | Some("sum") => Fusion::Sum,
             Some("ranks") => Fusion::Ranks,
             Some(_) => return Err(unknown("fusion must be sum or ranks")),
         };
+        if by == Fusion::Ranks && (ranking.recency_weight.is_some() || ranking.freshness_weight.is_some()) {
+            return Err(unknown("fusion=ranks has no scores that a weight of ages could be added to"));
+        }
         match mode {
             None | Some("hybrid") => Ok(Self::Hybrid(by)),
             Some("semantic" | "keyword") if fusion.is_some() => {
                 Err(unknown("fusion goes with mode=hybrid: there is nothing else to bring together"))
             }
-            Some("keyword") if has_distance => {
+            Some("keyword") if ranking.max_distance.is_some() => {
                 Err(unknown("max_distance is of vectors: leave it out with mode=keyword"))
             }
             Some("semantic") => Ok(Self::Semantic),
@@ -308,6 +319,7 @@ fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchRes
         filter: &wanted.filter,
         similarity_min: wanted.similarity_min,
         recall: Some(RECALL),
+        ages: wanted.ages,
         with_content: wanted.with_content,
     };
     ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
@@ -315,6 +327,7 @@ fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchRes
 
 fn answer(wanted: &Wanted, found: Option<&SearchResponse>, with_trace: bool) -> Value {
     let hits = found.map_or(&[][..], |found| &found.hits);
+    let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
     let results: Vec<_> = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
     let mut answer = json!({"results": results});
     if with_trace {
@@ -347,50 +360,28 @@ fn k(number: Option<u64>, limits: &Limits) -> Result<usize, ApiError> {
     Ok(k)
 }
 
-/// The smallest similarity that a distance of at most this allows. Similarities lie from 0 to 1, so a distance of 1
-/// lets everything pass.
-fn similarity_min(max_distance: Option<f64>) -> Result<f32, ApiError> {
-    let Some(distance) = max_distance else { return Ok(0.0) };
-    if !(0.0..=2.0).contains(&distance) {
-        return Err(ApiError::malformed("invalid_parameter", "max_distance must be a number from 0 to 2"));
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "a distance needs no more than f32's precision")]
-    let similarity = (1.0 - distance).max(0.0) as f32;
-    Ok(similarity)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Lost otherwise: a threshold would let everything or nothing pass.
-    #[test]
-    fn distances_become_similarities() {
-        assert_eq!(similarity_min(None).unwrap(), 0.0);
-        assert_eq!(similarity_min(Some(0.25)).unwrap(), 0.75);
-        assert_eq!(similarity_min(Some(1.0)).unwrap(), 0.0);
-        assert_eq!(similarity_min(Some(2.0)).unwrap(), 0.0);
-        for bad in [-0.1, 2.1, f64::NAN, f64::INFINITY] {
-            assert!(similarity_min(Some(bad)).is_err(), "{bad}");
-        }
-    }
-
     /// Lost otherwise: a search would rank without the filter or weight that it was given.
     #[test]
-    fn what_is_not_offered_is_never_left_out() {
+    fn what_cannot_be_done_is_never_left_out() {
         let limits = Limits::default();
-        for field in [
-            r#""filter": {"a": 1}"#,
-            r#""recency_weight": 0.5"#,
-            r#""half_life_days": 3"#,
-            r#""freshness_weight": 1"#,
-            r#""freshness_half_life_days": 2"#,
-            r#""thread_id": "t""#,
+        for (field, status) in [
+            (r#""thread_id": "t""#, 501),
+            (r#""filter": {"a": 1}"#, 400),
+            (r#""filter": {"field": "a", "op": "like", "value": 1}"#, 400),
+            (r#""recency_weight": 1.5"#, 400),
+            (r#""half_life_days": 0"#, 400),
+            (r#""freshness_weight": -1"#, 400),
+            (r#""freshness_half_life_days": 0"#, 400),
+            (r#""min_score": 101"#, 400),
         ] {
             let body = format!(r#"{{"embedding": [1.0], {field}}}"#);
-            let body: ByVector = json::parse(body.as_bytes()).unwrap();
-            let error = body.wanted(place(), &limits).err().unwrap();
-            assert_eq!(error.status.as_u16(), 501, "{field}");
+            let wanted =
+                json::parse::<ByVector>(body.as_bytes()).and_then(|body| body.wanted(place(), &limits));
+            assert_eq!(wanted.err().map(|error| error.status.as_u16()), Some(status), "{field}");
         }
     }
 

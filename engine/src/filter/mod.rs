@@ -3,6 +3,14 @@
 //! A [`Filter`] becomes a [`Mask`] over a source's documents before anything is scored, so a filtered search
 //! still finds as many as match. Segments answer from their label indexes, memtables document by document.
 
+mod answer;
+mod condition;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
+
+pub use condition::{Condition, Subject, Test};
+
+use crate::io::Fault;
 use crate::memtable::Memtable;
 use crate::segment::Segment;
 use roaring::RoaringBitmap;
@@ -27,6 +35,8 @@ pub struct Filter {
     pub since_ms: Option<u64>,
     /// Created at this time or before.
     pub until_ms: Option<u64>,
+    /// What else must hold.
+    pub condition: Option<Condition>,
 }
 
 impl Filter {
@@ -36,7 +46,7 @@ impl Filter {
     }
 
     /// The live documents of a segment that match.
-    pub fn in_segment(&self, segment: &Segment, live: &Mask) -> Mask {
+    pub fn in_segment(&self, segment: &Segment, live: &Mask) -> Result<Mask, Fault> {
         let mut matches: Option<RoaringBitmap> = None;
         let mut narrow = |bitmap: RoaringBitmap| {
             matches = Some(match matches.take() {
@@ -60,13 +70,16 @@ impl Filter {
                 narrow(wanted.iter().fold(RoaringBitmap::new(), |any, text| any | one(kind, text)));
             }
         }
+        if let Some(condition) = &self.condition {
+            narrow(answer::answer(condition, segment)?);
+        }
         let in_time = |ordinal: &u32| self.in_time(segment.directory()[*ordinal as usize].created_ms);
-        match matches {
+        Ok(match matches {
             None => live.iter().filter(in_time).collect(),
             Some(matches) => {
                 matches.iter().filter(|&ordinal| live.contains(ordinal)).filter(in_time).collect()
             }
-        }
+        })
     }
 
     /// The live documents of a memtable that match.
@@ -89,5 +102,6 @@ impl Filter {
             && self.entity.as_ref().is_none_or(|entity| document.entity.as_ref() == Some(entity))
             && one_of(&self.sources, document.source.as_deref())
             && one_of(&self.content_types, Some(&document.content_type))
+            && self.condition.as_ref().is_none_or(|condition| condition.holds(document))
     }
 }
