@@ -6,6 +6,7 @@
 //! `docs/benchmarks-storage.md` as ratios of one run.
 
 pub mod machine;
+pub mod nearest;
 pub mod stores;
 
 use std::io::{BufRead, BufReader, Read, Write};
