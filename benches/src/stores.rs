@@ -23,6 +23,15 @@ pub fn try_open(folder: &Path) -> Result<Store, OpenError> {
     Store::open(medium, RootKey([1; 32]), StoreOptions::default())
 }
 
+/// Opens the store in a folder with options of its own.
+///
+/// # Panics
+/// When it doesn't open.
+pub fn open_with(folder: &Path, options: StoreOptions) -> Store {
+    let medium = disk::medium(folder).expect("a folder that can be written");
+    Store::open(medium, RootKey([1; 32]), options).expect("a store that opens")
+}
+
 /// Opens the store on a medium.
 ///
 /// # Panics
