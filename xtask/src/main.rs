@@ -34,6 +34,8 @@ usage: cargo xtask COMMAND
                 fail every call of a scripted store on the real disk one by one, or one of them (Linux)
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
   bench [NAME]  run one benchmark, or all of them (data sets: the folder STRONGROOM_BENCH_DATA)
+  bench peers   search by vector beside its peers: takes hours, and goes on where it was left
+  bench report  bring what `bench peers` measured into docs/benchmarks-nearest.md
 
 The commands need Rust and a C compiler; `test` also needs python3 (3.9 or later) with venv.";
 
@@ -100,6 +102,7 @@ fn test(steps: &mut Steps) -> Result<(), Failed> {
     steps.pass_on("STRONGROOM_BIN", steps.release_binary("strongroom"));
     steps.cargo("tests of the workspace", &["test", "--release", "--workspace", "--no-fail-fast"])?;
     sim::canary(steps)?;
+    python::check_programs(steps, "benches/peers/nearest")?;
     python::run_client_suite(steps)
 }
 

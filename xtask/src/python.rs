@@ -19,6 +19,13 @@ pub(crate) fn run_client_suite(steps: &mut Steps) -> Result<(), Failed> {
     steps.run("the Python client", pytest)
 }
 
+/// Runs the tests of programs in a folder, as far as they need nothing but Python's own library.
+pub(crate) fn check_programs(steps: &mut Steps, folder: &str) -> Result<(), Failed> {
+    let mut tests = Command::new("python3");
+    tests.args(["-B", "-m", "unittest", "discover", "--quiet", folder]);
+    steps.run(&format!("tests of {folder}"), tests)
+}
+
 /// The interpreter of the environment `name`, for the programs in `folder`.
 pub(crate) fn prepare(steps: &mut Steps, name: &str, folder: &str) -> Result<PathBuf, Failed> {
     let home = steps.target().join(name);
