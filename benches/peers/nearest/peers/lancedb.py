@@ -7,6 +7,8 @@ import pyarrow
 from . import Peer, lists_for, probes
 
 REFINED = [2, 8, 32]
+# It trains a list with so many rows, and of more lists than that allows only some.
+ROWS_PER_LIST = 256
 
 
 class Lance(Peer):
@@ -17,7 +19,7 @@ class Lance(Peer):
         vectors = pyarrow.FixedSizeListArray.from_arrays(flat, self.dimension)
         numbers = pyarrow.array(numpy.arange(len(self.rows)))
         data = pyarrow.table({"id": numbers, "vector": vectors})
-        self.lists = lists_for(len(self.rows))
+        self.lists = max(1, min(lists_for(len(self.rows)), len(self.rows) // ROWS_PER_LIST))
         self.table = lancedb.connect(self.folder).create_table("rows", data)
         self.table.create_index(
             metric="dot", index_type="IVF_PQ", num_partitions=self.lists, num_sub_vectors=self.dimension // 4
