@@ -33,7 +33,7 @@ class Lance(Peer):
         self.effort = effort
 
     def search(self, query):
-        search = self.table.search(query, vector_column_name="vector").limit(self.k).select(["id"])
+        search = self.table.search(query, vector_column_name="vector").limit(self.k).select(["id", "_distance"])
         return search.nprobes(self.effort["nprobes"]).refine_factor(self.effort["refine"]).to_arrow()
 
     def rows_of(self, answer):
