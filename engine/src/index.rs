@@ -20,6 +20,8 @@ use strongroom_kernel::Mask;
 const ROWS_TOGETHER: u32 = 2048;
 /// Documents between two that the mask lets pass are looked at, too, when there are no more than this.
 const GAP_MAX: u32 = 16;
+/// Fewer rows that follow each other are not looked at together, but scored at once.
+const SHORT: u32 = 8;
 /// When more than one row in so many may still be one of the best, all are read at once.
 const READ_SHARE: usize = 4;
 /// So many rows at least are scored together in the second pass.
@@ -88,7 +90,7 @@ pub trait Rows<'a> {
     fn id(&self, ordinal: u32) -> &'a str;
     /// What the rows at places that follow each other may score, and whether that is what they do score.
     fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
-    /// What they do score.
+    /// What they do score. Leaves the bounds alone where all of them are read no faster than some.
     fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
     /// What the rows at these places, which rise, score: minus infinity when they take no part.
     fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
@@ -151,45 +153,104 @@ impl Nearest {
         let mut bounds = std::mem::take(&mut self.bounds);
         bounds.resize(ROWS_TOGETHER as usize, Bounds::NONE);
         let mut through = 0;
+        let mut scattered = Vec::new();
         for run in mask.runs(GAP_MAX) {
             // What a run has in common with the one before was looked at with that.
             let places = rows.places(run);
             let mut start = places.start.max(through);
             through = through.max(places.end);
+            if places.end.saturating_sub(start) < SHORT {
+                scattered.extend((start..places.end).filter(|&place| mask.contains(rows.row(place).0)));
+                continue;
+            }
             while start < places.end {
                 let together = start..places.end.min(start + ROWS_TOGETHER);
                 start = together.end;
-                let bounds = &mut bounds[..together.len()];
-                let exact = rows.bounds(together.clone(), bounds)?;
-                for (place, bounds) in together.clone().zip(&*bounds) {
-                    if bounds.least > self.floor {
-                        let ordinal = rows.row(place).0;
-                        if mask.contains(ordinal) {
-                            self.raise((source, ordinal), bounds.least);
-                        }
-                    }
-                }
-                let may_reach = |bounds: &&Bounds| bounds.most >= self.floor;
-                if !exact && bounds.iter().filter(may_reach).count() * READ_SHARE > together.len() {
-                    rows.exact(together.clone(), bounds)?;
-                }
-                for (place, &bounds) in together.zip(&*bounds) {
-                    if bounds.most >= self.floor {
-                        let ordinal = rows.row(place).0;
-                        if mask.contains(ordinal) {
-                            self.survivors.push(Survivor { bounds, document: (source, ordinal), place });
-                        }
-                    }
-                }
+                self.look_together(source, rows, mask, together.clone(), &mut bounds[..together.len()])?;
             }
         }
         self.bounds = bounds;
+        let mut scores = Vec::new();
+        for places in scattered.chunks(ROWS_TOGETHER as usize) {
+            scores.resize(places.len(), 0.0);
+            rows.scores(places, &mut scores)?;
+            let bounds = scores.iter().map(|&score| Bounds::exact(score));
+            self.take(source, rows, places.iter().copied().zip(bounds));
+        }
+        Ok(())
+    }
+
+    fn look_together<'a, R: Rows<'a>>(
+        &mut self,
+        source: usize,
+        rows: &R,
+        mask: &Mask,
+        together: Range<u32>,
+        bounds: &mut [Bounds],
+    ) -> Result<(), R::Error> {
+        let exact = rows.bounds(together.clone(), bounds)?;
+        for (place, bounds) in together.clone().zip(&*bounds) {
+            if bounds.least > self.floor {
+                let ordinal = rows.row(place).0;
+                if mask.contains(ordinal) {
+                    self.raise((source, ordinal), bounds.least);
+                }
+            }
+        }
+        let reach = |bounds: &[Bounds], floor| bounds.iter().filter(|bounds| bounds.most >= floor).count();
+        if !exact && reach(bounds, self.floor) > SCORED_TOGETHER.max(4 * self.k) {
+            self.score_promising(source, rows, mask, together.clone(), bounds)?;
+            if reach(bounds, self.floor) * READ_SHARE > together.len() {
+                rows.exact(together.clone(), bounds)?;
+            }
+        }
+        for (place, &bounds) in together.zip(&*bounds) {
+            if bounds.most >= self.floor {
+                let ordinal = rows.row(place).0;
+                if mask.contains(ordinal) {
+                    self.survivors.push(Survivor { bounds, document: (source, ordinal), place });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores the rows that may score most, which raises the floor for all others.
+    fn score_promising<'a, R: Rows<'a>>(
+        &mut self,
+        source: usize,
+        rows: &R,
+        mask: &Mask,
+        together: Range<u32>,
+        bounds: &mut [Bounds],
+    ) -> Result<(), R::Error> {
+        let at = |place: u32| (place - together.start) as usize;
+        let may = |&place: &u32| bounds[at(place)].most >= self.floor && mask.contains(rows.row(place).0);
+        let mut promising: Vec<u32> = together.clone().filter(may).collect();
+        let count = self.k.max(SCORED_TOGETHER / 2);
+        if promising.len() > count {
+            let better = |a: &u32, b: &u32| bounds[at(*b)].most.total_cmp(&bounds[at(*a)].most);
+            promising.select_nth_unstable_by(count, better);
+            promising.truncate(count);
+            promising.sort_unstable();
+        }
+        let mut scores = vec![0.0; promising.len()];
+        rows.scores(&promising, &mut scores)?;
+        for (place, score) in promising.into_iter().zip(scores) {
+            bounds[at(place)] = Bounds::exact(score);
+            self.raise((source, rows.row(place).0), score);
+        }
         Ok(())
     }
 
     /// The first pass, over these places of a source alone.
-    pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[(u32, Bounds)]) {
-        for &(place, bounds) in places {
+    pub fn take<'a, R: Rows<'a>>(
+        &mut self,
+        source: usize,
+        rows: &R,
+        places: impl IntoIterator<Item = (u32, Bounds)>,
+    ) {
+        for (place, bounds) in places {
             let document = (source, rows.row(place).0);
             self.raise(document, bounds.least);
             self.survivors.push(Survivor { bounds, document, place });

@@ -28,23 +28,39 @@ use strongroom_benches::nearest::truth::{self, K, Truth};
 use strongroom_benches::{Numbers, parameter, stores};
 use strongroom_engine::{Filter, NewDocument, Partition, Query, SearchRequest, Store, StoreOptions};
 
-/// A way to search that is measured.
+/// A way to search that is measured: its name, and the recall that is asked for.
 struct Setting {
     name: &'static str,
-    request: for<'a> fn(&'a [f32], &'a Filter) -> SearchRequest<'a>,
+    recall: Option<f32>,
+}
+
+impl Setting {
+    fn request<'a>(&self, vector: &'a [f32], filter: &'a Filter) -> SearchRequest<'a> {
+        SearchRequest {
+            query: Query::Vector(vector),
+            k: K,
+            filter,
+            similarity_min: 0.0,
+            ages: None,
+            recall: self.recall,
+            with_content: false,
+        }
+    }
+}
+
+const fn asked(name: &'static str, recall: f32) -> Setting {
+    Setting { name, recall: Some(recall) }
 }
 
 /// All of them, from the least effort to the most.
-const SETTINGS: &[Setting] = &[Setting {
-    name: "exact",
-    request: |vector, filter| SearchRequest {
-        query: Query::Vector(vector),
-        k: K,
-        filter,
-        similarity_min: 0.0,
-        with_content: false,
-    },
-}];
+const SETTINGS: &[Setting] = &[
+    asked("recall 0.9", 0.9),
+    asked("recall 0.96", 0.96),
+    asked("recall 0.98", 0.98),
+    asked("recall 0.99", 0.99),
+    asked("recall 0.995", 0.995),
+    Setting { name: "exact", recall: None },
+];
 
 /// Tags, and which of a thousand rows has one.
 const TAGS: [(&str, u64); 3] = [("tenth", 100), ("hundredth", 10), ("thousandth", 1)];
@@ -233,7 +249,7 @@ struct Answer {
 }
 
 fn ask(partition: &Partition, vector: &[f32], filter: &Filter, setting: &Setting) -> Answer {
-    let found = partition.search(&(setting.request)(vector, filter)).expect("an answer");
+    let found = partition.search(&setting.request(vector, filter)).expect("an answer");
     let rows = found.hits.iter().map(|hit| hit.document.id.parse().expect("a row's number")).collect();
     Answer { rows, segments: found.trace.segments_opened }
 }
@@ -249,7 +265,7 @@ fn curve(partition: &Partition, set: &Set, truth: &Truth, filter: &Filter) -> Va
             wrong += rows.iter().filter(|row| !truth.takes_part(**row)).count();
         }
         let cost = each(set.query_count(), |query| {
-            let request = (setting.request)(set.query(query), filter);
+            let request = setting.request(set.query(query), filter);
             black_box(partition.search(black_box(&request))).expect("an answer");
         });
         json!({
@@ -305,7 +321,7 @@ fn small(set: &Set, rows: usize) -> Value {
     let filter = Filter::default();
     let points = SETTINGS.iter().map(|setting| {
         let ask = |query| {
-            let request = (setting.request)(set.query(query), &filter);
+            let request = setting.request(set.query(query), &filter);
             black_box(partition.search(black_box(&request))).expect("an answer");
         };
         (0..set.query_count()).for_each(ask);

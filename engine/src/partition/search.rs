@@ -73,6 +73,11 @@ impl<'v, 'a> Scored<'v, 'a> {
         Ok(Self { source, mask, vector, words, similarity_min, ages, codes })
     }
 
+    /// Whether places are those of codes in lists.
+    fn is_listed(&self) -> bool {
+        self.codes.as_ref().is_some_and(|codes| codes.index.has_lists())
+    }
+
     /// The row at a place.
     fn at(&self, place: u32) -> u32 {
         self.codes.as_ref().map_or(place, |codes| codes.index.row(place))
@@ -138,7 +143,7 @@ impl<'v, 'a> Scored<'v, 'a> {
             let documents: HashSet<u32> =
                 bounds.iter().map(|(place, _)| self.source.ordinal(index.row(*place), 0)).collect();
             if documents.len() as u64 >= matches.min(k as u64) {
-                nearest.take(number, self, &bounds);
+                nearest.take(number, self, bounds);
                 return Ok(true);
             }
             if probes >= index.list_count() {
@@ -153,8 +158,8 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
     type Error = ReadError;
 
     fn places(&self, ordinals: Range<u32>) -> Range<u32> {
-        if let (Some(codes), Rows::Segment(segment)) = (&self.codes, &self.source.rows)
-            && codes.index.has_lists()
+        if let Rows::Segment(segment) = &self.source.rows
+            && self.is_listed()
         {
             return 0..segment.place().rows;
         }
@@ -201,15 +206,11 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
             }
             return Ok(());
         };
+        if self.is_listed() {
+            return Ok(());
+        }
         let mut similarities = vec![0.0; bounds.len()];
         match &self.source.rows {
-            Rows::Segment(_) if self.codes.as_ref().is_some_and(|codes| codes.index.has_lists()) => {
-                self.scores(&places.collect::<Vec<_>>(), &mut similarities)?;
-                for (bounds, score) in bounds.iter_mut().zip(similarities) {
-                    *bounds = Bounds::exact(score);
-                }
-                return Ok(());
-            }
             Rows::Segment(segment) => segment.score(vector, places.clone(), &mut similarities)?,
             Rows::Memtable(memtable) => {
                 let components = places.start as usize * vector.len()..places.end as usize * vector.len();
@@ -224,7 +225,12 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
 
     fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), ReadError> {
         let (Some(vector), Rows::Segment(segment)) = (self.vector, &self.source.rows) else {
-            unreachable!("the bounds of other rows are their scores")
+            for (&place, score) in places.iter().zip(scores) {
+                let mut bounds = [Bounds::NONE];
+                self.exact(place..place + 1, &mut bounds)?;
+                *score = bounds[0].most;
+            }
+            return Ok(());
         };
         // They are read in their order, whatever the order of places.
         let mut rows: Vec<(u32, usize)> = places.iter().map(|&place| self.at(place)).zip(0..).collect();
