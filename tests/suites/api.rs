@@ -166,6 +166,7 @@ fn parameters_are_read_strictly() {
         "q=x&mode=lexical",
         "q=x&mode=",
         "q=x&fusion=max",
+        "q=x&exact=perhaps",
         "q=x&mode=keyword&fusion=ranks",
         "q=x&mode=keyword&max_distance=0.5",
         "q=x&tags=a,,b",
@@ -526,11 +527,13 @@ fn words_are_looked_for_as_well_as_their_meaning() {
     assert_eq!(ask(&[("q", "zeppelin"), ("mode", "keyword")]), [""; 0]);
     assert_eq!(ask(&[("q", "zeppelin")]).len(), 41, "the others are told apart by meaning");
     assert_eq!(ask(&[("q", "QX-0017"), ("mode", "semantic")]).len(), 41);
+    assert_eq!(ask(&[("q", "QX-0017"), ("mode", "semantic"), ("exact", "true")]).len(), 41);
     let batch = serde_json::json!({"partition": "acme", "queries": [
-        {"q": "qx-0017", "k": 1}, {"q": "zeppelin", "mode": "keyword"},
+        {"q": "qx-0017", "k": 1, "exact": true, "trace": true}, {"q": "zeppelin", "mode": "keyword"},
     ]});
     let results = client.post("/v1/search/batch", &batch).expect(200).json();
     assert_eq!(results["results"][0]["results"][0]["passage"], part);
+    assert_eq!(results["results"][0]["trace"]["exact"], true);
     assert_eq!(results["results"][1]["results"], serde_json::json!([]));
     let batch = serde_json::json!({"queries": [{"q": "x", "mode": "lexical"}]});
     refused(&client.post("/v1/search/batch", &batch), 400);

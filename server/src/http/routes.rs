@@ -150,6 +150,7 @@ const SEARCH: &[&str] = &[
     "k",
     "mode",
     "fusion",
+    "exact",
     "include_content",
     "max_distance",
     "min_score",

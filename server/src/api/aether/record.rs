@@ -109,6 +109,7 @@ pub(super) struct TraceAnswer {
     default_partition_touched: bool,
     results: usize,
     candidates_in_scope: u64,
+    exact: bool,
     boundary: &'static str,
 }
 
@@ -123,6 +124,7 @@ impl TraceAnswer {
             default_partition_touched: names.contains(&None),
             results,
             candidates_in_scope: opened.map_or(0, |trace| trace.candidates),
+            exact: opened.is_none_or(|trace| trace.exact),
             boundary: "partition",
         }
     }
@@ -159,14 +161,14 @@ mod tests {
             partitions_opened: vec![Some("globex".to_owned()), None],
             segments_opened: 1,
             candidates: 7,
-            exact: true,
+            exact: false,
         };
         let trace = TraceAnswer::new(Some("acme"), Some(&opened), 2);
         assert_eq!(trace.scoped_to.as_deref(), Some("acme"));
         assert_eq!(trace.partitions_touched, ["globex"]);
         assert!(trace.default_partition_touched);
-        assert_eq!((trace.candidates_in_scope, trace.results), (7, 2));
+        assert_eq!((trace.candidates_in_scope, trace.results, trace.exact), (7, 2, false));
         let nothing = TraceAnswer::new(Some("acme"), None, 0);
-        assert!(nothing.partitions_touched.is_empty() && !nothing.default_partition_touched);
+        assert!(nothing.partitions_touched.is_empty() && !nothing.default_partition_touched && nothing.exact);
     }
 }

@@ -38,6 +38,7 @@ struct Wanted {
     similarity_min: f32,
     ages: Option<Ages>,
     score_min: f64,
+    recall: Option<f32>,
     with_content: bool,
 }
 
@@ -53,6 +54,7 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
         similarity_min: ranking.similarity_min()?,
         ages: ranking.ages(now_ms)?,
         score_min: ranking.score_min()?,
+        recall: recall(query.flag("exact")?),
         with_content: query.flag("include_content")?,
     };
     let with_trace = query.flag("trace")?;
@@ -71,6 +73,10 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
 
 /// In partitions so large that not all passages are compared, so many of the nearest are found at least, on the average.
 const RECALL: f32 = 0.98;
+
+fn recall(is_exact: bool) -> Option<f32> {
+    (!is_exact).then_some(RECALL)
+}
 
 /// A search by vector.
 #[derive(Debug, Deserialize)]
@@ -110,6 +116,8 @@ pub(crate) struct ByVector {
     #[serde(default)]
     filter: Option<Clause>,
     #[serde(default)]
+    exact: Option<bool>,
+    #[serde(default)]
     min_score: Option<f64>,
     #[serde(default)]
     recency_weight: Option<f64>,
@@ -145,7 +153,7 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
 impl ByVector {
     fn wanted(self, place: Place, limits: &Limits) -> Result<Wanted, ApiError> {
         let (wanted, ranking, now_ms) = (self.k, self.ranking(), clock::now_ms());
-        let with_content = self.include_content == Some(true);
+        let (with_content, is_exact) = (self.include_content == Some(true), self.exact == Some(true));
         let filter = self.into_filter(now_ms, limits)?;
         Ok(Wanted {
             place,
@@ -154,6 +162,7 @@ impl ByVector {
             similarity_min: ranking.similarity_min()?,
             ages: ranking.ages(now_ms)?,
             score_min: ranking.score_min()?,
+            recall: recall(is_exact),
             with_content,
         })
     }
@@ -318,7 +327,7 @@ fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchRes
         k: wanted.k,
         filter: &wanted.filter,
         similarity_min: wanted.similarity_min,
-        recall: Some(RECALL),
+        recall: wanted.recall,
         ages: wanted.ages,
         with_content: wanted.with_content,
     };
