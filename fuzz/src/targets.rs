@@ -1,5 +1,6 @@
 //! What must hold for any bytes at all? Each target says whether it took them.
 
+use std::collections::HashSet;
 use strongroom_engine::PartitionName;
 use strongroom_format::codes::IndexHead;
 use strongroom_format::field_index::{FieldIndexWriter, Holders, decode_field_index};
@@ -60,8 +61,13 @@ pub(crate) fn batch(bytes: &[u8]) -> bool {
 
 fn check_batch(bytes: &[u8], place: BatchPlace, batch: &FoundBatch<'_>) {
     assert!(batch.bytes >= ALIGN && batch.bytes <= bytes.len(), "a batch lies within the file");
-    let numbers: Vec<u64> = batch.records.iter().map(|record| record.record).collect();
-    assert!(numbers.is_sorted_by(|a, b| a < b), "no number, which is a nonce, comes twice");
+    let numbers = batch.records.iter().map(|record| (record.incarnation, record.record));
+    let distinct: HashSet<_> = numbers.clone().collect();
+    assert_eq!(
+        distinct.len(),
+        numbers.len(),
+        "no number, which is a nonce of its partition's key, comes twice"
+    );
     if !batch.is_whole() {
         return;
     }

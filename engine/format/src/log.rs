@@ -6,6 +6,8 @@
 //! once more and, as its very last bytes, the header once more. So one damaged byte never hides what the
 //! others say: a record that is damaged can be laid at the right partition's door.
 
+use std::collections::HashMap;
+
 use crate::header::{FileHeader, FileKind};
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{BATCH_RECORDS_MAX, RECORD_BYTES_MAX};
@@ -415,10 +417,11 @@ fn read_entry(bytes: &[u8]) -> Result<DirectoryEntry, Damage> {
     Ok(entry)
 }
 
-/// The records of a batch: they follow each other and fill the body.
+/// The records of a batch: they follow each other and fill the body, and those of one partition have rising numbers.
 fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<FoundRecord<'a>>, Damage> {
     let (mut records, mut rest) = (Vec::with_capacity(entries.len()), body);
     let body_begin = BatchHeader::BYTES + entries.len() * DirectoryEntry::BYTES;
+    let mut last: HashMap<[u8; 16], u64> = HashMap::with_capacity(entries.len());
     for (number, entry) in entries.iter().enumerate() {
         let at = |damage: Damage| damage.at("", (BatchHeader::BYTES + number * DirectoryEntry::BYTES) as u64);
         let (record, offset) = (entry.record.get(), body.len() - rest.len());
@@ -433,6 +436,10 @@ fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<F
         // The highest number of all is never given: none could follow it.
         if record == u64::MAX {
             return Err(at(Damage::new("DirectoryEntry.record", "a number that others follow", record)));
+        }
+        // A number is a nonce of its partition's key.
+        if let Some(before) = last.insert(entry.incarnation, record).filter(|before| *before >= record) {
+            return Err(at(Damage::new("DirectoryEntry.record", format_args!("more than {before}"), record)));
         }
         rest = after;
         let crc32 = crc32fast::hash(sealed);

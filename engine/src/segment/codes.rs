@@ -183,8 +183,8 @@ impl Lists {
 
     fn effort(&self, recall: f32, k: usize) -> (usize, usize) {
         let missed = (1.0 - recall).clamp(0.0, 1.0);
-        // Most of what is missed may be missed by the lists, which cost more.
-        let probes = step(&self.probes, missed * 0.75).max(1);
+        // Queries are farther from rows than rows are from each other, and miss about half as many again by the lists.
+        let probes = step(&self.probes, missed * 0.45).max(1);
         let candidates = step(&self.candidates, missed * 0.25) as usize;
         // Steps are of the ten nearest; more of them reach farther.
         let more = (k as f64 / 10.0).max(1.0);

@@ -4,7 +4,7 @@ use super::cache::{Block, BlockCache, Charge, Opened, Origin};
 use super::labels::Labels;
 use super::packing::unpack;
 use super::writer::index;
-use crate::io::{BlobStore, Fault};
+use crate::io::{BlobStore, Fault, StorageError, StorageErrorKind};
 use crate::seal::{Cipher, Key, Place, Purpose};
 use std::ops::Range;
 use std::sync::Arc;
@@ -276,7 +276,16 @@ fn fetch(blobs: &dyn BlobStore, name: &str, range: Range<u64>) -> Result<Vec<u8>
 /// Reads every block of a segment and checks the checksums, without a key.
 pub fn check_blocks(blobs: &dyn BlobStore, place: &SegmentPlace) -> Result<(), Fault> {
     let name = super::file_name(place);
-    let bytes = fetch(blobs, &name, place.offset..place.offset + place.bytes)?;
+    let end = place.offset + place.bytes;
+    let bytes = match fetch(blobs, &name, place.offset..end) {
+        // What was cut off a file is damage to those whose rows it had.
+        Err(Fault::Storage(StorageError { kind: StorageErrorKind::TooShort { bytes }, .. })) => {
+            return Err(Damage::new("segment", format_args!("{end} bytes"), bytes)
+                .at(&name, place.offset)
+                .into());
+        }
+        fetched => fetched?,
+    };
     SegmentHeader::read(&bytes).map_err(|damage| damage.at(&name, place.offset))?;
     let (mut at, mut block) = (SegmentHeader::BYTES, 0);
     while at < bytes.len() {

@@ -1,10 +1,10 @@
 //! What do lengths and numbers do that nobody wrote, under checksums that are right?
 
-use super::{PLACE, batch, directory, document, info, note, partition, receipt, rows, slot};
+use super::{PLACE, batch, directory, document, info, note, partition, receipt, rows, sealed_record, slot};
 use crate::document::Passage;
 use crate::header::{FileHeader, FileKind};
 use crate::keyring::{KeySlot, SlotState};
-use crate::log::{BatchHeader, DirectoryEntry, decode_batch};
+use crate::log::{BatchHeader, DirectoryEntry, SealedRecord, decode_batch, encode_batch};
 use crate::manifest::{
     FoundVersion, ManifestHeader, PartitionEntry, PartitionState, SegmentRef, VersionKind, encode_version,
 };
@@ -100,6 +100,19 @@ fn what_no_writer_writes_is_refused() {
     assert!(Receipt::decode(&other.encode(&header, |_| [0; 64])).is_err(), "a drop with a successor");
     let header = FileHeader::new(FileKind::Receipt, [1; 16], 2, 1);
     assert!(Receipt::decode(&receipt().encode(&header, |_| [0; 64])).is_err(), "a numbered receipt");
+}
+
+/// Without this, two records of one partition could be sealed with the same nonce, and nobody would notice.
+#[test]
+fn numbers_of_one_partition_rise() {
+    let of_one = |numbers: [u64; 2]| {
+        let records = numbers.map(|record| SealedRecord { record, ..sealed_record(1) });
+        encode_batch(PLACE, &records).0
+    };
+    assert!(decode_batch(&of_one([7, 8]), PLACE, None).is_ok());
+    for numbers in [[7, 7], [8, 7]] {
+        assert!(decode_batch(&of_one(numbers), PLACE, None).is_err(), "{numbers:?}");
+    }
 }
 
 /// Without this, a batch's records could be read from each other's bytes.
