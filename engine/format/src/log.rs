@@ -6,7 +6,7 @@
 //! once more and, as its very last bytes, the header once more. So one damaged byte never hides what the
 //! others say: a record that is damaged can be laid at the right partition's door.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::header::{FileHeader, FileKind};
 use crate::layout::{check_crc, crc_of, zero};
@@ -417,11 +417,11 @@ fn read_entry(bytes: &[u8]) -> Result<DirectoryEntry, Damage> {
     Ok(entry)
 }
 
-/// The records of a batch: they follow each other and fill the body, and those of one partition have rising numbers.
+/// The records of a batch: they follow each other and fill the body, and no two of one partition have one number.
 fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<FoundRecord<'a>>, Damage> {
     let (mut records, mut rest) = (Vec::with_capacity(entries.len()), body);
     let body_begin = BatchHeader::BYTES + entries.len() * DirectoryEntry::BYTES;
-    let mut last: HashMap<[u8; 16], u64> = HashMap::with_capacity(entries.len());
+    let mut numbers = HashSet::with_capacity(entries.len());
     for (number, entry) in entries.iter().enumerate() {
         let at = |damage: Damage| damage.at("", (BatchHeader::BYTES + number * DirectoryEntry::BYTES) as u64);
         let (record, offset) = (entry.record.get(), body.len() - rest.len());
@@ -438,8 +438,8 @@ fn found_records<'a>(entries: &[DirectoryEntry], body: &'a [u8]) -> Result<Vec<F
             return Err(at(Damage::new("DirectoryEntry.record", "a number that others follow", record)));
         }
         // A number is a nonce of its partition's key.
-        if let Some(before) = last.insert(entry.incarnation, record).filter(|before| *before >= record) {
-            return Err(at(Damage::new("DirectoryEntry.record", format_args!("more than {before}"), record)));
+        if !numbers.insert((entry.incarnation, record)) {
+            return Err(at(Damage::new("DirectoryEntry.record", "a number of its own", record)));
         }
         rest = after;
         let crc32 = crc32fast::hash(sealed);

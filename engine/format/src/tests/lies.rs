@@ -104,15 +104,13 @@ fn what_no_writer_writes_is_refused() {
 
 /// Without this, two records of one partition could be sealed with the same nonce, and nobody would notice.
 #[test]
-fn numbers_of_one_partition_rise() {
+fn a_number_of_a_partition_comes_once() {
     let of_one = |numbers: [u64; 2]| {
         let records = numbers.map(|record| SealedRecord { record, ..sealed_record(1) });
         encode_batch(PLACE, &records).0
     };
     assert!(decode_batch(&of_one([7, 8]), PLACE, None).is_ok());
-    for numbers in [[7, 7], [8, 7]] {
-        assert!(decode_batch(&of_one(numbers), PLACE, None).is_err(), "{numbers:?}");
-    }
+    assert!(decode_batch(&of_one([7, 7]), PLACE, None).is_err());
 }
 
 /// Without this, a batch's records could be read from each other's bytes.
