@@ -21,6 +21,7 @@ mod error;
 mod maintain;
 mod read;
 mod rekey;
+mod scored;
 mod search;
 mod types;
 mod view;
