@@ -8,11 +8,12 @@ use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
     CollectionSpec, Filter, Fusion, NewDocument, NewPassage, OperatorScope, Partition, PartitionName,
     PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store, StoreOptions,
-    WorkspaceId,
+    WorkspaceId, verify,
 };
 use strongroom_kernel::{dot, normalize};
 
 const WORKSPACE: WorkspaceId = WorkspaceId([7; 16]);
+const ROOT: RootKey = RootKey([1; 32]);
 const DIMENSION: usize = 24;
 const DOCUMENTS: usize = 21_000;
 
@@ -29,9 +30,9 @@ fn about(topic: usize, seed: usize) -> Vec<f32> {
     (0..DIMENSION).map(|at| draw(topic + 1_000_000, at) + 0.8 * draw(seed, at)).collect()
 }
 
-fn filled() -> (Store, Partition) {
+fn filled(sim: &Sim) -> (Store, Partition) {
     let options = StoreOptions { flush_bytes: 1 << 30, retention_ms: 0, ..StoreOptions::default() };
-    let store = Store::open(Sim::new(1).restart(), RootKey([1; 32]), options).unwrap();
+    let store = Store::open(sim.restart(), ROOT, options).unwrap();
     store.create_workspace(&OperatorScope::grant(), WORKSPACE).unwrap();
     let scope = Scope::grant(WORKSPACE, Reach::Workspace);
     let name = Some(PartitionName::new("acme").unwrap());
@@ -104,7 +105,7 @@ fn ids(response: &SearchResponse) -> Vec<&str> {
 /// of the nearest than was asked for.
 #[test]
 fn a_partition_in_lists_is_searched_as_any_other() {
-    let (store, partition) = filled();
+    let (store, partition) = filled(&Sim::new(1));
     let queries: Vec<Vec<f32>> = (0..40).map(|n| about(n * 7 % 200, 9_000_000 + n)).collect();
     for recall in [0.8, 0.95, 0.99] {
         let mut found = 0;
@@ -154,4 +155,13 @@ fn a_partition_in_lists_is_searched_as_any_other() {
     // They can't be restored: a merge leaves them out.
     assert_eq!(store.flush().unwrap().compacted, 1);
     check();
+}
+
+/// Without this, the commands that look for damage would call each large partition damaged, or look past its codes.
+#[test]
+fn a_partition_in_lists_is_whole() {
+    let sim = Sim::new(1);
+    drop(filled(&sim));
+    let verified = verify(&sim.restart(), Some(ROOT), &mut |_| {}, &mut |finding| panic!("{finding:?}"));
+    verified.unwrap();
 }

@@ -41,18 +41,12 @@ pub(super) struct List {
 }
 
 impl Index {
-    /// The index that codes about this centre have.
-    pub(super) fn new(centre: Vec<f32>) -> Self {
-        let rotation = Rotation::new(centre.len());
-        let centre = Centre::new(&rotation, Metric::InnerProduct, centre);
-        Self { rotation, centre, lists: None }
-    }
-
     /// The index that a head describes, with the rows of its places.
-    pub(super) fn of(head: IndexHead<'_>, rows: Vec<u32>) -> Self {
-        let index = Self::new(head.centre);
+    pub(crate) fn of(head: IndexHead<'_>, rows: Vec<u32>) -> Self {
+        let rotation = Rotation::new(head.centre.len());
+        let centre = Centre::new(&rotation, Metric::InnerProduct, head.centre);
         if head.lists.is_empty() {
-            return index;
+            return Self { rotation, centre, lists: None };
         }
         let sums = |counts: &mut dyn Iterator<Item = u32>| {
             let mut sums = vec![0];
@@ -69,7 +63,7 @@ impl Index {
             probes: head.probes,
             candidates: head.candidates,
         };
-        Self { lists: Some(lists), ..index }
+        Self { rotation, centre, lists: Some(lists) }
     }
 
     /// A query as the codes meet it.
@@ -164,6 +158,27 @@ impl Lists {
 
     pub(super) fn count(&self) -> usize {
         self.first_places.len() - 1
+    }
+
+    /// How many blocks of sign codes there are.
+    pub(super) fn blocks(&self) -> u32 {
+        self.first_blocks[self.count()]
+    }
+
+    /// The place of each row.
+    pub(super) fn places(&self) -> Vec<u32> {
+        let mut places = vec![0; self.rows.len()];
+        for (place, &row) in (0..).zip(&self.rows) {
+            places[row as usize] = place;
+        }
+        places
+    }
+
+    /// The block of sign codes that a place is in, and where in the block.
+    pub(super) fn block_of(&self, place: u32) -> (u32, usize) {
+        let List { first_block, first_place, .. } = self.list(self.list_of(place));
+        let within = place - first_place;
+        (first_block + within / SIGN_BLOCK_ROWS, (within % SIGN_BLOCK_ROWS) as usize)
     }
 
     /// Which list a place is in.

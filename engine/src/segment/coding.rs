@@ -4,7 +4,7 @@
 //! into lists, and have codes of one bit as well. Then some rows are searched for, as if they were queries, to learn how
 //! many lists a search must look at.
 
-use super::codes::{Index, List};
+use super::codes::{Index, List, Lists};
 use crate::cluster::{Training, Workers, assign, train};
 use std::borrow::Cow;
 use strongroom_format::codes::{FLAT_ROWS_MIN, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
@@ -37,17 +37,20 @@ impl Codes {
         }
         let centre = mean(vectors, dimension as usize);
         if rows <= FLAT_ROWS_MAX {
-            let mut coder = RowCoder::new(centre.clone());
+            let head = IndexHead::flat(centre);
+            let mut coder = RowCoder::new(Index::of(head.clone(), Vec::new()), rows);
             coder.push(vectors);
-            let index = IndexHead::flat(centre).encode();
-            return Self { index, signs: Vec::new(), nibbles: coder.finish(), places: Vec::new() };
+            let Some((_, codes)) = coder.finish() else { return Self::default() };
+            let [signs, nibbles] = codes.map(|mut code| std::mem::take(&mut *code));
+            return Self { index: head.encode(), signs, nibbles, places: Vec::new() };
         }
-        listed(&values(vectors), centre, workers)
+        listed(vectors, centre, workers)
     }
 }
 
 /// Codes in lists.
-fn listed(rows: &[f32], centre: Vec<f32>, workers: &Workers) -> Codes {
+fn listed(vectors: &[u8], centre: Vec<f32>, workers: &Workers) -> Codes {
+    let rows = &*values(vectors);
     let dimension = centre.len();
     let count = rows.len() / dimension;
     let lists = 4 * count.isqrt();
@@ -61,31 +64,20 @@ fn listed(rows: &[f32], centre: Vec<f32>, workers: &Workers) -> Codes {
     let mut order: Vec<u32> = (0..count as u32).collect();
     // Rows of one list stay in their order.
     order.sort_by_key(|&row| list_of_row[row as usize]);
-    let index = Index::new(centre.clone());
-    let blocks: usize = counts.iter().map(|rows| rows.div_ceil(SIGN_BLOCK_ROWS) as usize).sum();
-    let (block_bytes, code_bytes) = (index.block_bytes(), index.nibble_row_bytes());
-    let mut signs = vec![0; blocks * block_bytes];
-    let mut nibbles = vec![0; count * code_bytes];
-    let (mut blocks, mut codes) = (signs.chunks_exact_mut(block_bytes), nibbles.chunks_exact_mut(code_bytes));
+    let flat = IndexHead::flat(centre);
+    let index = Index::of(flat.clone(), Vec::new());
     let mut encoder = index.encoder();
-    for of_list in order.chunk_by(|&a, &b| list_of_row[a as usize] == list_of_row[b as usize]) {
-        for of_block in of_list.chunks(SIGN_BLOCK_ROWS as usize) {
-            let Some(block) = blocks.next() else { break };
-            for ((place, &row), code) in of_block.iter().enumerate().zip(&mut codes) {
-                let row = &rows[row as usize * dimension..][..dimension];
-                encoder.encode(row, code, Some((&mut *block, place)));
-            }
-        }
-    }
-    let mut of_centroids = vec![0; counts.len() * code_bytes];
-    for (centroid, code) in
-        centroids.vectors().chunks_exact(dimension).zip(of_centroids.chunks_exact_mut(code_bytes))
-    {
+    let mut of_centroids = vec![0; counts.len() * index.nibble_row_bytes()];
+    let codes = of_centroids.chunks_exact_mut(index.nibble_row_bytes());
+    for (centroid, code) in centroids.vectors().chunks_exact(dimension).zip(codes) {
         encoder.encode(centroid, code, None);
     }
-    let flat = IndexHead::flat(centre);
     let mut head = IndexHead { lists: counts, centroids: &of_centroids, ..flat };
-    let trials = Trials { index: Index::of(head.clone(), order), rows, signs: &signs, nibbles: &nibbles };
+    let mut coder = RowCoder::new(Index::of(head.clone(), order), count as u32);
+    coder.push(vectors);
+    let Some((index, codes)) = coder.finish() else { return Codes::default() };
+    let [signs, nibbles] = codes.map(|mut code| std::mem::take(&mut *code));
+    let trials = Trials { index, rows, signs: &signs, nibbles: &nibbles };
     (head.probes, head.candidates) = trials.ladders(workers);
     let places = order_bytes(&trials.index, count);
     Codes { index: head.encode(), signs, nibbles, places }
@@ -183,61 +175,68 @@ fn ladder(numbers: &mut [u32]) -> [u32; LADDER_STEPS] {
     })
 }
 
-/// Codes rows that come in pieces, as the bytes of section *vectors*.
+/// Codes rows that come in pieces, as the bytes of section *vectors*, each for its place.
 pub(crate) struct RowCoder {
     index: Index,
-    dimension: usize,
-    /// The beginning of a row.
-    begun: Vec<u8>,
-    nibbles: Vec<u8>,
+    /// The place of each row; none when that is the row itself.
+    places: Vec<u32>,
+    /// How many come, and which is next.
+    rows: u32,
+    row: u32,
+    /// The beginning of it.
+    begun: Zeroizing<Vec<u8>>,
+    signs: Zeroizing<Vec<u8>>,
+    nibbles: Zeroizing<Vec<u8>>,
 }
 
 impl RowCoder {
-    /// Will code rows about this centre.
-    pub(crate) fn new(centre: Vec<f32>) -> Self {
-        let dimension = centre.len();
-        Self { index: Index::new(centre), dimension, begun: Vec::new(), nibbles: Vec::new() }
+    /// Will code so many rows as an index says.
+    pub(crate) fn new(index: Index, rows: u32) -> Self {
+        let blocks = index.lists().map_or(0, Lists::blocks) as usize;
+        let signs = Zeroizing::new(vec![0; blocks * index.block_bytes()]);
+        let nibbles = Zeroizing::new(vec![0; rows as usize * index.nibble_row_bytes()]);
+        let places = index.lists().map_or_else(Vec::new, Lists::places);
+        Self { index, places, rows, row: 0, begun: Zeroizing::default(), signs, nibbles }
     }
 
     /// Takes the next bytes, wherever they end.
     pub(crate) fn push(&mut self, vectors: &[u8]) {
-        let row_bytes = self.dimension * size_of::<f32>();
+        let row_bytes = self.index.dimension() * size_of::<f32>();
         let missing = (row_bytes - self.begun.len()).min(vectors.len());
-        let (mut own, mut vectors) = (&[][..], vectors);
+        let (mut own, mut vectors) = (Zeroizing::default(), vectors);
         if !self.begun.is_empty() {
             self.begun.extend_from_slice(&vectors[..missing]);
             vectors = &vectors[missing..];
             if self.begun.len() < row_bytes {
                 return;
             }
-            own = &self.begun;
+            own = std::mem::take(&mut self.begun);
         }
         let code_bytes = self.index.nibble_row_bytes();
+        let block_bytes = self.index.block_bytes();
         let mut encoder = self.index.encoder();
-        let mut row = Zeroizing::new(Vec::with_capacity(self.dimension));
+        let mut row = Zeroizing::new(Vec::with_capacity(self.index.dimension()));
         let whole = vectors.chunks_exact(row_bytes);
         let rest = whole.remainder();
         for bytes in own.chunks_exact(row_bytes).chain(whole) {
             row.clear();
             row.extend(bytes.as_chunks().0.iter().map(|component| f32::from_le_bytes(*component)));
-            let start = self.nibbles.len();
-            self.nibbles.resize(start + code_bytes, 0);
-            encoder.encode(&row, &mut self.nibbles[start..], None);
+            let place = self.places.get(self.row as usize).copied().unwrap_or(self.row);
+            let Some(code) = self.nibbles.chunks_exact_mut(code_bytes).nth(place as usize) else { break };
+            let sign = self.index.lists().map(|lists| {
+                let (block, bit) = lists.block_of(place);
+                (&mut self.signs[block as usize * block_bytes..][..block_bytes], bit)
+            });
+            encoder.encode(&row, code, sign);
+            self.row += 1;
         }
-        self.begun.clear();
         self.begun.extend_from_slice(rest);
     }
 
-    /// The codes of all rows that came whole.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        std::mem::take(&mut self.nibbles)
-    }
-}
-
-impl Drop for RowCoder {
-    fn drop(&mut self) {
-        self.begun.zeroize();
-        self.nibbles.zeroize();
+    /// The index, and the bytes of sections *signs* and *nibbles*; `None` unless all rows came.
+    pub(crate) fn finish(self) -> Option<(Index, [Zeroizing<Vec<u8>>; 2])> {
+        let is_whole = self.row == self.rows && self.begun.is_empty();
+        is_whole.then_some((self.index, [self.signs, self.nibbles]))
     }
 }
 

@@ -78,9 +78,11 @@ impl Sealed<'_> {
             let told = |damage: Damage| damage.at("", offset + section.offset);
             let plain = match (kind, &starts) {
                 // These were read before all others.
-                (SectionKind::Lengths | SectionKind::Index, _) => continue,
+                (SectionKind::Lengths | SectionKind::Index | SectionKind::Places, _) => continue,
                 (SectionKind::Vectors, _) => {
-                    blocks.section(kind, section, None, &mut |plain| codes.push(plain), tell)
+                    let plain = blocks.section(kind, section, None, &mut |plain| codes.push(plain), tell);
+                    codes = codes.end();
+                    plain
                 }
                 (_, Some(starts)) if kind.is_packed() => {
                     let starts = PACKED.iter().zip(starts).find(|(packed, _)| **packed == kind);
@@ -114,7 +116,7 @@ impl Sealed<'_> {
                 }
                 (SectionKind::Labels, Some(plain)) => labels(&plain, documents),
                 (SectionKind::Changes, Some(plain)) => changes(&plain),
-                (SectionKind::Nibbles, Some(plain)) => codes.check(&plain),
+                (SectionKind::Signs | SectionKind::Nibbles, Some(plain)) => codes.check(kind, &plain),
                 _ => Ok(()),
             };
             decoded.map_err(told).unwrap_or_else(&mut *tell);
@@ -189,16 +191,14 @@ impl Blocks<'_> {
         rows: u32,
         tell: &mut dyn FnMut(Damage),
     ) -> Codes {
-        let section = &table[SectionKind::Index as usize - 1];
-        let codes = match self.section(SectionKind::Index, section, None, &mut |_| (), tell) {
-            Some(plain) => {
-                let sections = CODE_SECTIONS.map(|kind| &table[kind as usize - 1]);
-                Codes::begin(&plain, dimension, rows, sections)
-            }
-            None => Ok(Codes::default()),
+        let mut read =
+            |kind: SectionKind| self.section(kind, &table[kind as usize - 1], None, &mut |_| (), tell);
+        let (Some(index), Some(places)) = (read(SectionKind::Index), read(SectionKind::Places)) else {
+            return Codes::default();
         };
-        codes.unwrap_or_else(|damage| {
-            tell(damage.at("", self.offset + section.offset));
+        let sections = CODE_SECTIONS.map(|kind| &table[kind as usize - 1]);
+        Codes::begin(&index, &places, dimension, rows, sections).unwrap_or_else(|damage| {
+            tell(damage.at("", self.offset + table[SectionKind::Index as usize - 1].offset));
             Codes::default()
         })
     }
