@@ -119,6 +119,11 @@ impl Store {
         &self.rows[row as usize * self.dimension..][..self.dimension]
     }
 
+    fn nibble_row(&self, row: u32) -> &[u8] {
+        let bytes = self.centre.nibble_row_bytes();
+        &self.nibble_rows[row as usize * bytes..][..bytes]
+    }
+
     fn query(&self, query: &[f32]) -> Query {
         let mut rotated = vec![0.0; self.rotation.rotated_len()];
         self.rotation.rotate(query, &mut rotated);
@@ -157,7 +162,8 @@ impl Store {
 
     fn by_nibbles(&self, query: &Query, rows: &[u32]) -> Vec<Estimate> {
         let mut estimates = vec![Estimate::default(); rows.len()];
-        Variant::best().estimate_places(query, &self.nibble_rows, rows, &mut estimates);
+        let rows: Vec<&[u8]> = rows.iter().map(|&row| self.nibble_row(row)).collect();
+        Variant::best().estimate_each(query, &rows, &mut estimates);
         estimates
     }
 
@@ -189,7 +195,8 @@ impl Store {
             places.clear();
             places.extend((0..32).filter(|bit| bits >> bit & 1 == 1).map(place));
             let estimates = &mut estimates[..places.len()];
-            Variant::best().estimate_places(prepared, &self.nibble_rows, &places, estimates);
+            let codes: Vec<&[u8]> = places.iter().map(|&row| self.nibble_row(row)).collect();
+            Variant::best().estimate_each(prepared, &codes, estimates);
             estimated += places.len();
             for (&row, estimate) in places.iter().zip(estimates) {
                 if estimate.score + caution * estimate.error >= best.floor() {

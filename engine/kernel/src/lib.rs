@@ -40,7 +40,9 @@
 //!     bar
 //! });
 //! let mut estimates = vec![Estimate::default(); places.len()];
-//! Variant::best().estimate_places(&prepared, &nibble_rows, &places, &mut estimates);
+//! let nibble_rows: Vec<&[u8]> = nibble_rows.chunks(centre.nibble_row_bytes()).collect();
+//! let looked_at: Vec<&[u8]> = places.iter().map(|&place| nibble_rows[place as usize]).collect();
+//! Variant::best().estimate_each(&prepared, &looked_at, &mut estimates);
 //! let may_reach = |estimate: &Estimate| estimate.score + estimate.error >= bar.floor;
 //! let left = places.iter().zip(&estimates).filter(|(_, estimate)| may_reach(estimate));
 //! let hits: Vec<u32> = left.map(|(&p, _)| p).filter(|&p| dot(&query, &rows[p as usize]) >= bar.floor).collect();

@@ -43,6 +43,11 @@ impl Mask {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// Whether all of these are in it.
+    pub fn has_all(&self, ordinals: Range<u32>) -> bool {
+        ordinals.is_empty() || self.next(ordinals.start, true).is_some_and(|absent| absent >= ordinals.end)
+    }
+
     /// Runs of ordinals that together have all that are in it, rising. Two are one when no more than so many that are
     /// not in it lie between them.
     pub fn runs(&self, gap_max: u32) -> impl Iterator<Item = Range<u32>> + '_ {

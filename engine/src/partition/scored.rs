@@ -4,19 +4,22 @@
 
 use super::view::{Rows, Source};
 use super::{Ages, ReadError};
-use crate::index::{self, Bounds, Nearest};
+use crate::index::{Bounds, Nearest, Rows as _};
 use crate::memtable::Entry;
 use crate::segment::Index;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
-use strongroom_format::segment::DocumentRow;
 use strongroom_kernel::{Estimate, Mask, dot_rows};
 
 /// What words count for in a weighted sum, and vectors for the rest (`docs/benchmarks-search.md` has what others gave).
 const WORDS_SHARE: f32 = 0.42;
-/// When a filter lets no more than one document in so many pass, their vectors are read rather than lists looked through.
+/// When a filter lets no more than one document in so many pass, all of them are looked at rather than lists.
 const FEW: u64 = 50;
+/// By how many standard deviations an estimate may be off in a search that need not be exact. The error that is proven is
+/// as many as the square root of the dimension.
+const DEVIATIONS: f32 = 4.0;
 
 /// What rows are scored by.
 #[derive(Clone, Copy)]
@@ -58,8 +61,6 @@ impl<'v, 'a> Scored<'v, 'a> {
         let mut codes = None;
         if let (Rows::Segment(segment), Some(vector)) = (&source.rows, scoring.vector)
             && let Some(index) = segment.index()?
-            // Few are read at once; in lists they would have to be looked for.
-            && !(index.has_lists() && mask.count() * FEW < segment.directory().len() as u64)
         {
             codes = Some(Codes { query: index.query(vector), index });
         }
@@ -118,27 +119,29 @@ impl<'v, 'a> Scored<'v, 'a> {
         let (Some(Codes { index, query }), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
             return Ok(false);
         };
-        // A row that has the words, or is new, may be anywhere.
-        if !index.has_lists() || !self.is_plain() {
+        let (documents, matches) = (segment.directory().len() as u64, self.mask.count());
+        // A row that has the words, or is new, may be anywhere; few are all looked at.
+        if !index.has_lists() || !self.is_plain() || matches * FEW < documents {
             return Ok(false);
         }
-        let matches = self.mask.count();
-        let is_all = matches == segment.directory().len() as u64;
-        let passes = |row: u32| self.mask.contains(self.source.ordinal(row, 0));
+        let live = (matches < documents).then(|| self.rows());
         let k = nearest.k();
         let (mut probes, mut rows) = index.effort(recall, k);
         // Where a filter lets few pass, the nearest of these are farther away.
-        let widened = segment.directory().len() as f64 / matches.max(1) as f64;
+        let widened = documents as f64 / matches.max(1) as f64;
         probes = (probes as f64 * widened.sqrt()) as usize;
+        // An estimate is off by its whole error once in a blue moon.
+        let caution = (DEVIATIONS / (index.dimension() as f32).sqrt()).min(1.0);
         loop {
-            let live: Option<&dyn Fn(u32) -> bool> = if is_all { None } else { Some(&passes) };
-            let found = segment.probe(index, query, (probes, rows), live)?;
-            let bounds: Vec<_> =
-                found.into_iter().map(|(place, estimate)| (place, self.between(place, estimate))).collect();
-            let documents: HashSet<u32> =
-                bounds.iter().map(|(place, _)| self.source.ordinal(index.row(*place), 0)).collect();
-            if documents.len() as u64 >= matches.min(k as u64) {
-                nearest.take(number, self, bounds);
+            let found = segment.probe(index, query, (probes, rows), live.as_deref())?;
+            let (places, bounds): (Vec<u32>, Vec<Bounds>) = found
+                .into_iter()
+                .map(|(place, Estimate { score, error })| {
+                    (place, self.between(place, Estimate { score, error: error * caution }))
+                })
+                .unzip();
+            if self.has_documents(&places, matches.min(k as u64) as usize) {
+                nearest.take(number, self, &places, &bounds);
                 return Ok(true);
             }
             if probes >= index.list_count() {
@@ -147,18 +150,59 @@ impl<'v, 'a> Scored<'v, 'a> {
             (probes, rows) = (probes * 4, rows * 2);
         }
     }
+
+    /// Whether the rows at these places are of so many documents, or more.
+    fn has_documents(&self, places: &[u32], count: usize) -> bool {
+        if places.len() < count {
+            return false;
+        }
+        let mut documents = HashSet::new();
+        places.iter().any(|&place| {
+            documents.insert(self.ordinal(place));
+            documents.len() >= count
+        })
+    }
+
+    /// The rows that the mask lets pass.
+    fn rows(&self) -> Cow<'_, Mask> {
+        match &self.source.rows {
+            Rows::Segment(segment) if segment.is_row_by_row() => Cow::Borrowed(&self.mask),
+            _ => Cow::Owned(self.mask.iter().flat_map(|ordinal| self.source.rows_of(ordinal)).collect()),
+        }
+    }
+
+    /// Looks at all rows that the mask lets pass.
+    pub(super) fn look(&self, number: usize, nearest: &mut Nearest) -> Result<(), ReadError> {
+        let listed = self.codes.as_ref().filter(|codes| codes.index.has_lists());
+        let (Some(Codes { index, .. }), Rows::Segment(segment)) = (listed, &self.source.rows) else {
+            return nearest.look(number, self, &self.mask);
+        };
+        if self.mask.count() * FEW >= segment.directory().len() as u64 {
+            return nearest.look(number, self, &self.mask);
+        }
+        let mut places: Vec<u32> = self.rows().iter().map(|row| index.place(row)).collect();
+        places.sort_unstable();
+        let mut bounds = vec![Bounds::NONE; places.len()];
+        self.bounds_each(&places, &mut bounds)?;
+        nearest.take(number, self, &places, &bounds);
+        Ok(())
+    }
 }
 
-impl<'v> index::Rows<'v> for Scored<'v, '_> {
+impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
     type Error = ReadError;
 
-    fn places(&self, ordinals: Range<u32>) -> Range<u32> {
+    fn places(&self, ordinals: Range<u32>) -> (Range<u32>, bool) {
         if let Rows::Segment(segment) = &self.source.rows
             && self.is_listed()
         {
-            return 0..segment.place().rows;
+            return (0..segment.place().rows, ordinals.len() == segment.directory().len());
         }
-        self.source.rows_of(ordinals.start).start..self.source.rows_of(ordinals.end - 1).end
+        (self.source.rows_of(ordinals.start).start..self.source.rows_of(ordinals.end - 1).end, true)
+    }
+
+    fn ordinal(&self, place: u32) -> u32 {
+        self.source.ordinal(self.at(place), 0)
     }
 
     fn row(&self, place: u32) -> (u32, u32) {
@@ -218,6 +262,23 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
         Ok(())
     }
 
+    fn bounds_each(&self, places: &[u32], bounds: &mut [Bounds]) -> Result<(), ReadError> {
+        if let (Some(codes), Rows::Segment(segment)) = (&self.codes, &self.source.rows) {
+            let mut estimates = vec![Estimate::default(); places.len()];
+            segment.estimate_each(&codes.query, places, &mut estimates)?;
+            for ((&place, bounds), estimate) in places.iter().zip(bounds).zip(estimates) {
+                *bounds = self.between(place, estimate);
+            }
+            return Ok(());
+        }
+        let mut scores = vec![0.0; places.len()];
+        self.scores(places, &mut scores)?;
+        for (bounds, score) in bounds.iter_mut().zip(scores) {
+            *bounds = Bounds::exact(score);
+        }
+        Ok(())
+    }
+
     fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), ReadError> {
         let (Some(vector), Rows::Segment(segment)) = (self.vector, &self.source.rows) else {
             for (&place, score) in places.iter().zip(scores) {
@@ -227,6 +288,13 @@ impl<'v> index::Rows<'v> for Scored<'v, '_> {
             }
             return Ok(());
         };
+        if !self.is_listed() {
+            segment.score_each(vector, places, scores)?;
+            for (&row, score) in places.iter().zip(scores) {
+                *score = self.score(row, *score);
+            }
+            return Ok(());
+        }
         // They are read in their order, whatever the order of places.
         let mut rows: Vec<(u32, usize)> = places.iter().map(|&place| self.at(place)).zip(0..).collect();
         rows.sort_unstable();
@@ -257,33 +325,19 @@ impl Source {
 
     /// The rows of a document.
     fn rows_of(&self, ordinal: u32) -> Range<u32> {
-        let (first, count) = match &self.rows {
-            Rows::Segment(segment) => {
-                let row = &segment.directory()[ordinal as usize];
-                (row.first_row, row.rows)
-            }
+        match &self.rows {
+            Rows::Segment(segment) => segment.rows_of(ordinal..ordinal + 1),
             Rows::Memtable(memtable) => {
                 let entry = &memtable.entries()[ordinal as usize];
-                (entry.first_row, entry.rows)
+                entry.first_row..entry.first_row + entry.rows
             }
-        };
-        first..first + count
+        }
     }
 
     /// The document that a row is of, and that is this one or comes after it.
     pub(super) fn ordinal(&self, row: u32, from: u32) -> u32 {
         match &self.rows {
-            Rows::Segment(segment) => {
-                let directory = segment.directory();
-                // As long as each document has one row, that is it.
-                match directory.get(row as usize) {
-                    Some(its) if its.first_row == row && its.rows > 0 => row,
-                    _ => {
-                        let ends_before = |its: &DocumentRow| its.first_row + its.rows <= row;
-                        from + directory[from as usize..].partition_point(ends_before) as u32
-                    }
-                }
-            }
+            Rows::Segment(segment) => segment.ordinal(row),
             Rows::Memtable(memtable) => {
                 let ends_before = |entry: &Entry| entry.first_row + entry.rows <= row;
                 from + memtable.entries()[from as usize..].partition_point(ends_before) as u32

@@ -64,7 +64,7 @@ impl View {
             {
                 exact = false;
             } else {
-                nearest.look(number, scored, &scored.mask)?;
+                scored.look(number, &mut nearest)?;
             }
         }
         Ok((nearest.finish(&scored)?, exact))

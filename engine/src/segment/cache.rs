@@ -11,7 +11,9 @@
 
 use super::codes::Index;
 use crate::io::lock;
-use std::collections::{HashMap, VecDeque};
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
@@ -43,7 +45,7 @@ impl Opened {
 }
 
 /// Whose it is and where it lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The partition's incarnation.
     pub(super) incarnation: [u8; 16],
@@ -51,6 +53,15 @@ pub(super) struct Origin {
     pub(super) file_id: [u8; 16],
     /// A position in the file that nothing else is known by.
     pub(super) position: u64,
+}
+
+/// Files have random ids of ours, so their bytes and a position tell origins apart, and nobody chooses either.
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.file_id;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        state.write_u64(self.position);
+    }
 }
 
 /// What is open of sealed segments.
@@ -62,7 +73,7 @@ pub struct BlockCache {
 
 #[derive(Debug, Default)]
 struct State {
-    kept: HashMap<Origin, (Opened, bool)>,
+    kept: FxHashMap<Origin, (Opened, bool)>,
     hand: VecDeque<Origin>,
     /// Of what is kept.
     bytes: usize,

@@ -3,6 +3,7 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
+use std::ops::Range;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
 use strongroom_kernel::{Centre, Encoder, Estimate, Metric, Query, ROTATION_VERSION, Rotation, Variant};
 
@@ -24,8 +25,9 @@ pub(super) struct Lists {
     first_places: Vec<u32>,
     /// The first block of sign codes of each list, and how many blocks there are.
     first_blocks: Vec<u32>,
-    /// Which row each place is of.
+    /// Which row each place is of, and the other way about.
     rows: Vec<u32>,
+    places: Vec<u32>,
     centroids: Vec<u8>,
     probes: [u32; LADDER_STEPS],
     candidates: [u32; LADDER_STEPS],
@@ -55,10 +57,15 @@ impl Index {
             }
             sums
         };
+        let mut places = vec![0; rows.len()];
+        for (place, &row) in (0..).zip(&rows) {
+            places[row as usize] = place;
+        }
         let lists = Lists {
             first_places: sums(&mut head.lists.iter().copied()),
             first_blocks: sums(&mut head.lists.iter().map(|rows| rows.div_ceil(SIGN_BLOCK_ROWS))),
             rows,
+            places,
             centroids: head.centroids.to_vec(),
             probes: head.probes,
             candidates: head.candidates,
@@ -74,7 +81,7 @@ impl Index {
     }
 
     /// Components of each row.
-    pub(super) fn dimension(&self) -> usize {
+    pub fn dimension(&self) -> usize {
         self.centre.dimension()
     }
 
@@ -117,10 +124,15 @@ impl Index {
         self.lists.as_ref().map_or(place, |lists| lists.rows[place as usize])
     }
 
+    /// The place of a row.
+    pub fn place(&self, row: u32) -> u32 {
+        self.lists.as_ref().map_or(row, |lists| lists.places[row as usize])
+    }
+
     /// Roughly what it takes in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let of_lists = |lists: &Lists| {
-            let numbers = lists.first_places.len() + lists.first_blocks.len() + lists.rows.len();
+            let numbers = lists.first_places.len() + lists.first_blocks.len() + 2 * lists.rows.len();
             numbers * size_of::<u32>() + lists.centroids.len()
         };
         2 * self.rotation.rotated_len() * size_of::<f32>() + self.lists.as_ref().map_or(0, of_lists)
@@ -165,13 +177,9 @@ impl Lists {
         self.first_blocks[self.count()]
     }
 
-    /// The place of each row.
-    pub(super) fn places(&self) -> Vec<u32> {
-        let mut places = vec![0; self.rows.len()];
-        for (place, &row) in (0..).zip(&self.rows) {
-            places[row as usize] = place;
-        }
-        places
+    /// The rows of places that follow each other.
+    pub(super) fn rows_at(&self, places: Range<u32>) -> &[u32] {
+        &self.rows[places.start as usize..places.end as usize]
     }
 
     /// The block of sign codes that a place is in, and where in the block.

@@ -178,8 +178,6 @@ fn ladder(numbers: &mut [u32]) -> [u32; LADDER_STEPS] {
 /// Codes rows that come in pieces, as the bytes of section *vectors*, each for its place.
 pub(crate) struct RowCoder {
     index: Index,
-    /// The place of each row; none when that is the row itself.
-    places: Vec<u32>,
     /// How many come, and which is next.
     rows: u32,
     row: u32,
@@ -195,8 +193,7 @@ impl RowCoder {
         let blocks = index.lists().map_or(0, Lists::blocks) as usize;
         let signs = Zeroizing::new(vec![0; blocks * index.block_bytes()]);
         let nibbles = Zeroizing::new(vec![0; rows as usize * index.nibble_row_bytes()]);
-        let places = index.lists().map_or_else(Vec::new, Lists::places);
-        Self { index, places, rows, row: 0, begun: Zeroizing::default(), signs, nibbles }
+        Self { index, rows, row: 0, begun: Zeroizing::default(), signs, nibbles }
     }
 
     /// Takes the next bytes, wherever they end.
@@ -221,7 +218,10 @@ impl RowCoder {
         for bytes in own.chunks_exact(row_bytes).chain(whole) {
             row.clear();
             row.extend(bytes.as_chunks().0.iter().map(|component| f32::from_le_bytes(*component)));
-            let place = self.places.get(self.row as usize).copied().unwrap_or(self.row);
+            if self.row == self.rows {
+                break;
+            }
+            let place = self.index.place(self.row);
             let Some(code) = self.nibbles.chunks_exact_mut(code_bytes).nth(place as usize) else { break };
             let sign = self.index.lists().map(|lists| {
                 let (block, bit) = lists.block_of(place);

@@ -105,6 +105,28 @@ impl<T: Element> Run<T> {
     }
 }
 
+/// Rows that lie anywhere, opened.
+pub(super) struct Scattered<T: Element> {
+    wanted: Vec<u32>,
+    groups: Vec<Group<T>>,
+    group_rows: u32,
+    row_elements: usize,
+}
+
+impl<T: Element> Scattered<T> {
+    /// The same rows, each as it lies.
+    pub(super) fn each<'s>(&'s self, rows: &'s [u32]) -> Vec<&'s [T]> {
+        let mut at = 0;
+        let row = |&row: &u32| {
+            let group = row / self.group_rows;
+            at += usize::from(self.wanted[at] != group);
+            let from = (row - group * self.group_rows) as usize * self.row_elements;
+            &self.groups[at][from..from + self.row_elements]
+        };
+        rows.iter().map(row).collect()
+    }
+}
+
 impl Segment {
     /// Rows that follow each other.
     pub(super) fn run<T: Element>(&self, layout: &Layout, rows: Range<u32>) -> Result<Run<T>, Fault> {
@@ -152,6 +174,20 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// Rows that lie anywhere, but rise.
+    pub(super) fn scattered<T: Element>(&self, layout: &Layout, rows: &[u32]) -> Result<Scattered<T>, Fault> {
+        if let Some(&last) = rows.last()
+            && last >= layout.rows
+        {
+            return Err(self.located(Damage::new("rows", layout.rows, last)));
+        }
+        let group_rows = layout.group_rows();
+        let mut wanted: Vec<u32> = rows.iter().map(|row| row / group_rows).collect();
+        wanted.dedup();
+        let groups = self.groups(layout, &wanted)?;
+        Ok(Scattered { wanted, groups, group_rows, row_elements: layout.row_bytes / size_of::<T>() })
     }
 
     /// These groups; all that are missing are fetched with one call of the medium.

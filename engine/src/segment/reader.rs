@@ -34,6 +34,8 @@ pub struct Segment {
     /// Where the blocks of the packed sections begin, see [`decode_lengths`].
     starts: [Vec<u64>; PACKED.len()],
     directory: Vec<DocumentRow>,
+    /// The first row of each document; none when each has one row.
+    first_rows: Vec<u32>,
     labels: Labels,
     changes: Vec<ChangeRow>,
     /// What directory, labels and changes take.
@@ -72,6 +74,7 @@ impl Segment {
                 SECTIONS.len()],
             starts: PACKED.map(|_| Vec::new()),
             directory: Vec::new(),
+            first_rows: Vec::new(),
             labels: Labels::default(),
             changes: Vec::new(),
             charge: cache.charge(0),
@@ -97,6 +100,9 @@ impl Segment {
         ])?;
         self.directory = decode_directory(&directory, self.place.documents, self.place.rows)
             .map_err(|damage| self.located(damage))?;
+        if !self.directory.iter().all(|row| row.rows == 1) {
+            self.first_rows = self.directory.iter().map(|row| row.first_row).collect();
+        }
         self.labels = Labels::decode(&labels, self.place.documents).map_err(|damage| self.located(damage))?;
         let packed = PACKED.map(|kind| &self.sections[index(kind)]);
         self.starts = decode_lengths(&lengths, packed).map_err(|damage| self.located(damage))?;
@@ -118,6 +124,30 @@ impl Segment {
         &self.directory
     }
 
+    /// The rows of documents that follow each other.
+    pub fn rows_of(&self, ordinals: Range<u32>) -> Range<u32> {
+        let first = |ordinal: u32| match self.first_rows.get(ordinal as usize) {
+            Some(&first) => first,
+            None if self.first_rows.is_empty() => ordinal,
+            None => self.place.rows,
+        };
+        first(ordinals.start)..first(ordinals.end)
+    }
+
+    /// The document that a row is of.
+    pub fn ordinal(&self, row: u32) -> u32 {
+        if self.first_rows.is_empty() {
+            return row;
+        }
+        // Documents without rows begin where the next one does.
+        self.first_rows.partition_point(|&first| first <= row) as u32 - 1
+    }
+
+    /// Whether each document has one row, of the same number.
+    pub fn is_row_by_row(&self) -> bool {
+        self.first_rows.is_empty()
+    }
+
     /// Which documents carry which label.
     pub fn labels(&self) -> &Labels {
         &self.labels
@@ -135,6 +165,7 @@ impl Segment {
 
     fn indexes_bytes(&self) -> usize {
         self.directory.len() * DOCUMENT_BYTES
+            + self.first_rows.len() * size_of::<u32>()
             + self.section(SectionKind::Labels).plain_bytes as usize * 2
             + self.section(SectionKind::Changes).plain_bytes as usize * 2
             + self.starts.iter().map(|starts| starts.len() * size_of::<u64>()).sum::<usize>()

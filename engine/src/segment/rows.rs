@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::codes::{CODE_SECTIONS, IndexHead, SIGN_BLOCK_ROWS, decode_places, nibble_row_bytes};
 use strongroom_format::segment::SectionKind;
-use strongroom_kernel::{Bar, Estimate, Query, Variant, dot_rows};
+use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant, dot_rows};
 
 /// So many rows are held at once to be scored.
 const ROWS_TOGETHER: u32 = 2048;
@@ -53,9 +53,9 @@ impl Segment {
 
     /// The dot products of a query with these rows, which rise.
     pub fn score_each(&self, query: &[f32], rows: &[u32], scores: &mut [f32]) -> Result<(), Fault> {
-        let kernel = Variant::best();
-        let runs = rows.iter().map(|&row| row..row + 1);
-        self.each_run(&self.vectors(), runs, |number, _, row: &[f32]| scores[number] = kernel.dot(query, row))
+        let opened = self.scattered(&self.vectors(), rows)?;
+        Variant::best().dot_each(query, &opened.each(rows), scores);
+        Ok(())
     }
 
     /// What its codes were made with; `None` when it has none.
@@ -96,14 +96,26 @@ impl Segment {
         })
     }
 
-    /// Of the rows in the nearest `probes` lists that are `live` those whose codes of one bit say that they score best:
-    /// `count` places, or all there are, rising, with what their codes of four bits say.
+    /// What the codes at these places, which rise, say that their rows score.
+    pub fn estimate_each(
+        &self,
+        query: &Query,
+        places: &[u32],
+        estimates: &mut [Estimate],
+    ) -> Result<(), Fault> {
+        let opened = self.scattered(&self.nibbles(), places)?;
+        Variant::best().estimate_each(query, &opened.each(places), estimates);
+        Ok(())
+    }
+
+    /// Of the rows in the nearest `probes` lists, of all or those in the mask, the ones whose codes of one bit say that they
+    /// score best: `count` places, or all there are, rising, with what their codes of four bits say.
     pub fn probe(
         &self,
         index: &Index,
         query: &Query,
         (probes, count): (usize, usize),
-        live: Option<&dyn Fn(u32) -> bool>,
+        live: Option<&Mask>,
     ) -> Result<Vec<(u32, Estimate)>, Fault> {
         let Some(lists) = index.lists() else { return Ok(Vec::new()) };
         let mut nearest: Vec<List> =
@@ -124,8 +136,8 @@ impl Segment {
                 let place = first_place + block * SIGN_BLOCK_ROWS;
                 let all = ((1_u64 << SIGN_BLOCK_ROWS.min(end - place)) - 1) as u32;
                 let Some(live) = live else { return all };
-                let bits = (0..all.count_ones()).filter(|bit| live(index.row(place + bit)));
-                bits.fold(0, |word, bit| word | 1 << bit)
+                let rows = lists.rows_at(place..place + all.count_ones());
+                rows.iter().rev().fold(0, |word, &row| word << 1 | u32::from(live.contains(row)))
             }));
             let mut bars = [best.bar()];
             kernel.scan_signs(&[query], blocks, &words, &mut bars, |_, block, rows, scores| {
@@ -141,10 +153,7 @@ impl Segment {
         })?;
         let places = best.into_places();
         let mut estimates = vec![Estimate::default(); places.len()];
-        let runs = places.iter().map(|&place| place..place + 1);
-        self.each_run(&self.nibbles(), runs, |number, _, code: &[u8]| {
-            kernel.estimate_rows(query, code, std::slice::from_mut(&mut estimates[number]));
-        })?;
+        self.estimate_each(query, &places, &mut estimates)?;
         Ok(places.into_iter().zip(estimates).collect())
     }
 }

@@ -93,6 +93,7 @@ macro_rules! compile {
 }
 use compile;
 
+pub(crate) mod ahead;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]

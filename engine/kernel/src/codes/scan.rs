@@ -2,6 +2,7 @@
 
 use super::Query;
 use crate::Variant;
+use crate::arch::ahead::ahead;
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
 
 impl Variant {
@@ -59,15 +60,14 @@ impl Variant {
         self.estimate(&query.nibbles, rows.chunks_exact(bytes), estimates);
     }
 
-    /// Estimates the rows at these places by their 4-bit codes, in the places' order.
+    /// Estimates rows that lie anywhere by their 4-bit codes. Those that come next are asked for from memory meanwhile.
     ///
     /// # Panics
-    /// When a place is outside of the rows, the rows are not whole, or there are not as many estimates as places.
-    pub fn estimate_places(self, query: &Query, rows: &[u8], places: &[u32], estimates: &mut [Estimate]) {
+    /// When a row is not whole, or there are not as many estimates as rows.
+    pub fn estimate_each(self, query: &Query, rows: &[&[u8]], estimates: &mut [Estimate]) {
         let bytes = query.nibble_row_bytes;
-        assert!(rows.len().is_multiple_of(bytes), "whole nibble rows");
-        assert_eq!(places.len(), estimates.len(), "an estimate for each place");
-        let rows = places.iter().map(|&place| &rows[place as usize * bytes..][..bytes]);
-        self.estimate(&query.nibbles, rows, estimates);
+        assert_eq!(rows.len(), estimates.len(), "an estimate for each row");
+        assert!(rows.iter().all(|row| row.len() == bytes), "whole nibble rows");
+        self.estimate(&query.nibbles, ahead(rows), estimates);
     }
 }

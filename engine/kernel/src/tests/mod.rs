@@ -98,6 +98,11 @@ fn scores_do_not_depend_on_how_rows_are_spread_over_calls() {
                 start = end;
             }
             assert_eq!(whole.map(f32::to_bits), parts.map(f32::to_bits), "{}", variant.name());
+            let mut each = [0.0; 50];
+            let scattered: Vec<&[f32]> = rows.chunks(dimension).rev().collect();
+            variant.dot_each(&query, &scattered, &mut each);
+            each.reverse();
+            assert_eq!(whole.map(f32::to_bits), each.map(f32::to_bits), "{}", variant.name());
             let single = variant.dot(&query, &rows[..dimension]);
             assert_eq!(single.to_bits(), whole[0].to_bits(), "{}", variant.name());
         }

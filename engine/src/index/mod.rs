@@ -1,0 +1,284 @@
+//! Which documents are nearest to a query?
+//!
+//! In two passes. The first looks at all rows of documents that the mask lets pass and learns between which bounds each
+//! one's score lies; the k-th best of what documents score at least is the floor, and rows that can't reach it are
+//! forgotten. The second scores what is left, the most promising first, until nothing can reach the k-th best score any
+//! more. One [`Nearest`] collects over memtable and all segments, so a floor that one source raised spares work in the next.
+//!
+//! Invariants:
+//! 1. What is answered does not depend on how rows are spread over sources, nor on what bounds they had as long as their
+//!    scores lie within: every document answered has its exact score, and ties break by document id.
+//! 2. At most `k` documents are kept, and exactly `min(k, documents offered)`.
+
+mod best;
+
+use best::{Best, Floor};
+use std::cmp::Ordering;
+use std::ops::Range;
+use strongroom_kernel::Mask;
+
+/// Rows that are looked at together.
+const ROWS_TOGETHER: u32 = 2048;
+/// Documents between two that the mask lets pass are looked at, too, when there are no more than this.
+const GAP_MAX: u32 = 16;
+/// Fewer rows that follow each other are not looked at together, but each by itself.
+const SHORT: u32 = 8;
+/// When more than one row in so many may still be one of the best, all are read at once.
+const READ_SHARE: usize = 4;
+/// So many rows at least are scored together in the second pass.
+const SCORED_TOGETHER: usize = 32;
+
+/// A document that may be among the nearest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate<'a> {
+    /// The best row's score.
+    pub score: f32,
+    /// The document's id.
+    pub id: &'a str,
+    /// The number of its source.
+    pub source: usize,
+    /// Its ordinal there.
+    pub ordinal: u32,
+    /// Which of its passages is the best.
+    pub passage: u32,
+}
+
+impl Eq for Candidate<'_> {}
+
+impl PartialOrd for Candidate<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Worse is greater: the best are sorted first.
+impl Ord for Candidate<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then_with(|| self.id.cmp(other.id))
+    }
+}
+
+/// What a row scores at least and at most; equal where its score is known. A row that takes no part has
+/// [`NONE`](Bounds::NONE), and one that may turn out to take none has minus infinity as the least.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// At least.
+    pub least: f32,
+    /// At most.
+    pub most: f32,
+}
+
+impl Bounds {
+    /// Of a row that takes no part.
+    pub const NONE: Bounds = Bounds::exact(f32::NEG_INFINITY);
+
+    /// Of a score that is known.
+    pub const fn exact(score: f32) -> Self {
+        Self { least: score, most: score }
+    }
+}
+
+/// A source's documents and the rows of these, each at a place, as a search needs them.
+pub trait Rows<'a> {
+    /// Why rows can't be read.
+    type Error;
+
+    /// The places of some documents that follow each other, and whether no others lie between them.
+    fn places(&self, ordinals: Range<u32>) -> (Range<u32>, bool);
+    /// Which document the row at a place is of.
+    fn ordinal(&self, place: u32) -> u32;
+    /// The same, and which of its passages it is.
+    fn row(&self, place: u32) -> (u32, u32);
+    /// A document's id.
+    fn id(&self, ordinal: u32) -> &'a str;
+    /// What the rows at places that follow each other may score, and whether that is what they do score.
+    fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
+    /// What they do score. Leaves the bounds alone where all of them are read no faster than some.
+    fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
+    /// What the rows at these places, which rise, may score.
+    fn bounds_each(&self, places: &[u32], bounds: &mut [Bounds]) -> Result<(), Self::Error>;
+    /// What the rows at these places, which rise, do score: minus infinity when they take no part.
+    fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
+}
+
+/// A row that may be of one of the nearest.
+#[derive(Debug, Clone, Copy)]
+struct Survivor {
+    bounds: Bounds,
+    source: u32,
+    place: u32,
+}
+
+/// A source's number, and a document's ordinal there.
+type Document = (u32, u32);
+
+/// The `k` nearest so far.
+#[derive(Debug)]
+pub struct Nearest {
+    /// What a row has to reach.
+    floor: Floor,
+    survivors: Vec<Survivor>,
+    // Kept for the next rows.
+    bounds: Vec<Bounds>,
+    reach: Vec<u32>,
+}
+
+impl Nearest {
+    /// Will keep `k` documents.
+    pub fn new(k: usize) -> Self {
+        Self { floor: Floor::new(k), survivors: Vec::new(), bounds: Vec::new(), reach: Vec::new() }
+    }
+
+    /// How many documents are looked for.
+    pub fn k(&self) -> usize {
+        self.floor.k()
+    }
+
+    /// The first pass, over the documents of the source of this number that are in the mask.
+    pub fn look<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, mask: &Mask) -> Result<(), R::Error> {
+        if self.k() == 0 {
+            return Ok(());
+        }
+        let mut bounds = std::mem::take(&mut self.bounds);
+        bounds.resize(ROWS_TOGETHER as usize, Bounds::NONE);
+        let mut through = 0;
+        let mut scattered = Vec::new();
+        for run in mask.runs(GAP_MAX) {
+            // What a run has in common with the one before was looked at with that.
+            let (places, only) = rows.places(run.clone());
+            let mask_here = Some(mask).filter(|_| !only || !mask.has_all(run));
+            let mut start = places.start.max(through);
+            through = through.max(places.end);
+            if places.end.saturating_sub(start) < SHORT {
+                scattered.extend((start..places.end).filter(|&place| mask.contains(rows.ordinal(place))));
+                continue;
+            }
+            while start < places.end {
+                let together = start..places.end.min(start + ROWS_TOGETHER);
+                start = together.end;
+                let bounds = &mut bounds[..together.len()];
+                self.look_together(source, rows, mask_here, together, bounds)?;
+            }
+        }
+        for places in scattered.chunks(ROWS_TOGETHER as usize) {
+            let bounds = &mut bounds[..places.len()];
+            rows.bounds_each(places, bounds)?;
+            self.take(source, rows, places, bounds);
+        }
+        self.bounds = bounds;
+        Ok(())
+    }
+
+    fn look_together<'a, R: Rows<'a>>(
+        &mut self,
+        source: usize,
+        rows: &R,
+        mask: Option<&Mask>,
+        together: Range<u32>,
+        bounds: &mut [Bounds],
+    ) -> Result<(), R::Error> {
+        let at = |place: u32| (place - together.start) as usize;
+        let exact = rows.bounds(together.clone(), bounds)?;
+        let mut reach = std::mem::take(&mut self.reach);
+        reach.clear();
+        for (place, bounds) in together.clone().zip(&*bounds) {
+            if bounds.most < self.floor.at() {
+                continue;
+            }
+            let raises = bounds.least > self.floor.at();
+            if raises || mask.is_some() {
+                let ordinal = rows.ordinal(place);
+                if mask.is_some_and(|mask| !mask.contains(ordinal)) {
+                    continue;
+                }
+                if raises {
+                    self.floor.raise((source as u32, ordinal), bounds.least);
+                }
+            }
+            reach.push(place);
+        }
+        self.floor.settle();
+        reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+        if !exact && reach.len() > SCORED_TOGETHER.max(4 * self.k()) {
+            self.score_promising(source, rows, &reach, together.start, bounds)?;
+            reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+            if reach.len() * READ_SHARE > together.len() {
+                rows.exact(together.clone(), bounds)?;
+                reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+            }
+        }
+        let survivor = |&place: &u32| Survivor { bounds: bounds[at(place)], source: source as u32, place };
+        self.survivors.extend(reach.iter().map(survivor));
+        self.reach = reach;
+        Ok(())
+    }
+
+    /// Of these places, whose bounds begin at `first`, scores the rows that may score most, which raises the floor for all
+    /// others.
+    fn score_promising<'a, R: Rows<'a>>(
+        &mut self,
+        source: usize,
+        rows: &R,
+        places: &[u32],
+        first: u32,
+        bounds: &mut [Bounds],
+    ) -> Result<(), R::Error> {
+        let at = |place: u32| (place - first) as usize;
+        let mut promising: Vec<(f32, u32)> =
+            places.iter().map(|&place| (bounds[at(place)].most, place)).collect();
+        let count = self.k().max(SCORED_TOGETHER / 2).min(promising.len());
+        promising.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0));
+        let mut promising: Vec<u32> = promising[..count].iter().map(|(_, place)| *place).collect();
+        promising.sort_unstable();
+        let mut scores = vec![0.0; count];
+        rows.scores(&promising, &mut scores)?;
+        for (place, score) in promising.into_iter().zip(scores) {
+            bounds[at(place)] = Bounds::exact(score);
+            if score > self.floor.at() {
+                self.floor.raise((source as u32, rows.ordinal(place)), score);
+            }
+        }
+        self.floor.settle();
+        Ok(())
+    }
+
+    /// The first pass, over these places of a source alone, which all take part.
+    pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[u32], bounds: &[Bounds]) {
+        for (&place, bounds) in places.iter().zip(bounds) {
+            if bounds.least > self.floor.at() {
+                self.floor.raise((source as u32, rows.ordinal(place)), bounds.least);
+            }
+        }
+        self.floor.settle();
+        let floor = self.floor.at();
+        for (&place, &bounds) in places.iter().zip(bounds) {
+            if bounds.most >= floor {
+                self.survivors.push(Survivor { bounds, source: source as u32, place });
+            }
+        }
+    }
+
+    /// The second pass, over the same sources; best first.
+    pub fn finish<'a, R: Rows<'a>>(self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
+        if self.k() == 0 {
+            return Ok(Vec::new());
+        }
+        let mut best = Best::new(&self.floor);
+        let mut together = self.k().max(SCORED_TOGETHER);
+        let mut left = self.survivors;
+        while !left.is_empty() {
+            left.retain(|survivor| survivor.bounds.most >= best.floor());
+            if left.len() > together {
+                left.select_nth_unstable_by(together, |a, b| b.bounds.most.total_cmp(&a.bounds.most));
+            }
+            let rest = left.split_off(together.min(left.len()));
+            best.score(&mut left, sources)?;
+            left = rest;
+            together *= 2;
+        }
+        Ok(best.into_candidates(sources))
+    }
+}
+
+#[cfg(test)]
+mod tests;

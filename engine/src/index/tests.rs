@@ -1,0 +1,141 @@
+//! What a search promises, whatever is known of scores beforehand.
+
+use super::*;
+use std::convert::Infallible;
+
+/// Documents with ids, each with the scores of its rows.
+struct Known {
+    documents: Vec<(&'static str, Vec<f32>)>,
+    /// By how much bounds are off.
+    slack: f32,
+}
+
+impl Known {
+    fn rows(&self) -> Vec<(u32, f32)> {
+        let of_document = |(ordinal, (_, rows)): (u32, &(_, Vec<f32>))| {
+            rows.iter().map(move |&score| (ordinal, score)).collect::<Vec<_>>()
+        };
+        (0..).zip(&self.documents).flat_map(of_document).collect()
+    }
+}
+
+impl Rows<'static> for Known {
+    type Error = Infallible;
+
+    fn places(&self, ordinals: Range<u32>) -> (Range<u32>, bool) {
+        let rows = |(_, rows): &(_, Vec<f32>)| rows.len() as u32;
+        let before = |ordinal: u32| self.documents[..ordinal as usize].iter().map(rows).sum();
+        (before(ordinals.start)..before(ordinals.end), true)
+    }
+
+    fn ordinal(&self, place: u32) -> u32 {
+        self.rows()[place as usize].0
+    }
+
+    fn row(&self, place: u32) -> (u32, u32) {
+        let ordinal = self.ordinal(place);
+        (ordinal, place - self.places(ordinal..ordinal).0.start)
+    }
+
+    fn id(&self, ordinal: u32) -> &'static str {
+        self.documents[ordinal as usize].0
+    }
+
+    fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Infallible> {
+        for ((_, score), bounds) in self.rows()[rows.start as usize..rows.end as usize].iter().zip(bounds) {
+            // Of some the score is near the upper bound, of others near the lower.
+            let up = self.slack * (score * 100.0).fract();
+            *bounds = Bounds { least: score - (self.slack - up), most: score + up };
+        }
+        Ok(false)
+    }
+
+    fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Infallible> {
+        let rows = &self.rows()[rows.start as usize..rows.end as usize];
+        bounds.copy_from_slice(&rows.iter().map(|(_, score)| Bounds::exact(*score)).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    fn bounds_each(&self, rows: &[u32], bounds: &mut [Bounds]) -> Result<(), Infallible> {
+        for (&row, bounds) in rows.iter().zip(bounds) {
+            self.bounds(row..row + 1, std::slice::from_mut(bounds))?;
+        }
+        Ok(())
+    }
+
+    fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), Infallible> {
+        assert!(rows.is_sorted());
+        for (row, score) in rows.iter().zip(scores) {
+            *score = self.rows()[*row as usize].1;
+        }
+        Ok(())
+    }
+}
+
+fn documents() -> Vec<(&'static str, Vec<f32>)> {
+    vec![("e", vec![0.5]), ("d", vec![0.1, 0.9]), ("c", vec![0.5]), ("b", vec![]), ("a", vec![0.9])]
+}
+
+fn search(sources: &[Known], k: usize, mask: &Mask) -> Vec<(String, f32, u32)> {
+    let mut nearest = Nearest::new(k);
+    for (number, source) in sources.iter().enumerate() {
+        nearest.look(number, source, mask).expect("memory");
+    }
+    let found = nearest.finish(sources).expect("memory");
+    found.iter().map(|c| (c.id.to_owned(), c.score, c.passage)).collect()
+}
+
+fn hit(id: &str, score: f32, passage: u32) -> (String, f32, u32) {
+    (id.to_owned(), score, passage)
+}
+
+/// Without this, a page of results would change from call to call.
+#[test]
+fn best_first_and_ties_by_id() {
+    let all: Mask = (0..5).collect();
+    for slack in [0.0, 0.01, 0.3, 10.0] {
+        let source = [Known { documents: documents(), slack }];
+        let found = search(&source, 10, &all);
+        assert_eq!(found, [hit("a", 0.9, 0), hit("d", 0.9, 1), hit("c", 0.5, 0), hit("e", 0.5, 0)]);
+        for k in 0..5 {
+            assert_eq!(search(&source, k, &all), found[..k.min(4)]);
+        }
+    }
+}
+
+/// Without this, a masked document would surface, or a mask would leave a search short.
+#[test]
+fn masked_documents_are_not_offered() {
+    for slack in [0.0, 0.5] {
+        let source = [Known { documents: documents(), slack }];
+        let found = search(&source, 10, &[0, 2, 3].into_iter().collect());
+        assert_eq!(found, [hit("c", 0.5, 0), hit("e", 0.5, 0)]);
+    }
+}
+
+/// Without this, a search of many rows would lose a hit whose bounds are wide, or name one document twice.
+#[test]
+fn bounds_and_sources_do_not_show() {
+    let ids: Vec<&'static str> = (0..4000).map(|n| &*format!("{n:04}").leak()).collect();
+    let score = |n: usize| (n * 7919 % 10_007) as f32 / 10_007.0;
+    let rows = |n: usize| (0..n % 3).map(|row| score(n * 3 + row)).collect::<Vec<_>>();
+    let documents: Vec<_> = ids.iter().enumerate().map(|(n, id)| (*id, rows(n))).collect();
+    let all: Mask = (0..4000).filter(|n| n % 5 != 0).collect();
+    let mut wanted: Vec<(String, f32, u32)> = documents
+        .iter()
+        .zip(0..)
+        .filter(|((_, rows), n)| all.contains(*n) && !rows.is_empty())
+        .map(|((id, rows), _)| {
+            let best = rows.iter().copied().fold(f32::MIN, f32::max);
+            let passage = rows.iter().position(|score| *score == best).expect("the best one");
+            hit(id, best, passage as u32)
+        })
+        .collect();
+    wanted.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    for slack in [0.0, 0.02, 0.6] {
+        for k in [1, 10, 300, 5000] {
+            let found = search(&[Known { documents: documents.clone(), slack }], k, &all);
+            assert_eq!(found, wanted[..k.min(wanted.len())], "{slack} {k}");
+        }
+    }
+}
