@@ -141,10 +141,26 @@ fn a_partition_in_lists_is_searched_as_any_other() {
                 assert!(quick.hits.iter().all(|hit| passes(hit.document.id.parse().unwrap())));
             }
         }
-        let hybrid = Query::Hybrid { vector: query, words: "whale77", fusion: Fusion::Sum };
-        let surely = search(&partition, hybrid, 10, None, None);
-        assert_eq!(ids(&surely), ids(&search(&partition, hybrid, 10, None, Some(0.9))));
     }
+    let mut found = 0;
+    for query in &queries {
+        let hybrid = Query::Hybrid { vector: query, words: "whale77 whale78", fusion: Fusion::Sum };
+        for tag in [None, Some("tenth")] {
+            let surely = search(&partition, hybrid, 10, tag, None);
+            let quick = search(&partition, hybrid, 10, tag, Some(0.9));
+            assert!(surely.trace.exact && !quick.trace.exact && quick.hits.len() == 10);
+            found += ids(&quick).iter().filter(|id| ids(&surely).contains(id)).count();
+            // Each of the best has the words, or is near.
+            let with_words = |hits: &SearchResponse| {
+                hits.hits
+                    .iter()
+                    .filter(|hit| [77, 78].contains(&(hit.document.id.parse::<usize>().unwrap() % 500)))
+                    .count()
+            };
+            assert_eq!(with_words(&quick), with_words(&surely));
+        }
+    }
+    assert!(found >= 2 * 9 * queries.len(), "{found} of {}", 2 * 10 * queries.len());
     // Half of the documents go, then their rows.
     let odd = |number: usize| number % 2 == 1;
     for number in (0..DOCUMENTS).filter(|&number| !odd(number)) {

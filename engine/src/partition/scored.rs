@@ -17,6 +17,8 @@ use strongroom_kernel::{Estimate, Mask, dot_rows};
 const WORDS_SHARE: f32 = 0.42;
 /// When a filter lets no more than one document in so many pass, all of them are looked at rather than lists.
 const FEW: u64 = 50;
+/// So many rows that have most of a query's words are looked at beside those that are near, or more.
+const BY_WORDS_MIN: usize = 1024;
 /// By how many standard deviations an estimate may be off in a search that need not be exact. The error that is proven is
 /// as many as the square root of the dimension.
 const DEVIATIONS: f32 = 4.0;
@@ -120,8 +122,8 @@ impl<'v, 'a> Scored<'v, 'a> {
             return Ok(false);
         };
         let (documents, matches) = (segment.directory().len() as u64, self.mask.count());
-        // A row that has the words, or is new, may be anywhere; few are all looked at.
-        if !index.has_lists() || !self.is_plain() || matches * FEW < documents {
+        // A row that is new may be anywhere; few are all looked at.
+        if !index.has_lists() || self.ages.is_some() || matches * FEW < documents {
             return Ok(false);
         }
         let live = (matches < documents).then(|| self.rows());
@@ -134,14 +136,25 @@ impl<'v, 'a> Scored<'v, 'a> {
         let caution = (DEVIATIONS / (index.dimension() as f32).sqrt()).min(1.0);
         loop {
             let found = segment.probe(index, query, (probes, rows), live.as_deref())?;
-            let (places, bounds): (Vec<u32>, Vec<Bounds>) = found
-                .into_iter()
-                .map(|(place, Estimate { score, error })| {
-                    (place, self.between(place, Estimate { score, error: error * caution }))
-                })
-                .unzip();
+            let between = |place: u32, Estimate { score, error }: Estimate| {
+                self.between(place, Estimate { score, error: error * caution })
+            };
+            let (places, bounds): (Vec<u32>, Vec<Bounds>) =
+                found.into_iter().map(|(place, estimate)| (place, between(place, estimate))).unzip();
             if self.has_documents(&places, matches.min(k as u64) as usize) {
                 nearest.take(number, self, &places, &bounds);
+                let mut others: Vec<u32> = self
+                    .best_by_words(rows.max(BY_WORDS_MIN))
+                    .into_iter()
+                    .map(|row| index.place(row))
+                    .collect();
+                others.sort_unstable();
+                others.retain(|place| places.binary_search(place).is_err());
+                let mut estimates = vec![Estimate::default(); others.len()];
+                segment.estimate_each(query, &others, &mut estimates)?;
+                let bounds: Vec<Bounds> =
+                    others.iter().zip(estimates).map(|(&place, estimate)| between(place, estimate)).collect();
+                nearest.take(number, self, &others, &bounds);
                 return Ok(true);
             }
             if probes >= index.list_count() {
@@ -149,6 +162,19 @@ impl<'v, 'a> Scored<'v, 'a> {
             }
             (probes, rows) = (probes * 4, rows * 2);
         }
+    }
+
+    /// So many rows, those that have most of the query's words, if any: they may be anywhere.
+    fn best_by_words(&self, count: usize) -> Vec<u32> {
+        let Some(words) = self.words else { return Vec::new() };
+        let mut rows: Vec<(f32, u32)> =
+            words.iter().copied().zip(0..).filter(|(word, _)| *word > 0.0).collect();
+        rows.retain(|(_, row)| self.mask.contains(self.source.ordinal(*row, 0)));
+        if rows.len() > count {
+            rows.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            rows.truncate(count);
+        }
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// Whether the rows at these places are of so many documents, or more.

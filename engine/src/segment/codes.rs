@@ -3,9 +3,12 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
-use strongroom_kernel::{Centre, Encoder, Estimate, Metric, Query, ROTATION_VERSION, Rotation, Variant};
+use strongroom_kernel::{
+    Centre, Encoder, Estimate, Mask, Metric, Query, ROTATION_VERSION, Rotation, Variant,
+};
 
 // What a segment's codes are depends on the rotation.
 const _: () = assert!(CODES_VERSION == ROTATION_VERSION);
@@ -156,16 +159,39 @@ impl Lists {
     }
 
     /// So many lists, those that are nearest to a query.
-    pub(super) fn nearest(&self, query: &Query, count: usize) -> Vec<u32> {
-        let estimates = self.score(query);
-        let mut order: Vec<u32> = (0..estimates.len() as u32).collect();
-        let score = |list: u32| estimates[list as usize].score;
-        let nearer = |a: &u32, b: &u32| score(*b).total_cmp(&score(*a)).then(a.cmp(b));
+    pub(super) fn nearest(&self, query: &Query, count: usize) -> Vec<List> {
+        let mut order = self.by_nearness(query);
         if count < order.len() {
             order.select_nth_unstable_by(count, nearer);
             order.truncate(count);
         }
-        order
+        order.into_iter().map(|(_, list)| self.list(list)).collect()
+    }
+
+    /// Those that are nearest to a query of the lists that have rows that are live: so many, and more where they have fewer
+    /// of these than so many lists do on average. Where a filter goes with what rows are about, those near a query have few.
+    pub(super) fn nearest_with(&self, query: &Query, count: usize, live: &Mask) -> Vec<List> {
+        let mut order = self.by_nearness(query);
+        order.sort_unstable_by(nearer);
+        let mut left = (live.count() * count as u64 / self.count() as u64) as i64;
+        let mut nearest = Vec::new();
+        for (_, list) in order {
+            if nearest.len() >= count && left <= 0 {
+                break;
+            }
+            let list = self.list(list);
+            let rows = self.rows_at(list.first_place..list.first_place + list.places);
+            let found = rows.iter().filter(|&&row| live.contains(row)).count();
+            if found > 0 {
+                nearest.push(list);
+                left -= found as i64;
+            }
+        }
+        nearest
+    }
+
+    fn by_nearness(&self, query: &Query) -> Vec<(f32, u32)> {
+        self.score(query).iter().map(|estimate| estimate.score).zip(0..).collect()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -213,6 +239,10 @@ impl Lists {
         let more = (k as f64 / 10.0).max(1.0);
         ((f64::from(probes) * more.sqrt()) as usize, (candidates as f64 * more) as usize + 2 * k)
     }
+}
+
+fn nearer(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
+    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
 }
 
 /// The step of a ladder at which so much is missed, between two steps by the logarithm.

@@ -5,7 +5,7 @@
 //! has its codes in lists, and codes of one bit to choose among the rows of those that are near.
 
 use super::cache::Opened;
-use super::codes::{Index, List};
+use super::codes::Index;
 use super::groups::{Layout, Run};
 use super::reader::Segment;
 use crate::io::Fault;
@@ -108,8 +108,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Of the rows in the nearest `probes` lists, of all or those in the mask, the ones whose codes of one bit say that they
-    /// score best: `count` places, or all there are, rising, with what their codes of four bits say.
+    /// Of the rows in the nearest `probes` lists the ones whose codes of one bit say that they score best: `count` places, or
+    /// all there are, rising, with what their codes of four bits say. Of rows in a mask, if there is one; then in as many lists
+    /// as it takes to see as many of them as so many lists have on average.
     pub fn probe(
         &self,
         index: &Index,
@@ -118,8 +119,10 @@ impl Segment {
         live: Option<&Mask>,
     ) -> Result<Vec<(u32, Estimate)>, Fault> {
         let Some(lists) = index.lists() else { return Ok(Vec::new()) };
-        let mut nearest: Vec<List> =
-            lists.nearest(query, probes).into_iter().map(|list| lists.list(list)).collect();
+        let mut nearest = match live {
+            None => lists.nearest(query, probes),
+            Some(live) => lists.nearest_with(query, probes, live),
+        };
         nearest.sort_unstable();
         let blocks = self.section(SectionKind::Signs).plain_bytes / index.block_bytes() as u64;
         let layout = Layout { kind: SectionKind::Signs, row_bytes: index.block_bytes(), rows: blocks as u32 };
