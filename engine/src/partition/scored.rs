@@ -131,7 +131,7 @@ impl<'v, 'a> Scored<'v, 'a> {
         let (mut probes, mut rows) = index.effort(recall, k);
         // Where a filter lets few pass, the nearest of these are farther away.
         let widened = documents as f64 / matches.max(1) as f64;
-        probes = (probes as f64 * widened.sqrt()) as usize;
+        probes = (probes as f64 * widened.powf(0.35)) as usize;
         // An estimate is off by its whole error once in a blue moon.
         let caution = (DEVIATIONS / (index.dimension() as f32).sqrt()).min(1.0);
         loop {

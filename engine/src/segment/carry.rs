@@ -31,7 +31,9 @@ impl SegmentWriter {
                 Some(counts) => RowWords::Counted(&counts[rows]),
                 None => RowWords::Count,
             };
-            self.push(row.record, deleted_ms, &document, segment.rows(span)?.pieces(), words);
+            let held = segment.rows(span.clone())?;
+            let rows = held.pieces(span).map(|(_, piece)| piece);
+            self.push(row.record, deleted_ms, &document, rows, words);
         }
         let Some(dictionary) = dictionary else { return Ok(()) };
         let moved =

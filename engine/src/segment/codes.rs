@@ -143,6 +143,11 @@ impl Index {
 }
 
 impl List {
+    /// Its blocks of sign codes.
+    pub(super) fn run(&self) -> Range<u32> {
+        self.first_block..self.first_block + self.blocks
+    }
+
     /// For each block a bit for each of its places.
     pub(super) fn live(&self) -> Vec<u32> {
         let left = |block: u32| (self.places - block * SIGN_BLOCK_ROWS).min(SIGN_BLOCK_ROWS);
@@ -158,17 +163,18 @@ impl Lists {
         estimates
     }
 
-    /// So many lists, those that are nearest to a query.
+    /// So many lists, those that are nearest to a query, the nearest first.
     pub(super) fn nearest(&self, query: &Query, count: usize) -> Vec<List> {
         let mut order = self.by_nearness(query);
         if count < order.len() {
             order.select_nth_unstable_by(count, nearer);
             order.truncate(count);
         }
+        order.sort_unstable_by(nearer);
         order.into_iter().map(|(_, list)| self.list(list)).collect()
     }
 
-    /// Those that are nearest to a query of the lists that have rows that are live: so many, and more where they have fewer
+    /// Those that are nearest to a query of the lists that have rows that are live, the nearest first: so many, and more where they have fewer
     /// of these than so many lists do on average. Where a filter goes with what rows are about, those near a query have few.
     pub(super) fn nearest_with(&self, query: &Query, count: usize, live: &Mask) -> Vec<List> {
         let mut order = self.by_nearness(query);

@@ -83,44 +83,38 @@ impl Layout {
     }
 }
 
-/// Rows that follow each other, opened.
-pub(super) struct Run<T: Element> {
-    groups: Vec<Group<T>>,
-    /// Elements before the first row, in the first group.
-    skipped: usize,
-    elements: usize,
-}
-
-impl<T: Element> Run<T> {
-    /// The rows, in as many pieces as they lie in.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &[T]> {
-        let (mut skip, mut left) = (self.skipped, self.elements);
-        self.groups.iter().map(move |group| {
-            let end = group.len().min(skip + left);
-            let piece = &group[skip..end];
-            left -= piece.len();
-            skip = 0;
-            piece
-        })
-    }
-}
-
-/// Rows that lie anywhere, opened.
-pub(super) struct Scattered<T: Element> {
-    wanted: Vec<u32>,
+/// Groups that hold some rows.
+pub(super) struct Rows<T: Element> {
+    /// Which groups, rising.
+    numbers: Vec<u32>,
     groups: Vec<Group<T>>,
     group_rows: u32,
     row_elements: usize,
 }
 
-impl<T: Element> Scattered<T> {
-    /// The same rows, each as it lies.
-    pub(super) fn each<'s>(&'s self, rows: &'s [u32]) -> Vec<&'s [T]> {
+impl<T: Element> Rows<T> {
+    /// Rows that follow each other, in as many pieces as they lie in, each with its first row.
+    pub(super) fn pieces(&self, rows: Range<u32>) -> impl Iterator<Item = (u32, &[T])> {
+        let first = self.numbers.partition_point(|&number| number < rows.start / self.group_rows);
+        let groups = self.numbers[first..].iter().zip(&self.groups[first..]);
+        groups.map_while(move |(&number, group)| {
+            let begin = number * self.group_rows;
+            let start = rows.start.max(begin);
+            let end = rows.end.min(begin.saturating_add(self.group_rows));
+            let at = |row: u32| (row - begin) as usize * self.row_elements;
+            (start < end).then(|| (start, &group[at(start)..at(end)]))
+        })
+    }
+
+    /// Rows that rise, each as it lies.
+    pub(super) fn each<'s>(&'s self, rows: &[u32]) -> Vec<&'s [T]> {
         let mut at = 0;
         let row = |&row: &u32| {
-            let group = row / self.group_rows;
-            at += usize::from(self.wanted[at] != group);
-            let from = (row - group * self.group_rows) as usize * self.row_elements;
+            let number = row / self.group_rows;
+            while self.numbers[at] < number {
+                at += 1;
+            }
+            let from = (row - number * self.group_rows) as usize * self.row_elements;
             &self.groups[at][from..from + self.row_elements]
         };
         rows.iter().map(row).collect()
@@ -128,66 +122,24 @@ impl<T: Element> Scattered<T> {
 }
 
 impl Segment {
-    /// Rows that follow each other.
-    pub(super) fn run<T: Element>(&self, layout: &Layout, rows: Range<u32>) -> Result<Run<T>, Fault> {
-        if rows.start > rows.end || rows.end > layout.rows {
-            return Err(self.located(Damage::new("rows", layout.rows, rows.end)));
-        }
-        let group_rows = layout.group_rows();
-        let groups: Vec<u32> = (rows.start / group_rows..rows.end.div_ceil(group_rows)).collect();
-        let elements = |rows: u32| rows as usize * layout.row_bytes / size_of::<T>();
-        Ok(Run {
-            groups: self.groups(layout, &groups)?,
-            skipped: elements(rows.start % group_rows),
-            elements: elements(rows.end - rows.start),
-        })
-    }
-
-    /// Calls back with each of these runs of rows, which rise, in as many pieces as it lies in: its number, the piece's
-    /// first row and its elements.
-    pub(super) fn each_run<T: Element>(
+    /// What holds these runs of rows, which rise.
+    pub(super) fn hold<T: Element>(
         &self,
         layout: &Layout,
-        runs: impl Iterator<Item = Range<u32>> + Clone,
-        mut each: impl FnMut(usize, u32, &[T]),
-    ) -> Result<(), Fault> {
-        if let Some(last) = runs.clone().last()
-            && last.end > layout.rows
-        {
-            return Err(self.located(Damage::new("rows", layout.rows, last.end)));
-        }
+        runs: impl IntoIterator<Item = Range<u32>>,
+    ) -> Result<Rows<T>, Fault> {
         let group_rows = layout.group_rows();
-        let groups_of = |run: &Range<u32>| run.start / group_rows..run.end.div_ceil(group_rows);
-        let mut wanted: Vec<u32> = runs.clone().flat_map(|run| groups_of(&run)).collect();
-        wanted.dedup();
-        let groups = self.groups::<T>(layout, &wanted)?;
-        let elements = layout.row_bytes / size_of::<T>();
-        let mut at = 0;
-        for (number, run) in runs.enumerate() {
-            for group in groups_of(&run) {
-                at += usize::from(wanted[at] != group);
-                let first = group * group_rows;
-                let start = run.start.max(first);
-                let end = run.end.min(first.saturating_add(group_rows));
-                let from = (start - first) as usize * elements;
-                each(number, start, &groups[at][from..from + (end - start) as usize * elements]);
+        let mut numbers: Vec<u32> = Vec::new();
+        for run in runs {
+            if run.start > run.end || run.end > layout.rows {
+                return Err(self.located(Damage::new("rows", layout.rows, run.end)));
             }
+            // The first may hold the end of the run before.
+            let known = numbers.last().map_or(0, |last| last + 1);
+            numbers.extend((run.start / group_rows).max(known)..run.end.div_ceil(group_rows));
         }
-        Ok(())
-    }
-
-    /// Rows that lie anywhere, but rise.
-    pub(super) fn scattered<T: Element>(&self, layout: &Layout, rows: &[u32]) -> Result<Scattered<T>, Fault> {
-        if let Some(&last) = rows.last()
-            && last >= layout.rows
-        {
-            return Err(self.located(Damage::new("rows", layout.rows, last)));
-        }
-        let group_rows = layout.group_rows();
-        let mut wanted: Vec<u32> = rows.iter().map(|row| row / group_rows).collect();
-        wanted.dedup();
-        let groups = self.groups(layout, &wanted)?;
-        Ok(Scattered { wanted, groups, group_rows, row_elements: layout.row_bytes / size_of::<T>() })
+        let groups = self.groups(layout, &numbers)?;
+        Ok(Rows { numbers, groups, group_rows, row_elements: layout.row_bytes / size_of::<T>() })
     }
 
     /// These groups; all that are missing are fetched with one call of the medium.

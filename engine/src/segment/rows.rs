@@ -5,8 +5,8 @@
 //! has its codes in lists, and codes of one bit to choose among the rows of those that are near.
 
 use super::cache::Opened;
-use super::codes::Index;
-use super::groups::{Layout, Run};
+use super::codes::{Index, List};
+use super::groups::{Layout, Rows};
 use super::reader::Segment;
 use crate::io::Fault;
 use std::ops::Range;
@@ -29,9 +29,9 @@ impl Segment {
         Layout { kind: SectionKind::Nibbles, row_bytes, rows: self.place().rows }
     }
 
-    /// The vectors of some rows, in as many pieces as they lie in.
-    pub(super) fn rows(&self, rows: Range<u32>) -> Result<Run<f32>, Fault> {
-        self.run(&self.vectors(), rows)
+    /// The vectors of some rows.
+    pub(super) fn rows(&self, rows: Range<u32>) -> Result<Rows<f32>, Fault> {
+        self.hold(&self.vectors(), [rows])
     }
 
     /// The dot products of a query with rows that follow each other.
@@ -39,22 +39,20 @@ impl Segment {
         let mut first = rows.start;
         // A document may have more rows than should be in memory at once.
         for scores in scores.chunks_mut(ROWS_TOGETHER as usize) {
-            let mut scored = 0;
-            let rows = self.rows(first..first + scores.len() as u32)?;
-            for piece in rows.pieces() {
-                let count = piece.len() / query.len();
-                dot_rows(query, piece, &mut scores[scored..scored + count]);
-                scored += count;
+            let together = first..first + scores.len() as u32;
+            for (start, piece) in self.rows(together.clone())?.pieces(together.clone()) {
+                let at = (start - first) as usize;
+                dot_rows(query, piece, &mut scores[at..at + piece.len() / query.len()]);
             }
-            first += scored as u32;
+            first = together.end;
         }
         Ok(())
     }
 
     /// The dot products of a query with these rows, which rise.
     pub fn score_each(&self, query: &[f32], rows: &[u32], scores: &mut [f32]) -> Result<(), Fault> {
-        let opened = self.scattered(&self.vectors(), rows)?;
-        Variant::best().dot_each(query, &opened.each(rows), scores);
+        let held = self.hold(&self.vectors(), rows.iter().map(|&row| row..row + 1))?;
+        Variant::best().dot_each(query, &held.each(rows), scores);
         Ok(())
     }
 
@@ -88,12 +86,12 @@ impl Segment {
         estimates: &mut [Estimate],
     ) -> Result<(), Fault> {
         let layout = self.nibbles();
-        let kernel = Variant::best();
-        let begin = places.start;
-        self.each_run(&layout, std::iter::once(places), |_, first, codes: &[u8]| {
-            let at = (first - begin) as usize;
-            kernel.estimate_rows(query, codes, &mut estimates[at..at + codes.len() / layout.row_bytes]);
-        })
+        for (first, codes) in self.hold(&layout, [places.clone()])?.pieces(places.clone()) {
+            let at = (first - places.start) as usize;
+            let estimates = &mut estimates[at..at + codes.len() / layout.row_bytes];
+            Variant::best().estimate_rows(query, codes, estimates);
+        }
+        Ok(())
     }
 
     /// What the codes at these places, which rise, say that their rows score.
@@ -103,8 +101,8 @@ impl Segment {
         places: &[u32],
         estimates: &mut [Estimate],
     ) -> Result<(), Fault> {
-        let opened = self.scattered(&self.nibbles(), places)?;
-        Variant::best().estimate_each(query, &opened.each(places), estimates);
+        let held = self.hold(&self.nibbles(), places.iter().map(|&place| place..place + 1))?;
+        Variant::best().estimate_each(query, &held.each(places), estimates);
         Ok(())
     }
 
@@ -119,41 +117,43 @@ impl Segment {
         live: Option<&Mask>,
     ) -> Result<Vec<(u32, Estimate)>, Fault> {
         let Some(lists) = index.lists() else { return Ok(Vec::new()) };
-        let mut nearest = match live {
+        let nearest = match live {
             None => lists.nearest(query, probes),
             Some(live) => lists.nearest_with(query, probes, live),
         };
-        nearest.sort_unstable();
         let blocks = self.section(SectionKind::Signs).plain_bytes / index.block_bytes() as u64;
         let layout = Layout { kind: SectionKind::Signs, row_bytes: index.block_bytes(), rows: blocks as u32 };
+        let mut runs: Vec<Range<u32>> = nearest.iter().map(List::run).collect();
+        runs.sort_unstable_by_key(|run| run.start);
+        let held = self.hold(&layout, runs)?;
         let kernel = Variant::best();
         let mut best = Best::new(count);
-        let runs = nearest.iter().map(|list| list.first_block..list.first_block + list.blocks);
         let mut words = Vec::new();
-        self.each_run(&layout, runs, |number, first_block, blocks: &[u8]| {
-            let list = nearest[number];
-            let first_place = list.first_place + (first_block - list.first_block) * SIGN_BLOCK_ROWS;
-            let end = list.first_place + list.places;
-            words.clear();
-            words.extend((0..(blocks.len() / layout.row_bytes) as u32).map(|block| {
-                let place = first_place + block * SIGN_BLOCK_ROWS;
-                let all = ((1_u64 << SIGN_BLOCK_ROWS.min(end - place)) - 1) as u32;
-                let Some(live) = live else { return all };
-                let rows = lists.rows_at(place..place + all.count_ones());
-                rows.iter().rev().fold(0, |word, &row| word << 1 | u32::from(live.contains(row)))
-            }));
-            let mut bars = [best.bar()];
-            kernel.scan_signs(&[query], blocks, &words, &mut bars, |_, block, rows, scores| {
-                let place = first_place + block as u32 * SIGN_BLOCK_ROWS;
-                let mut rows = rows;
-                while rows != 0 {
-                    let bit = rows.trailing_zeros();
-                    best.offer(scores.estimates[bit as usize], place + bit);
-                    rows &= rows - 1;
-                }
-                best.bar()
-            });
-        })?;
+        // The nearest list first: the more others are passed over.
+        for list in nearest {
+            for (first_block, blocks) in held.pieces(list.run()) {
+                let first_place = list.first_place + (first_block - list.first_block) * SIGN_BLOCK_ROWS;
+                let end = list.first_place + list.places;
+                words.clear();
+                words.extend((0..(blocks.len() / layout.row_bytes) as u32).map(|block| {
+                    let place = first_place + block * SIGN_BLOCK_ROWS;
+                    let all = ((1_u64 << SIGN_BLOCK_ROWS.min(end - place)) - 1) as u32;
+                    let Some(live) = live else { return all };
+                    let rows = lists.rows_at(place..place + all.count_ones());
+                    rows.iter().rev().fold(0, |word, &row| word << 1 | u32::from(live.contains(row)))
+                }));
+                let mut bars = [best.bar()];
+                kernel.scan_signs(&[query], blocks, &words, &mut bars, |_, block, mut rows, scores| {
+                    let place = first_place + block as u32 * SIGN_BLOCK_ROWS;
+                    while rows != 0 {
+                        let bit = rows.trailing_zeros();
+                        best.offer(scores.estimates[bit as usize], place + bit);
+                        rows &= rows - 1;
+                    }
+                    best.bar()
+                });
+            }
+        }
         let places = best.into_places();
         let mut estimates = vec![Estimate::default(); places.len()];
         self.estimate_each(query, &places, &mut estimates)?;

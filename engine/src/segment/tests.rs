@@ -18,6 +18,10 @@ use strongroom_kernel::Estimate;
 
 const DIMENSION: u32 = 4;
 
+fn concat(held: &groups::Rows<f32>, rows: std::ops::Range<u32>) -> Vec<f32> {
+    held.pieces(rows).flat_map(|(_, piece)| piece).copied().collect()
+}
+
 fn document(number: usize) -> Document {
     let content = format!("document {number} ").repeat(number * 150).into_bytes();
     Document {
@@ -98,8 +102,8 @@ fn read_all(
     for row in segment.directory() {
         let mut document = segment.info(row)?;
         document.content = segment.content(row, 0..row.content_bytes)?;
-        let rows = segment.rows(row.first_row..row.first_row + row.rows)?;
-        let rows = rows.pieces().collect::<Vec<_>>().concat();
+        let span = row.first_row..row.first_row + row.rows;
+        let rows = concat(&segment.rows(span.clone())?, span);
         documents.push((document, rows, row.deleted_ms.is_some()));
     }
     let tagged = segment.labels().get(LabelKind::Tag, "tag-1").cloned().unwrap_or_default();
@@ -250,7 +254,7 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
                     assert!(found.is_err(), "{from}..{to} of {count}");
                     continue;
                 }
-                let found = found.unwrap().pieces().collect::<Vec<_>>().concat();
+                let found = concat(&found.unwrap(), from as u32..to as u32);
                 assert_eq!(
                     found,
                     vectors[from * dimension as usize..to * dimension as usize],
