@@ -36,7 +36,7 @@ fn filled() -> (Store, Partition) {
     let scope = Scope::grant(WORKSPACE, Reach::Workspace);
     let name = Some(PartitionName::new("acme").unwrap());
     let at = PartitionRef { collection: "default".to_owned(), partition: name };
-    let spec = CollectionSpec { dimension: DIMENSION as u32 };
+    let spec = CollectionSpec::cosine(DIMENSION as u32);
     let partition = store.partition_for_write(&scope, &at, spec).unwrap();
     for batch in (0..DOCUMENTS).collect::<Vec<_>>().chunks(1000) {
         let documents = batch.iter().map(|&number| NewDocument {

@@ -3,8 +3,10 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
+use crate::nearness::measure;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
-use strongroom_kernel::{Centre, Encoder, Estimate, Metric, Query, ROTATION_VERSION, Rotation, Variant};
+use strongroom_format::record::Metric;
+use strongroom_kernel::{Centre, Encoder, Estimate, Query, ROTATION_VERSION, Rotation, Variant};
 
 // What a segment's codes are depends on the rotation.
 const _: () = assert!(CODES_VERSION == ROTATION_VERSION);
@@ -42,15 +44,15 @@ pub(super) struct List {
 
 impl Index {
     /// The index that codes about this centre have.
-    pub(super) fn new(centre: Vec<f32>) -> Self {
+    pub(super) fn new(centre: Vec<f32>, metric: Metric) -> Self {
         let rotation = Rotation::new(centre.len());
-        let centre = Centre::new(&rotation, Metric::InnerProduct, centre);
+        let centre = Centre::new(&rotation, measure(metric), centre);
         Self { rotation, centre, lists: None }
     }
 
     /// The index that a head describes, with the rows of its places.
-    pub(super) fn of(head: IndexHead<'_>, rows: Vec<u32>) -> Self {
-        let index = Self::new(head.centre);
+    pub(super) fn of(head: IndexHead<'_>, metric: Metric, rows: Vec<u32>) -> Self {
+        let index = Self::new(head.centre, metric);
         if head.lists.is_empty() {
             return index;
         }

@@ -5,11 +5,14 @@
 //! many lists a search must look at.
 
 use super::codes::{Index, List};
-use crate::cluster::{Training, Workers, assign, train};
+use super::lifted::Lifted;
+use crate::cluster::{Workers, assign, train};
+use crate::nearness::measure;
 use std::borrow::Cow;
 use strongroom_format::codes::{FLAT_ROWS_MIN, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
+use strongroom_format::record::{CollectionSpec, Metric};
 use strongroom_format::wire::Writer;
-use strongroom_kernel::{Bar, Estimate, Metric, Query, Variant, normalize};
+use strongroom_kernel::{Bar, Estimate, Query, Variant};
 use zerocopy::FromBytes;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -31,29 +34,30 @@ pub(super) struct Codes {
 
 impl Codes {
     /// Those of these rows, given as the bytes of section *vectors*; none for few rows.
-    pub(super) fn of(vectors: &[u8], dimension: u32, rows: u32, workers: &Workers) -> Self {
+    pub(super) fn of(vectors: &[u8], spec: CollectionSpec, rows: u32, workers: &Workers) -> Self {
+        let CollectionSpec { dimension, metric } = spec;
         if rows < FLAT_ROWS_MIN || dimension == 0 {
             return Self::default();
         }
         let centre = mean(vectors, dimension as usize);
         if rows <= FLAT_ROWS_MAX {
-            let mut coder = RowCoder::new(centre.clone());
+            let mut coder = RowCoder::new(centre.clone(), metric);
             coder.push(vectors);
             let index = IndexHead::flat(centre).encode();
             return Self { index, signs: Vec::new(), nibbles: coder.finish(), places: Vec::new() };
         }
-        listed(&values(vectors), centre, workers)
+        listed(&values(vectors), centre, metric, workers)
     }
 }
 
 /// Codes in lists.
-fn listed(rows: &[f32], centre: Vec<f32>, workers: &Workers) -> Codes {
+fn listed(rows: &[f32], centre: Vec<f32>, metric: Metric, workers: &Workers) -> Codes {
     let dimension = centre.len();
     let count = rows.len() / dimension;
     let lists = 4 * count.isqrt();
-    let training = Training { metric: Metric::InnerProduct, dimension, lists, start: &[] };
-    let centroids = train(rows, training, workers);
-    let list_of_row = assign(&centroids, rows, workers);
+    let lifted = Lifted::new(rows, dimension, metric);
+    let centroids = train(lifted.rows(), lifted.training(lists), workers);
+    let list_of_row = assign(&centroids, lifted.rows(), workers);
     let mut counts = vec![0_u32; centroids.lists()];
     for &list in &list_of_row {
         counts[list as usize] += 1;
@@ -61,7 +65,7 @@ fn listed(rows: &[f32], centre: Vec<f32>, workers: &Workers) -> Codes {
     let mut order: Vec<u32> = (0..count as u32).collect();
     // Rows of one list stay in their order.
     order.sort_by_key(|&row| list_of_row[row as usize]);
-    let index = Index::new(centre.clone());
+    let index = Index::new(centre.clone(), metric);
     let blocks: usize = counts.iter().map(|rows| rows.div_ceil(SIGN_BLOCK_ROWS) as usize).sum();
     let (block_bytes, code_bytes) = (index.block_bytes(), index.nibble_row_bytes());
     let mut signs = vec![0; blocks * block_bytes];
@@ -78,14 +82,14 @@ fn listed(rows: &[f32], centre: Vec<f32>, workers: &Workers) -> Codes {
         }
     }
     let mut of_centroids = vec![0; counts.len() * code_bytes];
-    for (centroid, code) in
-        centroids.vectors().chunks_exact(dimension).zip(of_centroids.chunks_exact_mut(code_bytes))
-    {
-        encoder.encode(centroid, code, None);
+    let vectors = centroids.vectors().chunks_exact(lifted.dimension());
+    for (centroid, code) in vectors.zip(of_centroids.chunks_exact_mut(code_bytes)) {
+        encoder.encode(&lifted.lowered(centroid.to_vec()), code, None);
     }
     let flat = IndexHead::flat(centre);
     let mut head = IndexHead { lists: counts, centroids: &of_centroids, ..flat };
-    let trials = Trials { index: Index::of(head.clone(), order), rows, signs: &signs, nibbles: &nibbles };
+    let index = Index::of(head.clone(), metric, order);
+    let trials = Trials { index, metric, rows, lifted: &lifted, signs: &signs, nibbles: &nibbles };
     (head.probes, head.candidates) = trials.ladders(workers);
     let places = order_bytes(&trials.index, count);
     Codes { index: head.encode(), signs, nibbles, places }
@@ -98,7 +102,9 @@ fn order_bytes(index: &Index, count: usize) -> Vec<u8> {
 /// What rows are searched for in.
 struct Trials<'a> {
     index: Index,
+    metric: Metric,
     rows: &'a [f32],
+    lifted: &'a Lifted<'a>,
     signs: &'a [u8],
     nibbles: &'a [u8],
 }
@@ -140,17 +146,20 @@ impl Trials<'_> {
 
     /// How near a row would be to its list if it had not been there when the centroid was made, as a query never is.
     fn score_without(&self, row: usize, list: List) -> f32 {
-        let dimension = self.index.dimension();
-        let of = |row: usize| &self.rows[row * dimension..][..dimension];
+        let dimension = self.lifted.dimension();
         let mut others = vec![0.0; dimension];
         for place in list.first_place..list.first_place + list.places {
             let other = self.index.row(place) as usize;
             if other != row {
-                others.iter_mut().zip(of(other)).for_each(|(sum, x)| *sum += x);
+                let other = &self.lifted.rows()[other * dimension..][..dimension];
+                others.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
             }
         }
-        normalize(&mut others);
-        Variant::best().dot(of(row), &others)
+        let middle = self.lifted.lowered(self.lifted.middle(others, list.places as usize - 1));
+        let query = &self.rows[row * middle.len()..][..middle.len()];
+        let mut score = [0.0];
+        measure(self.metric).score_rows(query, &middle, &mut score);
+        score[0]
     }
 
     /// What each place scores by its sign code.
@@ -194,9 +203,9 @@ pub(crate) struct RowCoder {
 
 impl RowCoder {
     /// Will code rows about this centre.
-    pub(crate) fn new(centre: Vec<f32>) -> Self {
+    pub(crate) fn new(centre: Vec<f32>, metric: Metric) -> Self {
         let dimension = centre.len();
-        Self { index: Index::new(centre), dimension, begun: Vec::new(), nibbles: Vec::new() }
+        Self { index: Index::new(centre, metric), dimension, begun: Vec::new(), nibbles: Vec::new() }
     }
 
     /// Takes the next bytes, wherever they end.

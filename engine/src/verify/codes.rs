@@ -5,6 +5,7 @@
 use crate::segment::RowCoder;
 use strongroom_format::Damage;
 use strongroom_format::codes::IndexHead;
+use strongroom_format::record::CollectionSpec;
 use strongroom_format::segment::Section;
 
 /// What the codes must be; of a segment without any, or with codes of another version, nothing.
@@ -15,13 +16,13 @@ impl Codes {
     /// As section *index* says.
     pub(super) fn begin(
         index: &[u8],
-        dimension: u32,
+        spec: CollectionSpec,
         rows: u32,
         sections: [&Section; 3],
     ) -> Result<Self, Damage> {
-        let Some(head) = IndexHead::decode(index, dimension, rows)? else { return Ok(Self(None)) };
-        head.check(dimension, rows, sections)?;
-        Ok(Self(Some(RowCoder::new(head.centre))))
+        let Some(head) = IndexHead::decode(index, spec.dimension, rows)? else { return Ok(Self(None)) };
+        head.check(spec.dimension, rows, sections)?;
+        Ok(Self(Some(RowCoder::new(head.centre, spec.metric))))
     }
 
     /// The next bytes of the vectors.
@@ -46,12 +47,14 @@ impl Codes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strongroom_format::record::Metric;
 
     /// Without this, codes that say something else than their vectors would be called whole.
     #[test]
     fn codes_of_other_vectors_are_found() {
+        let spec = CollectionSpec { dimension: 5, metric: Metric::Euclidean };
         let vectors: Vec<u8> = (0..150 * 5_u32).flat_map(|n| (n as f32).sin().to_le_bytes()).collect();
-        let mut coder = RowCoder::new(vec![0.25; 5]);
+        let mut coder = RowCoder::new(vec![0.25; 5], spec.metric);
         coder.push(&vectors);
         let nibbles = coder.finish();
         let head = IndexHead::flat(vec![0.25; 5]);
@@ -60,7 +63,7 @@ mod tests {
         let sections = head.code_bytes(5, 150).map(section);
         let check = |vectors: &[u8], nibbles: &[u8], pieces: usize| {
             let index = head.encode().0;
-            let mut codes = Codes::begin(&index, 5, 150, sections.each_ref()).expect("an index");
+            let mut codes = Codes::begin(&index, spec, 150, sections.each_ref()).expect("an index");
             vectors.chunks(pieces).for_each(|piece| codes.push(piece));
             codes.check(nibbles)
         };
@@ -75,6 +78,6 @@ mod tests {
         check(&vectors[..1000], &nibbles, 64).expect("vectors that are missing are told elsewhere");
         let mut other_centre = IndexHead::flat(vec![0.5; 5]).encode().0;
         other_centre.push(0);
-        assert!(Codes::begin(&other_centre, 5, 150, sections.each_ref()).is_err(), "more than an index");
+        assert!(Codes::begin(&other_centre, spec, 150, sections.each_ref()).is_err(), "more than an index");
     }
 }

@@ -32,7 +32,7 @@ pub const DIMENSION: usize = 19;
 pub const COLLECTION: &str = "default";
 
 /// What every partition is made with.
-pub const SPEC: CollectionSpec = CollectionSpec { dimension: 19 };
+pub const SPEC: CollectionSpec = CollectionSpec::cosine(19);
 
 /// A partition: which workspace (by number), and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -43,7 +43,7 @@ pub use query::Query;
 use crate::coded::FACTOR_BYTES;
 use crate::mask::BLOCK_ROWS;
 use crate::rotation::Rotation;
-use crate::variant::DIMENSION_MAX;
+use crate::variant::{DIMENSION_MAX, Variant};
 
 /// What a collection calls near. The greater the score, the nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,24 @@ pub enum Metric {
     InnerProduct,
     /// The score is the squared Euclidean distance, negated.
     SquaredDistance,
+}
+
+impl Metric {
+    /// The canonical scores of many rows, which lie one behind the other: [`dot_rows`](crate::dot_rows), or the negated
+    /// [`squared_distance_rows`](crate::Variant::squared_distance_rows).
+    ///
+    /// # Panics
+    /// When the rows are not as many as the scores.
+    pub fn score_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
+        match self {
+            Self::InnerProduct => Variant::best().dot_rows(query, rows, scores),
+            Self::SquaredDistance => {
+                Variant::best().squared_distance_rows(query, rows, scores);
+                // Not by its sign: of nothing, that would be less than nothing.
+                scores.iter_mut().for_each(|score| *score = 0.0 - *score);
+            }
+        }
+    }
 }
 
 /// What the rows of one partition or list are coded relative to.
