@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
-    CollectionSpec, Filter, Fusion, NewDocument, NewPassage, OperatorScope, Partition, PartitionName,
+    CollectionSpec, Filter, Fusion, Metric, NewDocument, NewPassage, OperatorScope, Partition, PartitionName,
     PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store, StoreOptions,
     WorkspaceId,
 };
-use strongroom_kernel::{dot, normalize};
+use strongroom_kernel::{Variant, dot, normalize};
 
 const WORKSPACE: WorkspaceId = WorkspaceId([7; 16]);
 const DIMENSION: usize = 24;
@@ -29,14 +29,36 @@ fn about(topic: usize, seed: usize) -> Vec<f32> {
     (0..DIMENSION).map(|at| draw(topic + 1_000_000, at) + 0.8 * draw(seed, at)).collect()
 }
 
-fn filled() -> (Store, Partition) {
+/// A store with one sealed partition, and what was put into it.
+struct Filled {
+    metric: Metric,
+    /// For each document its vectors.
+    documents: Vec<Vec<Vec<f32>>>,
+    store: Store,
+    partition: Partition,
+}
+
+/// The passages' vectors, of different lengths where these count.
+fn documents(metric: Metric) -> Vec<Vec<Vec<f32>>> {
+    let stretched = |document: usize, mut vector: Vec<f32>| {
+        let stretch = if metric == Metric::Cosine { 1.0 } else { 0.5 + (document * 37 % 101) as f32 / 100.0 };
+        vector.iter_mut().for_each(|component| *component *= stretch);
+        vector
+    };
+    (0..DOCUMENTS)
+        .map(|number| vectors(number).into_iter().map(|vector| stretched(number, vector)).collect())
+        .collect()
+}
+
+fn filled(metric: Metric) -> Filled {
+    let all = documents(metric);
     let options = StoreOptions { flush_bytes: 1 << 30, retention_ms: 0, ..StoreOptions::default() };
     let store = Store::open(Sim::new(1).restart(), RootKey([1; 32]), options).unwrap();
     store.create_workspace(&OperatorScope::grant(), WORKSPACE).unwrap();
     let scope = Scope::grant(WORKSPACE, Reach::Workspace);
     let name = Some(PartitionName::new("acme").unwrap());
     let at = PartitionRef { collection: "default".to_owned(), partition: name };
-    let spec = CollectionSpec::cosine(DIMENSION as u32);
+    let spec = CollectionSpec { dimension: DIMENSION as u32, metric };
     let partition = store.partition_for_write(&scope, &at, spec).unwrap();
     for batch in (0..DOCUMENTS).collect::<Vec<_>>().chunks(1000) {
         let documents = batch.iter().map(|&number| NewDocument {
@@ -44,8 +66,9 @@ fn filled() -> (Store, Partition) {
             content_type: "text/plain".to_owned(),
             content: format!("whale{}", number % 500).into_bytes(),
             tags: [10, 1000].iter().filter(|every| number % **every == 3).map(usize::to_string).collect(),
-            passages: vectors(number)
-                .into_iter()
+            passages: all[number]
+                .iter()
+                .cloned()
                 .map(|vector| NewPassage { text: Passage::Range { start: 0, end: 5 }, vector })
                 .collect(),
             ..NewDocument::default()
@@ -53,27 +76,51 @@ fn filled() -> (Store, Partition) {
         partition.put_many(documents.collect()).unwrap();
     }
     store.flush().unwrap();
-    (store, partition)
+    Filled { metric, documents: all, store, partition }
 }
 
-/// The ids of the best of the documents that pass, by a plain reading.
-fn nearest(query: &[f32], k: usize, passes: impl Fn(usize) -> bool) -> Vec<String> {
-    let unit = |vector: &[f32]| {
-        let mut unit = vector.to_vec();
-        normalize(&mut unit);
-        unit
-    };
-    let query = unit(query);
-    let score = |vector: &Vec<f32>| dot(&query, &unit(vector));
-    let mut all: Vec<(String, f32)> = (0..DOCUMENTS)
-        .filter(|&number| passes(number))
-        .map(|number| {
-            (format!("{number:05}"), vectors(number).iter().map(score).fold(f32::NEG_INFINITY, f32::max))
-        })
-        .collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    all.truncate(k);
-    all.into_iter().map(|(id, _)| id).collect()
+impl Filled {
+    /// The ids of the best of the documents that pass, by a plain reading.
+    fn nearest(&self, query: &[f32], k: usize, passes: impl Fn(usize) -> bool) -> Vec<String> {
+        let unit = |vector: &[f32]| {
+            let mut unit = vector.to_vec();
+            normalize(&mut unit);
+            unit
+        };
+        let of_length_1 = unit(query);
+        let score = |vector: &Vec<f32>| match self.metric {
+            Metric::Cosine => dot(&of_length_1, &unit(vector)),
+            Metric::InnerProduct => dot(query, vector),
+            Metric::Euclidean => {
+                let mut squared = [0.0];
+                Variant::best().squared_distance_rows(query, vector, &mut squared);
+                -squared[0]
+            }
+        };
+        let best = |number: usize| self.documents[number].iter().map(score).fold(f32::NEG_INFINITY, f32::max);
+        let passing = (0..DOCUMENTS).filter(|&number| passes(number));
+        let mut all: Vec<(String, f32)> =
+            passing.map(|number| (format!("{number:05}"), best(number))).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all.truncate(k);
+        all.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Searches with this recall, and insists that as much is found.
+    fn check_recall(&self, queries: &[Vec<f32>], recall: f32) {
+        let mut found = 0;
+        for query in queries {
+            let response = search(&self.partition, Query::Vector(query), 10, None, Some(recall));
+            assert!(!response.trace.exact && response.hits.len() == 10);
+            let wanted: HashSet<String> = self.nearest(query, 10, |_| true).into_iter().collect();
+            found += ids(&response).iter().filter(|id| wanted.contains(**id)).count();
+            let scores: Vec<f32> = response.hits.iter().map(|hit| hit.score).collect();
+            assert!(scores.is_sorted_by(|a, b| a >= b));
+        }
+        let found = found as f32 / (10 * queries.len()) as f32;
+        let metric = self.metric;
+        assert!(found >= recall - 0.02, "{metric}: {found} of the nearest, {recall} were asked for");
+    }
 }
 
 fn search(
@@ -104,37 +151,28 @@ fn ids(response: &SearchResponse) -> Vec<&str> {
 /// of the nearest than was asked for.
 #[test]
 fn a_partition_in_lists_is_searched_as_any_other() {
-    let (store, partition) = filled();
+    let filled = filled(Metric::Cosine);
+    let (store, partition) = (&filled.store, &filled.partition);
     let queries: Vec<Vec<f32>> = (0..40).map(|n| about(n * 7 % 200, 9_000_000 + n)).collect();
     for recall in [0.8, 0.95, 0.99] {
-        let mut found = 0;
-        for query in &queries {
-            let response = search(&partition, Query::Vector(query), 10, None, Some(recall));
-            assert!(!response.trace.exact && response.hits.len() == 10);
-            let wanted: HashSet<String> = nearest(query, 10, |_| true).into_iter().collect();
-            found += ids(&response).iter().filter(|id| wanted.contains(**id)).count();
-            let scores: Vec<f32> = response.hits.iter().map(|hit| hit.score).collect();
-            assert!(scores.is_sorted_by(|a, b| a >= b));
-        }
-        let found = found as f32 / (10 * queries.len()) as f32;
-        assert!(found >= recall - 0.02, "{found} of the nearest, {recall} were asked for");
+        filled.check_recall(&queries, recall);
     }
     for query in &queries[..8] {
         for (tag, every) in [(None, 0), (Some("10"), 10), (Some("1000"), 1000)] {
             let passes = |number: usize| every == 0 || number % every == 3;
             for k in [1, 10, 300] {
-                let wanted = nearest(query, k, passes);
-                let exact = search(&partition, Query::Vector(query), k, tag, None);
+                let wanted = filled.nearest(query, k, passes);
+                let exact = search(partition, Query::Vector(query), k, tag, None);
                 assert!(exact.trace.exact);
                 assert_eq!(ids(&exact), wanted, "{tag:?} {k}");
-                let quick = search(&partition, Query::Vector(query), k, tag, Some(0.9));
+                let quick = search(partition, Query::Vector(query), k, tag, Some(0.9));
                 assert_eq!(quick.hits.len(), wanted.len(), "{tag:?} {k}");
                 assert!(quick.hits.iter().all(|hit| passes(hit.document.id.parse().unwrap())));
             }
         }
         let hybrid = Query::Hybrid { vector: query, words: "whale77", fusion: Fusion::Sum };
-        let surely = search(&partition, hybrid, 10, None, None);
-        assert_eq!(ids(&surely), ids(&search(&partition, hybrid, 10, None, Some(0.9))));
+        let surely = search(partition, hybrid, 10, None, None);
+        assert_eq!(ids(&surely), ids(&search(partition, hybrid, 10, None, Some(0.9))));
     }
     // Half of the documents go, then their rows.
     let odd = |number: usize| number % 2 == 1;
@@ -143,9 +181,9 @@ fn a_partition_in_lists_is_searched_as_any_other() {
     }
     let check = || {
         for query in &queries[..4] {
-            let wanted = nearest(query, 10, odd);
-            assert_eq!(ids(&search(&partition, Query::Vector(query), 10, None, None)), wanted);
-            let quick = search(&partition, Query::Vector(query), 10, None, Some(0.95));
+            let wanted = filled.nearest(query, 10, odd);
+            assert_eq!(ids(&search(partition, Query::Vector(query), 10, None, None)), wanted);
+            let quick = search(partition, Query::Vector(query), 10, None, Some(0.95));
             assert_eq!(quick.hits.len(), 10);
             assert!(quick.hits.iter().all(|hit| odd(hit.document.id.parse().unwrap())));
         }
@@ -154,4 +192,39 @@ fn a_partition_in_lists_is_searched_as_any_other() {
     // They can't be restored: a merge leaves them out.
     assert_eq!(store.flush().unwrap().compacted, 1);
     check();
+}
+
+/// Without this, large partitions whose vectors have lengths would be searched as if they had none: by product or distance, with fewer
+/// of the nearest than was asked for, or not exactly when all were.
+fn searched_in_lists(metric: Metric) {
+    let filled = filled(metric);
+    let queries: Vec<Vec<f32>> = (0..24).map(|n| about(n * 7 % 200, 9_000_000 + n)).collect();
+    for recall in [0.8, 0.97] {
+        filled.check_recall(&queries, recall);
+    }
+    for query in &queries[..3] {
+        for (tag, every) in [(None, 0), (Some("10"), 10)] {
+            let passes = |number: usize| every == 0 || number % every == 3;
+            for k in [1, 10, 300] {
+                let exact = search(&filled.partition, Query::Vector(query), k, tag, None);
+                assert!(exact.trace.exact);
+                assert_eq!(ids(&exact), filled.nearest(query, k, passes), "{metric} {tag:?} {k}");
+                let quick = search(&filled.partition, Query::Vector(query), k, tag, Some(0.9));
+                assert_eq!(quick.hits.len(), k, "{metric} {tag:?}");
+                assert!(quick.hits.iter().all(|hit| passes(hit.document.id.parse().unwrap())));
+            }
+        }
+    }
+}
+
+/// See [`searched_in_lists`].
+#[test]
+fn lists_are_searched_by_distance() {
+    searched_in_lists(Metric::Euclidean);
+}
+
+/// See [`searched_in_lists`].
+#[test]
+fn lists_are_searched_by_inner_product() {
+    searched_in_lists(Metric::InnerProduct);
 }
