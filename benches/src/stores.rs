@@ -72,7 +72,7 @@ pub fn partition(store: &Store, name: &str) -> Partition {
 /// # Panics
 /// When the engine refuses.
 pub fn new_partition(store: &Store, name: &str, dimension: usize) -> Partition {
-    let spec = CollectionSpec { dimension: dimension as u32 };
+    let spec = CollectionSpec::cosine(dimension as u32);
     store.partition_for_write(&scope(), &at(name), spec).expect("a partition")
 }
 

@@ -4,7 +4,7 @@
 //! [`io::Medium`], asks it for [`Partition`]s with a [`Scope`], and runs the jobs that it offers. The rooms
 //! stand in this order, and import downward only:
 //!
-//! `cluster`, `io`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
+//! `cluster`, `io`, `nearness`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
 //! `partition` < `compaction`, `shred` < `workspace` < `verify` < `inspect`
 
 pub mod cluster;
@@ -18,6 +18,7 @@ mod keyword;
 mod log;
 mod manifest;
 mod memtable;
+mod nearness;
 mod partition;
 mod seal;
 mod segment;
@@ -36,10 +37,9 @@ pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
 pub use strongroom_format::fields::{Field, FieldValue, Number};
 pub use strongroom_format::receipt::{Receipt, ReceiptKind};
-pub use strongroom_format::record::Identity;
+pub use strongroom_format::record::{CollectionSpec, Identity, Metric};
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    CollectionSpec, Erased, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
-    PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,
-    WorkspaceId,
+    Erased, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName, PartitionRef,
+    Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals, WorkspaceId,
 };

@@ -26,7 +26,7 @@ fn at(name: &str) -> PartitionRef {
 }
 
 fn writable(store: &Store, name: &str) -> Partition {
-    store.partition_for_write(&scope(), &at(name), CollectionSpec { dimension: 2 }).unwrap()
+    store.partition_for_write(&scope(), &at(name), CollectionSpec::cosine(2)).unwrap()
 }
 
 fn document(text: &str, vector: [f32; 2], tags: &[&str]) -> NewDocument {

@@ -11,7 +11,9 @@ use strongroom_format::manifest::{
     Head, PartitionState, SegmentPlace, VersionInfo, VersionKind, encode_version,
 };
 use strongroom_format::receipt::{Receipt, ReceiptKind};
-use strongroom_format::record::{Change, ChangeKind, DropNote, Identity, RecordKind, encode_put};
+use strongroom_format::record::{
+    Change, ChangeKind, CollectionSpec, DropNote, Identity, Metric, RecordKind, encode_put,
+};
 use strongroom_format::segment::{
     BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SECTIONS, SegmentHeader, encode_table,
     place_sections,
@@ -86,7 +88,7 @@ fn versions(kind: VersionKind) -> Vec<Vec<u8>> {
         sealed_identity: vec![4; 30],
         replaces: [7; 16],
         key_slot: 6,
-        dimension: 4,
+        spec: CollectionSpec { dimension: 4, metric: Metric::Euclidean },
         flushed_through: 7,
         documents: 3,
         deleted: 1,
@@ -143,7 +145,8 @@ pub(crate) fn keyring() -> Vec<Vec<u8>> {
 
 pub(crate) fn segment() -> Vec<Vec<u8>> {
     let sealed = vec![7; 64];
-    let (header, block) = (SegmentHeader::new([1; 16], 4, 2, 3, 4096), BlockHeader::new(0, &sealed));
+    let (header, block) =
+        (SegmentHeader::new([1; 16], CollectionSpec::cosine(4), 2, 3, 4096), BlockHeader::new(0, &sealed));
     vec![[header.as_bytes(), block.as_bytes(), &sealed].concat()]
 }
 
@@ -157,8 +160,8 @@ pub(crate) fn table() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn record() -> Vec<Vec<u8>> {
-    let identity =
-        Identity { collection: "default".to_owned(), partition: Some("../acme".to_owned()), dimension: 4 };
+    let spec = CollectionSpec { dimension: 4, metric: Metric::InnerProduct };
+    let identity = Identity { collection: "default".to_owned(), partition: Some("../acme".to_owned()), spec };
     let unnamed = Identity { partition: None, ..identity.clone() };
     let change = Change { kind: ChangeKind::Purged, at_ms: 1_700_000_000_000, id: "doc_1".to_owned() };
     let note = DropNote { name_salt: [1; 16], partitions: 1, successor: [2; 16], ..DropNote::default() };

@@ -74,7 +74,7 @@ impl App {
     pub(crate) fn store_document(&self, place: &Place, intake: Intake) -> Result<DocumentInfo, ApiError> {
         let collection = self.text_collection(place.scope.workspace())?;
         let document = intake.embed(self.embedder, self.limits.passages_max)?;
-        let spec = CollectionSpec { dimension: collection.dimension };
+        let spec = CollectionSpec::cosine(collection.dimension);
         ingest::write(&self.store, place, spec, |partition| partition.put(document.clone()))
     }
 }

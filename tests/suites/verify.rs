@@ -47,7 +47,7 @@ fn open(sim: &Sim) -> Outcome<Store> {
 
 fn put(store: &Store, spot: Spot, ids: &[&str]) -> Outcome {
     let partition =
-        store.partition_for_write(&spot.scope(), &spot.at(), CollectionSpec { dimension: DIMENSION })?;
+        store.partition_for_write(&spot.scope(), &spot.at(), CollectionSpec::cosine(DIMENSION))?;
     for id in ids {
         let content = format!("the words of {id}").into_bytes();
         let text = Passage::Range { start: 0, end: u32::try_from(content.len())? };

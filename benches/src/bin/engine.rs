@@ -70,9 +70,7 @@ fn open(store: &Store, name: &str) -> Partition {
     let scope = Scope::grant(WorkspaceId([1; 16]), Reach::Workspace);
     let partition = Some(PartitionName::new(name).expect("a name"));
     let at = PartitionRef { collection: "default".to_owned(), partition };
-    store
-        .partition_for_write(&scope, &at, CollectionSpec { dimension: DIMENSION as u32 })
-        .expect("a partition")
+    store.partition_for_write(&scope, &at, CollectionSpec::cosine(DIMENSION as u32)).expect("a partition")
 }
 
 /// About one of so many topics, so that two about the same have a cosine of about 0.67; without topics anywhere.

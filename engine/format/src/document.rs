@@ -39,7 +39,8 @@ pub struct Document {
     pub updated_ms: Option<u64>,
     /// The pieces that are scored, in the text's order.
     pub passages: Vec<Passage>,
-    /// One row of the collection's dimension for each passage, one after the other, each of length 1 (or zero).
+    /// One row of the collection's dimension for each passage, one after the other, each of length 1 (or zero) where
+    /// cosines are compared.
     pub vectors: Vec<f32>,
 }
 

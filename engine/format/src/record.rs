@@ -5,11 +5,13 @@
 
 use crate::Damage;
 use crate::document::Document;
+use crate::layout::zero;
 use crate::limits::{
     COLLECTION_NAME_BYTES_MAX, CONTENT_BYTES_MAX, DIMENSION_MAX, DOCUMENT_ID_BYTES_MAX,
     PARTITION_NAME_CHARS_MAX,
 };
 use crate::wire::{Reader, Writer};
+use std::fmt;
 
 /// The kinds of record, as they stand in a batch's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,65 @@ impl RecordKind {
     }
 }
 
+/// What a collection calls near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Metric {
+    /// The cosine of the angle between two vectors: rows are brought to length 1 before they are stored.
+    #[default]
+    Cosine = 0,
+    /// The inner product of vectors of any length.
+    InnerProduct = 1,
+    /// The Euclidean distance of vectors of any length.
+    Euclidean = 2,
+}
+
+impl Metric {
+    /// Reads the byte that stands for it.
+    pub fn read(byte: u8) -> Result<Self, Damage> {
+        Ok(match byte {
+            0 => Self::Cosine,
+            1 => Self::InnerProduct,
+            2 => Self::Euclidean,
+            other => return Err(Damage::new("metric", "0 to 2", other)),
+        })
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cosine => "cosine",
+            Self::InnerProduct => "inner product",
+            Self::Euclidean => "Euclidean",
+        })
+    }
+}
+
+/// What all partitions of a collection share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CollectionSpec {
+    /// Components of each vector, 1 to [`DIMENSION_MAX`].
+    pub dimension: u32,
+    /// How they are compared.
+    pub metric: Metric,
+}
+
+impl CollectionSpec {
+    /// Vectors that are compared by their cosine.
+    pub const fn cosine(dimension: u32) -> Self {
+        Self { dimension, metric: Metric::Cosine }
+    }
+
+    /// Reads both, and checks them.
+    pub(crate) fn read(dimension: u32, metric: u8) -> Result<Self, Damage> {
+        if dimension == 0 || dimension as usize > DIMENSION_MAX {
+            return Err(Damage::new("dimension", format_args!("1 to {DIMENSION_MAX}"), dimension));
+        }
+        Ok(Self { dimension, metric: Metric::read(metric)? })
+    }
+}
+
 /// Who a partition is: what its first record and its entry in the manifest say under seal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -52,15 +113,17 @@ pub struct Identity {
     pub collection: String,
     /// The partition's name; `None` for the default partition.
     pub partition: Option<String>,
-    /// Components of each of its vectors.
-    pub dimension: u32,
+    /// What its vectors are.
+    pub spec: CollectionSpec,
 }
 
 impl Identity {
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
-        out.bytes(self.collection.as_bytes()).u32(self.dimension);
+        let CollectionSpec { dimension, metric } = self.spec;
+        // A dimension takes two bytes; the metric is the third.
+        out.bytes(self.collection.as_bytes()).u32(dimension | (metric as u32) << 16);
         match &self.partition {
             None => out.u8(0),
             Some(name) => out.u8(1).bytes(name.as_bytes()),
@@ -72,7 +135,9 @@ impl Identity {
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let mut input = Reader::new("Identity", bytes);
         let collection = input.text(COLLECTION_NAME_BYTES_MAX)?.to_owned();
-        let dimension = dimension(input.u32()?)?;
+        let [low, high, metric, reserved] = input.u32()?.to_le_bytes();
+        zero("Identity.reserved", &[reserved])?;
+        let spec = CollectionSpec::read(u16::from_le_bytes([low, high]).into(), metric)?;
         let partition = match input.u8()? {
             0 => None,
             1 => Some(input.text(PARTITION_NAME_CHARS_MAX * 4)?.to_owned()),
@@ -83,7 +148,7 @@ impl Identity {
             return Err(Damage::new("Identity.partition", PARTITION_NAME_CHARS_MAX, chars));
         }
         input.finish()?;
-        Ok(Self { collection, partition, dimension })
+        Ok(Self { collection, partition, spec })
     }
 }
 
@@ -230,12 +295,4 @@ pub fn decode_put(bytes: &[u8], dimension: u32) -> Result<Document, Damage> {
     document.vectors = input.f32s(document.passages.len().saturating_mul(found as usize))?;
     input.finish()?;
     Ok(document)
-}
-
-/// Checks a dimension that was read.
-pub(crate) fn dimension(found: u32) -> Result<u32, Damage> {
-    if found == 0 || found as usize > DIMENSION_MAX {
-        return Err(Damage::new("dimension", format_args!("1 to {DIMENSION_MAX}"), found));
-    }
-    Ok(found)
 }

@@ -25,7 +25,7 @@ use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{
     BLOCK_BYTES_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, PASSAGES_MAX,
 };
-use crate::record::{Change, dimension};
+use crate::record::{Change, CollectionSpec};
 use crate::wire::{Reader, Writer};
 use crate::{Damage, layout};
 use zerocopy::little_endian::{U32, U64};
@@ -121,8 +121,10 @@ layout! {
         rows: U32,
         /// Length of the whole segment, this header included.
         bytes: U64,
+        /// A [`Metric`](crate::record::Metric).
+        metric: u8,
         /// Zero.
-        reserved: [u8; 20],
+        reserved: [u8; 19],
         /// Over the 60 bytes before.
         crc32: U32,
     }
@@ -167,15 +169,16 @@ pub const TABLE_BYTES: usize = SECTIONS.len() * SectionEntry::BYTES + BLOCK_OVER
 
 impl SegmentHeader {
     /// A header with its checksum.
-    pub fn new(incarnation: [u8; 16], dimension: u32, documents: u32, rows: u32, bytes: u64) -> Self {
+    pub fn new(incarnation: [u8; 16], spec: CollectionSpec, documents: u32, rows: u32, bytes: u64) -> Self {
         let mut header = Self {
             magic: U32::new(SEGMENT_MAGIC),
-            dimension: U32::new(dimension),
+            dimension: U32::new(spec.dimension),
             incarnation,
             documents: U32::new(documents),
             rows: U32::new(rows),
             bytes: U64::new(bytes),
-            reserved: [0; 20],
+            metric: spec.metric as u8,
+            reserved: [0; 19],
             crc32: U32::ZERO,
         };
         header.crc32 = crc_of(header.as_bytes());
@@ -191,8 +194,13 @@ impl SegmentHeader {
         }
         check_crc("SegmentHeader.crc32", header.as_bytes())?;
         zero("SegmentHeader.reserved", &header.reserved)?;
-        dimension(header.dimension.get())?;
+        header.spec()?;
         Ok(header)
+    }
+
+    /// What its vectors are.
+    pub fn spec(&self) -> Result<CollectionSpec, Damage> {
+        CollectionSpec::read(self.dimension.get(), self.metric)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Which kernels can this CPU run?
 
 use crate::arch;
-use crate::arch::ahead::ahead;
 use crate::arch::lanes::{Product, SquaredDifference};
 use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, TOGETHER};
 
@@ -100,18 +99,6 @@ impl Variant {
     pub fn dot_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
         if fits(query, rows, scores, 0.0) {
             on!(self, set => set.score_rows::<Product, f32>(query, rows, scores));
-        }
-    }
-
-    /// The dot products of a query with rows that lie anywhere. Those that come next are asked for from memory
-    /// meanwhile.
-    ///
-    /// # Panics
-    /// When the rows are not as many as the scores, or one is not as long as the query.
-    pub fn dot_each(self, query: &[f32], rows: &[&[f32]], scores: &mut [f32]) {
-        assert_eq!(rows.len(), scores.len(), "there are as many rows as scores");
-        for (row, score) in ahead(rows).zip(scores) {
-            self.dot_rows(query, row, std::slice::from_mut(score));
         }
     }
 

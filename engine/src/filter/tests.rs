@@ -10,6 +10,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use std::sync::Arc;
 use strongroom_format::document::Passage;
 use strongroom_format::fields::{Field, FieldValue, Number};
+use strongroom_format::record::CollectionSpec;
 
 /// Longer than the index keeps of a text.
 fn long(tail: &str) -> String {
@@ -69,9 +70,17 @@ fn segment() -> Segment {
     for n in 0..DOCUMENTS {
         writer.push(n as u64 + 10, None, &document(n), [&[1.0][..]], RowWords::Count);
     }
-    let place = file.add(&key, [1; 16], 1, writer);
+    let place = file.add(&key, [1; 16], CollectionSpec::cosine(1), writer);
     file.finish(&*medium.blobs).unwrap();
-    Segment::open(&medium.blobs, &Arc::new(BlockCache::new(1 << 20)), &key, [1; 16], 1, place).unwrap()
+    Segment::open(
+        &medium.blobs,
+        &Arc::new(BlockCache::new(1 << 20)),
+        &key,
+        [1; 16],
+        CollectionSpec::cosine(1),
+        place,
+    )
+    .unwrap()
 }
 
 fn bounds(values: &[FieldValue]) -> Vec<Bound<FieldValue>> {

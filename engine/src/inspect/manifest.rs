@@ -49,12 +49,14 @@ pub(super) fn inspect(bytes: &[u8], out: &mut Lines<'_>) {
 
 fn say_partition(state: &PartitionState, offset: usize, out: &mut Lines<'_>) {
     let (incarnation, workspace) = (hex(&state.incarnation), hex(&state.workspace));
-    let PartitionState { key_slot, dimension, flushed_through, documents, deleted, passages, .. } = state;
+    let PartitionState { key_slot, spec, flushed_through, documents, deleted, passages, .. } = state;
     out.say(format_args!(
         "partition at byte {offset}: {incarnation}, workspace {workspace}, name tag {}, key in slot {key_slot}, \
-         dimension {dimension}, flushed through record {flushed_through}, {documents} documents, {deleted} deleted, \
+         dimension {}, {}, flushed through record {flushed_through}, {documents} documents, {deleted} deleted, \
          {passages} passages",
-        hex(&state.name_tag)
+        hex(&state.name_tag),
+        spec.dimension,
+        spec.metric
     ));
     if state.replaces != [0; 16] {
         out.say(format_args!("  replaces: {}", hex(&state.replaces)));

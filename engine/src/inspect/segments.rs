@@ -44,11 +44,13 @@ fn say_segment(
     keys: Option<&StoreKeys>,
     out: &mut Lines<'_>,
 ) {
-    let (dimension, documents, rows) = (segment.dimension, segment.documents, segment.rows);
+    let (documents, rows) = (segment.documents, segment.rows);
+    let Some(spec) = out.or_damage(segment.spec(), at as u64) else { return };
     let (length, incarnation) = (segment.bytes, hex(&segment.incarnation));
     out.say(format_args!(
-        "segment at byte {at}: partition {incarnation}, dimension {dimension}, {documents} documents, {rows} rows, \
-         {length} bytes"
+        "segment at byte {at}: partition {incarnation}, dimension {}, {}, {documents} documents, {rows} rows, \
+         {length} bytes",
+        spec.dimension, spec.metric
     ));
     let place = SegmentPlace {
         epoch: file.map_or(0, |file| file.run.get()),
@@ -58,10 +60,9 @@ fn say_segment(
         documents: segment.documents.get(),
         rows: segment.rows.get(),
     };
-    let (incarnation, dimension) = (segment.incarnation, segment.dimension.get());
     // Without the file's id nothing opens.
-    let key = keys.filter(|_| file.is_some()).and_then(|keys| keys.partition(&incarnation));
-    let sealed = Sealed { file: bytes, place, incarnation, dimension };
+    let key = keys.filter(|_| file.is_some()).and_then(|keys| keys.partition(&segment.incarnation));
+    let sealed = Sealed { file: bytes, place, incarnation: segment.incarnation, spec };
     let opened = sealed.check(key.as_ref(), &mut |damage| out.damage(&damage, 0));
     match opened {
         Some(opened) => say_sections(at, &opened, out),

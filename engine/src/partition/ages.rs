@@ -3,7 +3,7 @@
 //! A score is a weighted sum: with the weights *c* of when it was created and *u* of when it was updated last (or created, if it
 //! never was), `(1 − c − u) · score + c · 2^(−age / half-life) + u · 2^(−age / half-life)`. It is taken inside the scan, so no list of
 //! candidates cuts off a fresh document; and as every part of it lies from 0 to 1, so does the sum: scores stay comparable from
-//! query to query.
+//! query to query. An inner product takes part as it is: ages tell apart what differs in it by no more than about 1.
 //!
 //! Invariant: the same on every machine. Halving is computed from plain sums and products, not by the platform's library.
 

@@ -8,7 +8,7 @@ use crate::seal::{Key, Place, Purpose};
 use std::ops::Deref;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
-use strongroom_format::record::Identity;
+use strongroom_format::record::{CollectionSpec, Identity};
 
 /// A partition at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(crate) struct Dormant {
     pub(crate) incarnation: [u8; 16],
     /// Its key's slot in the keyring.
     pub(crate) key_slot: u32,
-    /// Components of each of its vectors.
-    pub(crate) dimension: u32,
+    /// What its vectors are.
+    pub(crate) spec: CollectionSpec,
     /// Its records up to and including this number are in its segments; 0 before the first flush.
     pub(crate) flushed_through: u64,
     /// How many documents its segments hold.
@@ -35,11 +35,11 @@ pub(crate) struct Dormant {
 
 impl Dormant {
     /// A partition without a segment.
-    pub(crate) fn new(incarnation: [u8; 16], key_slot: u32, dimension: u32) -> Self {
+    pub(crate) fn new(incarnation: [u8; 16], key_slot: u32, spec: CollectionSpec) -> Self {
         Self {
             incarnation,
             key_slot,
-            dimension,
+            spec,
             flushed_through: 0,
             counts: Counts::default(),
             deleted_since_ms: 0,
@@ -54,7 +54,7 @@ impl Dormant {
         Self {
             incarnation: state.incarnation,
             key_slot: state.key_slot,
-            dimension: state.dimension,
+            spec: state.spec,
             flushed_through: state.flushed_through,
             counts: Counts { documents: state.documents, deleted: state.deleted, passages: state.passages },
             deleted_since_ms: state.deleted_since_ms,
@@ -93,7 +93,7 @@ impl Dormant {
             sealed_identity: Vec::new(),
             replaces: [0; 16],
             key_slot: self.key_slot,
-            dimension: self.dimension,
+            spec: self.spec,
             flushed_through: self.flushed_through,
             documents: self.counts.documents,
             deleted: self.counts.deleted,

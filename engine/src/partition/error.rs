@@ -2,6 +2,7 @@
 
 use crate::io::{Fault, StorageError, StorageErrorKind};
 use crate::log::LogError;
+use crate::nearness::Unfit;
 use strongroom_format::Damage;
 
 /// Why a write was refused. Nothing of it became durable, unless the medium failed at the very end.
@@ -31,6 +32,9 @@ pub enum WriteError {
     /// NaN and infinity have no distance to anything.
     #[error("a vector has a component that is not a finite number")]
     NotFinite,
+    /// Inner products and distances of longer vectors have no numbers: scale them down.
+    #[error("a vector is longer than 2^62")]
+    VectorTooLong,
     /// Make it smaller.
     #[error("{what}: {found}, at most {limit}")]
     TooLarge {
@@ -81,6 +85,9 @@ pub enum ReadError {
     /// NaN and infinity have no distance to anything.
     #[error("a vector has a component that is not a finite number")]
     NotFinite,
+    /// Inner products and distances of longer vectors have no numbers: scale them down.
+    #[error("a vector is longer than 2^62")]
+    VectorTooLong,
     /// The partition was dropped meanwhile.
     #[error("the partition was dropped")]
     Dropped,
@@ -93,6 +100,24 @@ pub enum ReadError {
     /// The medium failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+impl From<Unfit> for WriteError {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::NotFinite => Self::NotFinite,
+            Unfit::TooLong => Self::VectorTooLong,
+        }
+    }
+}
+
+impl From<Unfit> for ReadError {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::NotFinite => Self::NotFinite,
+            Unfit::TooLong => Self::VectorTooLong,
+        }
+    }
 }
 
 impl WriteError {

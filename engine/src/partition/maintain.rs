@@ -75,15 +75,15 @@ impl Core {
         frozen: &Frozen,
         file: &mut SegmentFileWriter,
     ) -> Result<SegmentPlace, ReadError> {
-        let dimension = self.identity.dimension;
+        let spec = self.identity.spec;
         let mut segment = SegmentWriter::default();
         self.with_view(|view| {
-            write_memtable(view, frozen.source, &frozen.memtable, dimension, &mut segment);
+            write_memtable(view, frozen.source, &frozen.memtable, spec.dimension, &mut segment);
         })?;
         for change in frozen.memtable.changes() {
             segment.change(change);
         }
-        Ok(file.add(&self.key()?, self.incarnation().0, dimension, segment))
+        Ok(file.add(&self.key()?, self.incarnation().0, spec, segment))
     }
 
     /// Serves a frozen memtable's documents from their segment from now on.
@@ -101,7 +101,7 @@ impl Core {
     fn open_segment(&self, place: SegmentPlace) -> Result<Arc<Segment>, ReadError> {
         let (blobs, cache) = (&self.env.medium.blobs, &self.env.cache);
         let segment =
-            Segment::open(blobs, cache, &self.key()?, self.incarnation().0, self.identity.dimension, place)?;
+            Segment::open(blobs, cache, &self.key()?, self.incarnation().0, self.identity.spec, place)?;
         Ok(Arc::new(segment))
     }
 
@@ -151,7 +151,7 @@ impl Core {
         }
         self.write_changes(&segments, from, &expired, &mut writer)?;
         let mut file = env.begin_file();
-        let place = file.add(&self.key()?, self.incarnation().0, self.identity.dimension, writer);
+        let place = file.add(&self.key()?, self.incarnation().0, self.identity.spec, writer);
         file.finish(&*env.medium.blobs)?;
         let replaced = merged.iter().map(|(source, segment)| (*source, segment.place())).collect();
         Ok(Merged { place, replaced, expired })

@@ -204,7 +204,7 @@ impl Core {
         let Shelf { key, state, view, .. } = &mut *shelf;
         let Some(key) = key else { return Err(ReadError::Dropped) };
         if view.is_none() {
-            *view = Some(View::open(&self.env, key, state.incarnation, state.dimension, &state.segments)?);
+            *view = Some(View::open(&self.env, key, state.incarnation, state.spec, &state.segments)?);
         }
         Ok(LoadedShelf(shelf))
     }

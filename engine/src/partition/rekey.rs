@@ -51,11 +51,11 @@ impl Core {
                 counts: view.map_or(shelf.state.counts, |view| view.counts()),
                 deleted_since_ms: view.map_or(0, |view| view.deleted_since_ms()),
                 flushed_through: writer.applied_through.max(shelf.state.flushed_through).max(1),
-                ..Dormant::new(minted.incarnation, minted.slot, self.identity.dimension)
+                ..Dormant::new(minted.incarnation, minted.slot, self.identity.spec)
             }
         };
         if documents > 0 {
-            let place = file.add(&minted.key, minted.incarnation, self.identity.dimension, segment);
+            let place = file.add(&minted.key, minted.incarnation, self.identity.spec, segment);
             file.finish(&*self.env.medium.blobs)?;
             state.segments = Places::One(place);
         }
@@ -87,7 +87,8 @@ impl Core {
     fn rows(&self) -> Result<(SegmentWriter, u32), ReadError> {
         self.attempt(|| {
             let mut writer = SegmentWriter::default();
-            let documents = self.with_view(|view| view.write_all(self.identity.dimension, &mut writer))??;
+            let documents =
+                self.with_view(|view| view.write_all(self.identity.spec.dimension, &mut writer))??;
             Ok((writer, documents))
         })
     }

@@ -6,12 +6,14 @@ use super::view::{Rows, Source};
 use super::{Ages, ReadError};
 use crate::index::{Bounds, Nearest, Rows as _};
 use crate::memtable::Entry;
+use crate::nearness::{measure, similarity};
 use crate::segment::Index;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
-use strongroom_kernel::{Estimate, Mask, dot_rows};
+use strongroom_format::record::Metric;
+use strongroom_kernel::{Estimate, Mask};
 
 /// What words count for in a weighted sum, and vectors for the rest (`docs/benchmarks-search.md` has what others gave).
 const WORDS_SHARE: f32 = 0.42;
@@ -26,7 +28,8 @@ const DEVIATIONS: f32 = 4.0;
 /// What rows are scored by.
 #[derive(Clone, Copy)]
 pub(super) struct Scoring<'a> {
-    /// Of length 1.
+    pub(super) metric: Metric,
+    /// As it is compared.
     pub(super) vector: Option<&'a [f32]>,
     /// For each source what its rows score by their words.
     pub(super) words: Option<&'a [Vec<f32>]>,
@@ -35,9 +38,22 @@ pub(super) struct Scoring<'a> {
     pub(super) ages: Option<Ages>,
 }
 
+impl Scoring<'_> {
+    /// Whether rows are ordered by what their vectors score, and by nothing else.
+    fn is_plain(&self) -> bool {
+        self.words.is_none() && self.ages.is_none()
+    }
+
+    /// What the score that a row was ordered by is told as.
+    pub(super) fn told(&self, score: f32) -> f32 {
+        if self.vector.is_some() && self.is_plain() { similarity(self.metric, score) } else { score }
+    }
+}
+
 /// A source, as it is scored.
 pub(super) struct Scored<'v, 'a> {
     source: &'v Source,
+    metric: Metric,
     pub(super) mask: Mask,
     vector: Option<&'a [f32]>,
     /// What the rows score by their words, as far as any does.
@@ -67,8 +83,8 @@ impl<'v, 'a> Scored<'v, 'a> {
             codes = Some(Codes { query: index.query(vector), index });
         }
         let words = scoring.words.map(|sources| &*sources[number]);
-        let Scoring { vector, similarity_min, ages, .. } = *scoring;
-        Ok(Self { source, mask, vector, words, similarity_min, ages, codes })
+        let Scoring { metric, vector, similarity_min, ages, .. } = *scoring;
+        Ok(Self { source, metric, mask, vector, words, similarity_min, ages, codes })
     }
 
     /// Whether places are those of codes in lists.
@@ -85,11 +101,15 @@ impl<'v, 'a> Scored<'v, 'a> {
         self.words.map(|words| words.get(row as usize).copied().unwrap_or(0.0))
     }
 
-    /// The score of a row whose vector is so similar. It rises with the similarity, rounding included.
-    fn score(&self, row: u32, similarity: f32) -> f32 {
+    /// The score of a row whose vector scores so much. It rises with that, rounding included.
+    fn score(&self, row: u32, of_vector: f32) -> f32 {
+        let similarity = similarity(self.metric, of_vector);
         // Without a threshold everything that matches may be answered, dissimilar as it is.
         if self.similarity_min > 0.0 && similarity < self.similarity_min {
             return f32::NEG_INFINITY;
+        }
+        if self.is_plain() {
+            return of_vector;
         }
         let score = match self.word(row) {
             Some(word) => (1.0 - WORDS_SHARE) * similarity + WORDS_SHARE * word,
@@ -274,16 +294,16 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
         if self.is_listed() {
             return Ok(());
         }
-        let mut similarities = vec![0.0; bounds.len()];
+        let mut of_vectors = vec![0.0; bounds.len()];
         match &self.source.rows {
-            Rows::Segment(segment) => segment.score(vector, places.clone(), &mut similarities)?,
+            Rows::Segment(segment) => segment.score(vector, places.clone(), &mut of_vectors)?,
             Rows::Memtable(memtable) => {
                 let components = places.start as usize * vector.len()..places.end as usize * vector.len();
-                dot_rows(vector, &memtable.vectors()[components], &mut similarities);
+                measure(self.metric).score_rows(vector, &memtable.vectors()[components], &mut of_vectors);
             }
         }
-        for ((row, bounds), similarity) in places.zip(bounds).zip(similarities) {
-            *bounds = Bounds::exact(self.score(row, similarity));
+        for ((row, bounds), of_vector) in places.zip(bounds).zip(of_vectors) {
+            *bounds = Bounds::exact(self.score(row, of_vector));
         }
         Ok(())
     }
@@ -325,10 +345,10 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
         let mut rows: Vec<(u32, usize)> = places.iter().map(|&place| self.at(place)).zip(0..).collect();
         rows.sort_unstable();
         let (rows, order): (Vec<u32>, Vec<usize>) = rows.into_iter().unzip();
-        let mut similarities = vec![0.0; rows.len()];
-        segment.score_each(vector, &rows, &mut similarities)?;
-        for ((row, at), similarity) in rows.into_iter().zip(order).zip(similarities) {
-            scores[at] = self.score(row, similarity);
+        let mut of_vectors = vec![0.0; rows.len()];
+        segment.score_each(vector, &rows, &mut of_vectors)?;
+        for ((row, at), of_vector) in rows.into_iter().zip(order).zip(of_vectors) {
+            scores[at] = self.score(row, of_vector);
         }
         Ok(())
     }

@@ -10,10 +10,11 @@ use super::{
 };
 use crate::index::{Candidate, Nearest};
 use crate::keyword::{self, Matches, Statistics, Words};
+use crate::nearness::admit;
 use std::collections::HashMap;
 use strongroom_format::Damage;
+use strongroom_format::record::Metric;
 use strongroom_format::words::Posting;
-use strongroom_kernel::{is_finite, normalize};
 
 /// Ranks are flattened by this many.
 const RANKS_FLATTENED: f32 = 60.0;
@@ -22,21 +23,25 @@ const RANKS_MIN: usize = 100;
 
 impl View {
     /// The best documents, best first, and whether they are surely the best.
-    fn best(&self, request: &SearchRequest<'_>) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
+    fn best(
+        &self,
+        metric: Metric,
+        request: &SearchRequest<'_>,
+    ) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
         let (vector, words) = match request.query {
             Query::Vector(vector) => (Some(vector), None),
             Query::Words(words) => (None, Some(words)),
             Query::Hybrid { vector, words, .. } => (Some(vector), Some(words)),
         };
-        let vector = vector.map(|vector| {
-            let mut unit = vector.to_vec();
-            normalize(&mut unit);
-            unit
-        });
+        let admitted = |vector: &[f32]| {
+            let mut vector = vector.to_vec();
+            admit(metric, &mut vector).map(|()| vector)
+        };
+        let vector = vector.map(admitted).transpose()?;
         let words = words.map(|words| self.word_scores(&Words::of(words))).transpose()?;
         let (vector, words) = (vector.as_deref(), words.as_deref());
         let SearchRequest { similarity_min, ages, .. } = *request;
-        let scoring = Scoring { vector, words, similarity_min, ages };
+        let scoring = Scoring { metric, vector, words, similarity_min, ages };
         let Query::Hybrid { fusion: Fusion::Ranks, .. } = request.query else {
             return self.nearest(&scoring, request, request.k);
         };
@@ -67,7 +72,9 @@ impl View {
                 scored.look(number, &mut nearest)?;
             }
         }
-        Ok((nearest.finish(&scored)?, exact))
+        let mut best = nearest.finish(&scored)?;
+        best.iter_mut().for_each(|candidate| candidate.score = scoring.told(candidate.score));
+        Ok((best, exact))
     }
 
     /// What the rows of each source score by the words of a query.
@@ -107,14 +114,14 @@ impl View {
         Ok(keyword::score(words, statistics, &sources))
     }
 
-    fn hit(&self, candidate: &Candidate<'_>, with_content: bool) -> Result<Hit, ReadError> {
+    fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {
         let gone = || Damage::new("directory", "the id of a live row", "none");
         let location = self.live(candidate.id).ok_or_else(gone)?;
         let (document, content_bytes) = self.info(location)?;
         let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
         Ok(Hit {
             passage: self.passage(location, passage)?,
-            score: candidate.score.clamp(0.0, 1.0),
+            score: if is_bounded { candidate.score.clamp(0.0, 1.0) } else { candidate.score },
             content: if with_content { Some(self.content(location, None)?) } else { None },
             document: DocumentInfo::of(document, content_bytes),
         })
@@ -155,19 +162,21 @@ fn by_ranks(lists: [Vec<Candidate<'_>>; 2], k: usize) -> Vec<Candidate<'_>> {
 impl Partition {
     /// The live documents that agree best with a query, with evidence of what was opened.
     pub fn search(&self, request: &SearchRequest<'_>) -> Result<SearchResponse, ReadError> {
+        let spec = self.core.identity.spec;
         if let Query::Vector(vector) | Query::Hybrid { vector, .. } = request.query {
-            let expected = self.core.identity.dimension as usize;
+            let expected = spec.dimension as usize;
             if vector.len() != expected {
                 return Err(ReadError::Dimension { expected, found: vector.len() });
             }
-            if !is_finite(vector) {
-                return Err(ReadError::NotFinite);
-            }
         }
+        // Words and ranks are shares of a whole, whatever the metric.
+        let is_bounded = spec.metric != Metric::InnerProduct
+            || matches!(request.query, Query::Words(_) | Query::Hybrid { fusion: Fusion::Ranks, .. });
         self.core.attempt(|| {
             self.core.with_view(|view| {
-                let (candidates, exact) = view.best(request)?;
-                let hits = candidates.iter().map(|candidate| view.hit(candidate, request.with_content));
+                let (candidates, exact) = view.best(spec.metric, request)?;
+                let hits =
+                    candidates.iter().map(|candidate| view.hit(candidate, request.with_content, is_bounded));
                 Ok(SearchResponse {
                     hits: hits.collect::<Result<_, _>>()?,
                     trace: self.core.trace(view, exact),

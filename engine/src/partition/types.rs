@@ -36,7 +36,8 @@ pub struct NewDocument {
 pub struct NewPassage {
     /// Where its text is.
     pub text: Passage,
-    /// Any length but zero: the engine normalises it. NaN and infinity are refused; the zero vector scores 0.
+    /// Of any length where cosines are compared: the engine normalises it, and the zero vector scores 0. Else it is kept as it
+    /// comes, and is `2^62` long at most. NaN and infinity are refused.
     pub vector: Vec<f32>,
 }
 
@@ -95,7 +96,7 @@ impl DocumentInfo {
 /// What documents are compared with.
 #[derive(Debug, Clone, Copy)]
 pub enum Query<'a> {
-    /// A vector of the collection's dimension; the engine normalises it.
+    /// A vector of the collection's dimension, as [`NewPassage::vector`] may be.
     Vector(&'a [f32]),
     /// The words of a text.
     Words(&'a str),
@@ -113,7 +114,9 @@ pub enum Query<'a> {
 /// How the similarity of vectors and that of words become one score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fusion {
-    /// A weighted sum: a score means the same from query to query.
+    /// A weighted sum of the similarity (see [`Hit::score`]) and the words' share, from 0 to 1: a score means the same from query
+    /// to query. Where inner products are compared, it takes vectors whose products are of about that size, such as those of
+    /// length 1; beside larger ones words count for little, and ranks are the better choice.
     #[default]
     Sum,
     /// By the ranks in both lists (reciprocal rank fusion, Cormack and others 2009; k = 60), as a share of what the
@@ -130,7 +133,8 @@ pub struct SearchRequest<'a> {
     pub k: usize,
     /// Which documents take part.
     pub filter: &'a Filter,
-    /// Hits whose vectors are less similar than this are left out (0 lets all pass). Words alone have none.
+    /// Hits whose vectors are less similar than this are left out: by the cosine, by the inner product, or by
+    /// `1 / (1 + distance)`, so that `s` admits what is no farther than `1 / s - 1`. 0 and less let all pass. Words alone have none.
     pub similarity_min: f32,
     /// Which share of the nearest is to be found at least, on the average of many searches, where many rows are compared by vectors
     /// alone; `None` for all of them, for sure.
@@ -146,9 +150,13 @@ pub struct SearchRequest<'a> {
 pub struct Hit {
     /// The document.
     pub document: DocumentInfo,
-    /// How well query and passage agree, from 0 to 1: by the cosine, by BM25 (1 is a passage of mean length with each of the
-    /// query's words, or better), or by both; and by its
-    /// document's ages, when they count. Hits stand in the order of what it was before it was cut to 1.
+    /// How well query and passage agree: by the similarity of their vectors, by BM25 (1 is a passage of mean length with each of
+    /// the query's words, or better), or by both; and by its document's ages, when they count.
+    ///
+    /// The similarity is the cosine; `1 / (1 + distance)` by the Euclidean distance, 1 for equal vectors and one half at
+    /// distance 1; or the inner product itself. A score lies from 0 to 1, and hits stand in the order of what it was before it
+    /// was cut to that; only where inner products are in it, alone or in a sum, it has no bounds and is not cut. By distance
+    /// alone, hits stand in the order of distances, closer than the score can tell apart.
     pub score: f32,
     /// The best passage's text.
     pub passage: String,

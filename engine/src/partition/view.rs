@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
-use strongroom_format::record::{Change, ChangeKind};
+use strongroom_format::record::{Change, ChangeKind, CollectionSpec};
 use strongroom_format::segment::{ChangeRow, DocumentRow};
 use strongroom_kernel::Mask;
 
@@ -97,7 +97,7 @@ impl View {
         env: &Environment,
         key: &Key,
         incarnation: [u8; 16],
-        dimension: u32,
+        spec: CollectionSpec,
         segments: &[SegmentPlace],
     ) -> Result<Self, Fault> {
         let mut view = Self {
@@ -110,7 +110,7 @@ impl View {
         };
         for &place in segments {
             let (blobs, cache) = (&env.medium.blobs, &env.cache);
-            let segment = Segment::open(blobs, cache, key, incarnation, dimension, place)?;
+            let segment = Segment::open(blobs, cache, key, incarnation, spec, place)?;
             let segment = Arc::new(segment);
             let number = view.begin_source(Rows::Segment(Arc::clone(&segment)));
             for (ordinal, row) in (0..).zip(segment.directory()) {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::log::{Outcome, Ticket, Urgency};
+use crate::nearness::admit;
 use crate::seal::{Key, Place, Purpose, Unsealable};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
@@ -23,7 +24,6 @@ use strongroom_format::limits::{
 };
 use strongroom_format::log::SealedRecord;
 use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
-use strongroom_kernel::{is_finite, normalize};
 use zeroize::Zeroizing;
 
 /// A record that waits for its sync.
@@ -111,11 +111,8 @@ impl Partition {
     /// Inserts documents that become durable together, or not at all.
     pub fn put_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
         limit("documents in one write", documents.len(), BATCH_RECORDS_MAX - 1)?;
-        let dimension = self.core.identity.dimension as usize;
-        let mut documents = documents
-            .into_iter()
-            .map(|document| self.prepare(document, dimension))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut documents =
+            documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
         self.core.write(Urgency::Write, |overlay| {
             let mut infos = Vec::with_capacity(documents.len());
             for (position, document) in documents.iter().enumerate() {
@@ -132,7 +129,7 @@ impl Partition {
 
     /// Replaces a live document under its id: everything but the id and the time of creation.
     pub fn update(&self, id: &str, document: NewDocument) -> Result<DocumentInfo, WriteError> {
-        let mut document = self.prepare(document, self.core.identity.dimension as usize)?;
+        let mut document = self.prepare(document)?;
         document.id = id.to_owned();
         document.updated_ms = Some(document.created_ms);
         self.core.write(Urgency::Write, |overlay| {
@@ -187,7 +184,9 @@ impl Partition {
     }
 
     /// Checks a document against the limits and gives it id, digest and time.
-    fn prepare(&self, mut new: NewDocument, dimension: usize) -> Result<Document, WriteError> {
+    fn prepare(&self, mut new: NewDocument) -> Result<Document, WriteError> {
+        let spec = self.core.identity.spec;
+        let dimension = spec.dimension as usize;
         check(&new)?;
         let medium = &self.core.env.medium;
         let created_ms = medium.clock.now_ms();
@@ -202,11 +201,8 @@ impl Partition {
             if vector.len() != dimension {
                 return Err(WriteError::Dimension { expected: dimension, found: vector.len() });
             }
-            if !is_finite(&vector) {
-                return Err(WriteError::NotFinite);
-            }
+            admit(spec.metric, &mut vector)?;
             check_passage(&text, &new.content)?;
-            normalize(&mut vector);
             vectors.extend_from_slice(&vector);
             passages.push(text);
         }
@@ -363,7 +359,7 @@ impl Core {
         writer.applied_through = record;
         let decoded = match kind {
             RecordKind::Put => {
-                decode_put(plain, self.identity.dimension).map(|document| Act::Put(Box::new(document)))
+                decode_put(plain, self.identity.spec.dimension).map(|document| Act::Put(Box::new(document)))
             }
             RecordKind::Change => Change::decode(plain).map(Act::Change),
             _ => return Ok(()),

@@ -3,12 +3,12 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
+use crate::nearness::measure;
 use std::cmp::Ordering;
 use std::ops::Range;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
-use strongroom_kernel::{
-    Centre, Encoder, Estimate, Mask, Metric, Query, ROTATION_VERSION, Rotation, Variant,
-};
+use strongroom_format::record::Metric;
+use strongroom_kernel::{Centre, Encoder, Estimate, Mask, Query, ROTATION_VERSION, Rotation, Variant};
 
 // What a segment's codes are depends on the rotation.
 const _: () = assert!(CODES_VERSION == ROTATION_VERSION);
@@ -47,9 +47,9 @@ pub(super) struct List {
 
 impl Index {
     /// The index that a head describes, with the rows of its places.
-    pub(crate) fn of(head: IndexHead<'_>, rows: Vec<u32>) -> Self {
+    pub(crate) fn of(head: IndexHead<'_>, metric: Metric, rows: Vec<u32>) -> Self {
         let rotation = Rotation::new(head.centre.len());
-        let centre = Centre::new(&rotation, Metric::InnerProduct, head.centre);
+        let centre = Centre::new(&rotation, measure(metric), head.centre);
         if head.lists.is_empty() {
             return Self { rotation, centre, lists: None };
         }

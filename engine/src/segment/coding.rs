@@ -5,11 +5,14 @@
 //! many lists a search must look at.
 
 use super::codes::{Index, List, Lists};
-use crate::cluster::{Training, Workers, assign, train};
+use super::lifted::Lifted;
+use crate::cluster::{Workers, assign, train};
+use crate::nearness::measure;
 use std::borrow::Cow;
 use strongroom_format::codes::{FLAT_ROWS_MIN, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
+use strongroom_format::record::{CollectionSpec, Metric};
 use strongroom_format::wire::Writer;
-use strongroom_kernel::{Bar, Estimate, Metric, Query, Variant, normalize};
+use strongroom_kernel::{Bar, Estimate, Query, Variant};
 use zerocopy::FromBytes;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -31,32 +34,33 @@ pub(super) struct Codes {
 
 impl Codes {
     /// Those of these rows, given as the bytes of section *vectors*; none for few rows.
-    pub(super) fn of(vectors: &[u8], dimension: u32, rows: u32, workers: &Workers) -> Self {
+    pub(super) fn of(vectors: &[u8], spec: CollectionSpec, rows: u32, workers: &Workers) -> Self {
+        let CollectionSpec { dimension, metric } = spec;
         if rows < FLAT_ROWS_MIN || dimension == 0 {
             return Self::default();
         }
         let centre = mean(vectors, dimension as usize);
         if rows <= FLAT_ROWS_MAX {
             let head = IndexHead::flat(centre);
-            let mut coder = RowCoder::new(Index::of(head.clone(), Vec::new()), rows);
+            let mut coder = RowCoder::new(Index::of(head.clone(), metric, Vec::new()), rows);
             coder.push(vectors);
             let Some((_, codes)) = coder.finish() else { return Self::default() };
             let [signs, nibbles] = codes.map(|mut code| std::mem::take(&mut *code));
             return Self { index: head.encode(), signs, nibbles, places: Vec::new() };
         }
-        listed(vectors, centre, workers)
+        listed(vectors, centre, metric, workers)
     }
 }
 
 /// Codes in lists.
-fn listed(vectors: &[u8], centre: Vec<f32>, workers: &Workers) -> Codes {
+fn listed(vectors: &[u8], centre: Vec<f32>, metric: Metric, workers: &Workers) -> Codes {
     let rows = &*values(vectors);
     let dimension = centre.len();
     let count = rows.len() / dimension;
     let lists = 4 * count.isqrt();
-    let training = Training { metric: Metric::InnerProduct, dimension, lists, start: &[] };
-    let centroids = train(rows, training, workers);
-    let list_of_row = assign(&centroids, rows, workers);
+    let lifted = Lifted::new(rows, dimension, metric);
+    let centroids = train(lifted.rows(), lifted.training(lists), workers);
+    let list_of_row = assign(&centroids, lifted.rows(), workers);
     let mut counts = vec![0_u32; centroids.lists()];
     for &list in &list_of_row {
         counts[list as usize] += 1;
@@ -65,19 +69,19 @@ fn listed(vectors: &[u8], centre: Vec<f32>, workers: &Workers) -> Codes {
     // Rows of one list stay in their order.
     order.sort_by_key(|&row| list_of_row[row as usize]);
     let flat = IndexHead::flat(centre);
-    let index = Index::of(flat.clone(), Vec::new());
+    let index = Index::of(flat.clone(), metric, Vec::new());
     let mut encoder = index.encoder();
     let mut of_centroids = vec![0; counts.len() * index.nibble_row_bytes()];
     let codes = of_centroids.chunks_exact_mut(index.nibble_row_bytes());
-    for (centroid, code) in centroids.vectors().chunks_exact(dimension).zip(codes) {
-        encoder.encode(centroid, code, None);
+    for (centroid, code) in centroids.vectors().chunks_exact(lifted.dimension()).zip(codes) {
+        encoder.encode(&lifted.lowered(centroid.to_vec()), code, None);
     }
     let mut head = IndexHead { lists: counts, centroids: &of_centroids, ..flat };
-    let mut coder = RowCoder::new(Index::of(head.clone(), order), count as u32);
+    let mut coder = RowCoder::new(Index::of(head.clone(), metric, order), count as u32);
     coder.push(vectors);
     let Some((index, codes)) = coder.finish() else { return Codes::default() };
     let [signs, nibbles] = codes.map(|mut code| std::mem::take(&mut *code));
-    let trials = Trials { index, rows, signs: &signs, nibbles: &nibbles };
+    let trials = Trials { index, metric, rows, lifted: &lifted, signs: &signs, nibbles: &nibbles };
     (head.probes, head.candidates) = trials.ladders(workers);
     let places = order_bytes(&trials.index, count);
     Codes { index: head.encode(), signs, nibbles, places }
@@ -90,7 +94,9 @@ fn order_bytes(index: &Index, count: usize) -> Vec<u8> {
 /// What rows are searched for in.
 struct Trials<'a> {
     index: Index,
+    metric: Metric,
     rows: &'a [f32],
+    lifted: &'a Lifted<'a>,
     signs: &'a [u8],
     nibbles: &'a [u8],
 }
@@ -132,17 +138,20 @@ impl Trials<'_> {
 
     /// How near a row would be to its list if it had not been there when the centroid was made, as a query never is.
     fn score_without(&self, row: usize, list: List) -> f32 {
-        let dimension = self.index.dimension();
-        let of = |row: usize| &self.rows[row * dimension..][..dimension];
+        let dimension = self.lifted.dimension();
         let mut others = vec![0.0; dimension];
         for place in list.first_place..list.first_place + list.places {
             let other = self.index.row(place) as usize;
             if other != row {
-                others.iter_mut().zip(of(other)).for_each(|(sum, x)| *sum += x);
+                let other = &self.lifted.rows()[other * dimension..][..dimension];
+                others.iter_mut().zip(other).for_each(|(sum, x)| *sum += x);
             }
         }
-        normalize(&mut others);
-        Variant::best().dot(of(row), &others)
+        let middle = self.lifted.lowered(self.lifted.middle(others, list.places as usize - 1));
+        let query = &self.rows[row * middle.len()..][..middle.len()];
+        let mut score = [0.0];
+        measure(self.metric).score_rows(query, &middle, &mut score);
+        score[0]
     }
 
     /// What each place scores by its sign code.

@@ -18,6 +18,7 @@ mod fields;
 mod files;
 mod groups;
 mod labels;
+mod lifted;
 mod packing;
 mod reader;
 mod rows;

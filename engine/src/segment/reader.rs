@@ -11,6 +11,7 @@ use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::record::{CollectionSpec, Metric};
 use strongroom_format::segment::{
     BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, PACKED, SECTIONS, Section,
     SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
@@ -29,6 +30,7 @@ pub struct Segment {
     place: SegmentPlace,
     incarnation: [u8; 16],
     pub(super) dimension: u32,
+    pub(super) metric: Metric,
     cipher: Cipher,
     sections: [Section; SECTIONS.len()],
     /// Where the blocks of the packed sections begin, see [`decode_lengths`].
@@ -49,14 +51,14 @@ impl Segment {
         cache: &Arc<BlockCache>,
         key: &Key,
         incarnation: [u8; 16],
-        dimension: u32,
+        spec: CollectionSpec,
         place: SegmentPlace,
     ) -> Result<Self, Fault> {
         let name = super::file_name(&place);
         let head_bytes = (SegmentHeader::BYTES + TABLE_BYTES) as u64;
         let head = fetch(&**blobs, &name, place.offset..place.offset + head_bytes)?;
         let header = SegmentHeader::read(&head).map_err(|damage| damage.at(&name, place.offset))?;
-        let expected = SegmentHeader::new(incarnation, dimension, place.documents, place.rows, place.bytes);
+        let expected = SegmentHeader::new(incarnation, spec, place.documents, place.rows, place.bytes);
         if header != expected {
             return Err(Damage::new("SegmentHeader", "as the manifest says", "another")
                 .at(&name, place.offset)
@@ -69,7 +71,8 @@ impl Segment {
             name,
             place,
             incarnation,
-            dimension,
+            dimension: spec.dimension,
+            metric: spec.metric,
             sections: [Section { first_block: 0, offset: 0, plain_bytes: 0, stored_bytes: 0 };
                 SECTIONS.len()],
             starts: PACKED.map(|_| Vec::new()),
@@ -81,7 +84,7 @@ impl Segment {
         };
         let (table, _) = segment.open_block(&head[SegmentHeader::BYTES..], 0, SegmentHeader::BYTES as u64)?;
         segment.sections = decode_table(&table, place.bytes).map_err(|damage| segment.located(damage))?;
-        let rows_bytes = u64::from(place.rows) * u64::from(dimension) * size_of::<f32>() as u64;
+        let rows_bytes = u64::from(place.rows) * u64::from(spec.dimension) * size_of::<f32>() as u64;
         let vectors_bytes = segment.section(SectionKind::Vectors).plain_bytes;
         if vectors_bytes != rows_bytes {
             return Err(segment.located(Damage::new("SectionEntry.plain_bytes", rows_bytes, vectors_bytes)));

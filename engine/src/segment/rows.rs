@@ -9,11 +9,12 @@ use super::codes::{Index, List};
 use super::groups::{Layout, Rows};
 use super::reader::Segment;
 use crate::io::Fault;
+use crate::nearness::measure;
 use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::codes::{CODE_SECTIONS, IndexHead, SIGN_BLOCK_ROWS, decode_places, nibble_row_bytes};
 use strongroom_format::segment::SectionKind;
-use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant, dot_rows};
+use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant};
 
 /// So many rows are held at once to be scored.
 const ROWS_TOGETHER: u32 = 2048;
@@ -34,25 +35,25 @@ impl Segment {
         self.hold(&self.vectors(), [rows])
     }
 
-    /// The dot products of a query with rows that follow each other.
+    /// What rows that follow each other score by a query, by the metric: see [`nearness`](crate::nearness).
     pub fn score(&self, query: &[f32], rows: Range<u32>, scores: &mut [f32]) -> Result<(), Fault> {
-        let mut first = rows.start;
+        let (measure, mut first) = (measure(self.metric), rows.start);
         // A document may have more rows than should be in memory at once.
         for scores in scores.chunks_mut(ROWS_TOGETHER as usize) {
             let together = first..first + scores.len() as u32;
             for (start, piece) in self.rows(together.clone())?.pieces(together.clone()) {
                 let at = (start - first) as usize;
-                dot_rows(query, piece, &mut scores[at..at + piece.len() / query.len()]);
+                measure.score_rows(query, piece, &mut scores[at..at + piece.len() / query.len()]);
             }
             first = together.end;
         }
         Ok(())
     }
 
-    /// The dot products of a query with these rows, which rise.
+    /// What these rows, which rise, score by a query.
     pub fn score_each(&self, query: &[f32], rows: &[u32], scores: &mut [f32]) -> Result<(), Fault> {
         let held = self.hold(&self.vectors(), rows.iter().map(|&row| row..row + 1))?;
-        Variant::best().dot_each(query, &held.each(rows), scores);
+        measure(self.metric).score_each(query, &held.each(rows), scores);
         Ok(())
     }
 
@@ -73,7 +74,7 @@ impl Segment {
         let sections = CODE_SECTIONS.map(|kind| self.section(kind));
         head.check(self.dimension, rows, sections.each_ref()).map_err(|damage| self.located(damage))?;
         let places = decode_places(&places, rows).map_err(|damage| self.located(damage))?;
-        let index = Arc::new(Index::of(head, places));
+        let index = Arc::new(Index::of(head, self.metric, places));
         self.cache.put(origin, Opened::Index(Arc::clone(&index)));
         Ok(Some(index))
     }

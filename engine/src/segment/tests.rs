@@ -11,7 +11,7 @@ use crate::words::WordIndex;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::fields::{Field, FieldValue, key};
-use strongroom_format::record::{Change, ChangeKind};
+use strongroom_format::record::{Change, ChangeKind, CollectionSpec, Metric};
 use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind, SectionKind};
 use strongroom_format::words::Posting;
 use strongroom_kernel::Estimate;
@@ -64,7 +64,7 @@ fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
         }
         let change = Change { kind: ChangeKind::Deleted, at_ms: 5, id: "older".to_owned() };
         segment.change(&ChangeRow { record: 99, change });
-        file.add(&keys[which], [which as u8; 16], DIMENSION, segment)
+        file.add(&keys[which], [which as u8; 16], CollectionSpec::cosine(DIMENSION), segment)
     });
     file.finish(&*medium.blobs).unwrap();
     (medium.blobs, keys, places)
@@ -97,7 +97,8 @@ fn read_all(
     place: SegmentPlace,
 ) -> Result<Vec<(Document, Vec<f32>, bool)>, Fault> {
     let cache = Arc::new(BlockCache::new(1 << 20));
-    let segment = Segment::open(blobs, &cache, key, [which as u8; 16], DIMENSION, place)?;
+    let segment =
+        Segment::open(blobs, &cache, key, [which as u8; 16], CollectionSpec::cosine(DIMENSION), place)?;
     let mut documents = Vec::new();
     for row in segment.directory() {
         let mut document = segment.info(row)?;
@@ -163,15 +164,15 @@ fn a_flipped_bit_is_found_wherever_it_is_and_hurts_one_partition_only() {
 }
 
 /// A segment of these documents in a file of its own.
-fn segment_of(medium: &Medium, dimension: u32, fill: impl FnOnce(&mut SegmentWriter)) -> Segment {
+fn segment_of(medium: &Medium, spec: CollectionSpec, fill: impl FnOnce(&mut SegmentWriter)) -> Segment {
     let key = Key::random(&*medium.entropy);
     let mut writer = SegmentWriter::default();
     fill(&mut writer);
     let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::ALONE);
-    let place = file.add(&key, [1; 16], dimension, writer);
+    let place = file.add(&key, [1; 16], spec, writer);
     file.finish(&*medium.blobs).unwrap();
     let cache = Arc::new(BlockCache::new(1 << 20));
-    Segment::open(&medium.blobs, &cache, &key, [1; 16], dimension, place).unwrap()
+    Segment::open(&medium.blobs, &cache, &key, [1; 16], spec, place).unwrap()
 }
 
 /// Without this, a search by words would miss some of a large dictionary, or find rows that don't have them.
@@ -179,7 +180,7 @@ fn segment_of(medium: &Medium, dimension: u32, fill: impl FnOnce(&mut SegmentWri
 fn every_word_of_a_large_dictionary_is_found() {
     let text = |row: usize| (0..row * 7).map(|number| format!("w{number} ")).collect::<String>();
     let texts: Vec<String> = (0..200).map(text).collect();
-    let segment = segment_of(&Sim::new(4).restart(), DIMENSION, |writer| {
+    let segment = segment_of(&Sim::new(4).restart(), CollectionSpec::cosine(DIMENSION), |writer| {
         for (number, text) in texts.iter().enumerate() {
             let passages = vec![Passage::Own(text.clone())];
             let vectors = [0.0; DIMENSION as usize];
@@ -208,10 +209,12 @@ fn words_go_with_their_documents() {
         writer.push(number as u64, None, &document(number), [&rows(number)[..]], RowWords::Count);
     };
     let [older, newer] = [0..4, 4..9].map(|numbers| {
-        segment_of(&medium, DIMENSION, |writer| numbers.for_each(|number| push(writer, number)))
+        segment_of(&medium, CollectionSpec::cosine(DIMENSION), |writer| {
+            numbers.for_each(|number| push(writer, number))
+        })
     });
     let stays = |number: usize| number % 3 != 1;
-    let merged = segment_of(&medium, DIMENSION, |writer| {
+    let merged = segment_of(&medium, CollectionSpec::cosine(DIMENSION), |writer| {
         for segment in [&older, &newer] {
             let keep = |_, row: &DocumentRow| Ok::<_, Fault>(stays(row.record as usize).then_some(None));
             writer.carry(segment, keep).unwrap();
@@ -242,11 +245,13 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
         let passages = vec![Passage::Range { start: 0, end: 0 }; count];
         writer.push(1, None, &Document { passages, ..document(0) }, vectors.chunks(1000), RowWords::Count);
         let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, Workers::ALONE);
-        let place = file.add(&key, [1; 16], dimension, writer);
+        let place = file.add(&key, [1; 16], CollectionSpec::cosine(dimension), writer);
         file.finish(&*medium.blobs).unwrap();
         for cache_bytes in [0, 70_000, 64 << 20] {
             let cache = Arc::new(BlockCache::new(cache_bytes));
-            let segment = Segment::open(&medium.blobs, &cache, &key, [1; 16], dimension, place).unwrap();
+            let segment =
+                Segment::open(&medium.blobs, &cache, &key, [1; 16], CollectionSpec::cosine(dimension), place)
+                    .unwrap();
             let borders = [0, 1, group - 1, group, group + 1, count - 1, count];
             for (from, to) in borders.iter().flat_map(|from| borders.map(|to| (*from, to))) {
                 let found = segment.rows(from as u32..to as u32);
@@ -277,14 +282,21 @@ fn codes_say_how_near_a_row_may_be() {
     let draw = |at: usize| {
         ((at * 7919 % 10_007) as f32 / 5_003.5 - 1.0) * if at.is_multiple_of(97) { 5.0 } else { 1.0 }
     };
-    for (dimension, count) in [(1, 500), (3, 129), (100, 5000), (384, 1000)] {
+    let sizes = [(1, 500), (3, 129), (100, 3000), (384, 1000)];
+    let cases =
+        sizes.iter().flat_map(|&size| [Metric::InnerProduct, Metric::Euclidean].map(|metric| (size, metric)));
+    for ((dimension, count), metric) in cases {
+        let spec = CollectionSpec { dimension: dimension as u32, metric };
         let medium = Sim::new(4).restart();
         let vectors: Vec<f32> = (0..count * dimension).map(draw).collect();
-        let segment = segment_of_rows(&medium, dimension, &vectors);
+        let segment = segment_of_rows(&medium, spec, &vectors);
         let query: Vec<f32> = (0..dimension).map(|at| draw(at + 31)).collect();
         let prepared = segment.index().unwrap().expect("an index").query(&query);
         let mut exact = vec![0.0; count];
         segment.score(&query, 0..count as u32, &mut exact).unwrap();
+        let mut expected = vec![0.0; count];
+        crate::nearness::measure(metric).score_rows(&query, &vectors, &mut expected);
+        assert_eq!(exact, expected);
         for (from, to) in [(0, count), (0, 0), (1, 2), (count - 100, count), (17, 128)] {
             let mut estimates = vec![Estimate::default(); to - from];
             segment.estimate(&prepared, from as u32..to as u32, &mut estimates).unwrap();
@@ -300,15 +312,15 @@ fn codes_say_how_near_a_row_may_be() {
         assert_eq!(scores, wanted);
         segment.score_each(&query, &[count as u32], &mut [0.0]).expect_err("no such row");
     }
-    let few = segment_of_rows(&Sim::new(4).restart(), 3, &[0.5; 3 * 128]);
+    let few = segment_of_rows(&Sim::new(4).restart(), CollectionSpec::cosine(3), &[0.5; 3 * 128]);
     assert!(few.index().unwrap().is_none(), "few rows are read whole");
 }
 
 /// A segment of one document with these rows.
-fn segment_of_rows(medium: &Medium, dimension: usize, vectors: &[f32]) -> Segment {
-    let passages = vec![Passage::Range { start: 0, end: 0 }; vectors.len() / dimension];
+fn segment_of_rows(medium: &Medium, spec: CollectionSpec, vectors: &[f32]) -> Segment {
+    let passages = vec![Passage::Range { start: 0, end: 0 }; vectors.len() / spec.dimension as usize];
     let document = Document { passages, ..document(0) };
-    segment_of(medium, dimension as u32, |writer| {
+    segment_of(medium, spec, |writer| {
         writer.push(1, None, &document, [vectors], RowWords::Count);
     })
 }

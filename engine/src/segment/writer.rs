@@ -11,6 +11,7 @@ use crate::words::WordIndex;
 use strongroom_format::document::Document;
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::record::CollectionSpec;
 use strongroom_format::segment::{
     BLOCK_BYTES, BlockHeader, ChangeRow, DocumentRow, SectionKind, SegmentHeader, encode_table,
     place_sections,
@@ -121,11 +122,11 @@ impl SegmentFileWriter {
         &mut self,
         key: &Key,
         incarnation: [u8; 16],
-        dimension: u32,
+        spec: CollectionSpec,
         mut segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
-        let codes = Codes::of(&segment.vectors.0, dimension, segment.rows, &self.workers);
+        let codes = Codes::of(&segment.vectors.0, spec, segment.rows, &self.workers);
         let (mut words, mut postings) = encode_words(segment.words.lengths(), segment.words.sorted());
         let mut fields = segment.fields.encode();
         let packed = [&segment.infos.0, &segment.contents, &words.0, &postings.0, &fields]
@@ -153,7 +154,7 @@ impl SegmentFileWriter {
             BlocksOf { plain: &fields, packed: Some(packed_fields) },
         ];
         let (sections, bytes) = place_sections(blocks_of.each_ref().map(BlocksOf::lengths));
-        let header = SegmentHeader::new(incarnation, dimension, segment.documents, segment.rows, bytes);
+        let header = SegmentHeader::new(incarnation, spec, segment.documents, segment.rows, bytes);
         let start = self.bytes.len() as u64;
         self.bytes.reserve(bytes as usize);
         self.bytes.extend_from_slice(header.as_bytes());

@@ -5,6 +5,7 @@
 use crate::segment::{Index, RowCoder};
 use strongroom_format::Damage;
 use strongroom_format::codes::{IndexHead, decode_places};
+use strongroom_format::record::CollectionSpec;
 use strongroom_format::segment::{Section, SectionKind};
 use zeroize::Zeroizing;
 
@@ -23,13 +24,13 @@ impl Codes {
     pub(super) fn begin(
         index: &[u8],
         places: &[u8],
-        dimension: u32,
+        spec: CollectionSpec,
         rows: u32,
         sections: [&Section; 3],
     ) -> Result<Self, Damage> {
-        let Some(head) = IndexHead::decode(index, dimension, rows)? else { return Ok(Self::Unknown) };
-        head.check(dimension, rows, sections)?;
-        let index = Index::of(head, decode_places(places, rows)?);
+        let Some(head) = IndexHead::decode(index, spec.dimension, rows)? else { return Ok(Self::Unknown) };
+        head.check(spec.dimension, rows, sections)?;
+        let index = Index::of(head, spec.metric, decode_places(places, rows)?);
         Ok(Self::Coming(Box::new(RowCoder::new(index, rows))))
     }
 
@@ -65,17 +66,19 @@ impl Codes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strongroom_format::record::Metric;
 
     /// Without this, codes that say something else than their vectors would be called whole, or right ones damaged.
     #[test]
     fn codes_of_other_vectors_are_found() {
+        let spec = CollectionSpec { dimension: 5, metric: Metric::Euclidean };
         let vectors: Vec<u8> = (0..150 * 5_u32).flat_map(|n| (n as f32).sin().to_le_bytes()).collect();
         let flat = IndexHead::flat(vec![0.25; 5]);
         let centroids = vec![0; 2 * 44];
         let listed = IndexHead { lists: vec![40, 110], centroids: &centroids, ..flat.clone() };
         let scattered: Vec<u32> = (0..150).map(|place| place * 7 % 150).collect();
         for (head, places) in [(flat, Vec::new()), (listed, scattered)] {
-            let mut coder = RowCoder::new(Index::of(head.clone(), places.clone()), 150);
+            let mut coder = RowCoder::new(Index::of(head.clone(), spec.metric, places.clone()), 150);
             coder.push(&vectors);
             let [signs, nibbles] = coder.finish().expect("all rows").1;
             assert_eq!(signs.is_empty(), places.is_empty());
@@ -85,7 +88,8 @@ mod tests {
             let index = head.encode().0;
             let places: Vec<u8> = places.iter().flat_map(|row| row.to_le_bytes()).collect();
             let check = |vectors: &[u8], signs: &[u8], nibbles: &[u8], pieces: usize| {
-                let mut codes = Codes::begin(&index, &places, 5, 150, sections.each_ref()).expect("an index");
+                let mut codes =
+                    Codes::begin(&index, &places, spec, 150, sections.each_ref()).expect("an index");
                 vectors.chunks(pieces).for_each(|piece| codes.push(piece));
                 let codes = codes.end();
                 codes.check(SectionKind::Signs, signs)?;
@@ -108,7 +112,7 @@ mod tests {
             check(&vectors[..1000], &signs, &others, 64)
                 .expect("vectors that are missing are told elsewhere");
             let more = [&*index, &[0]].concat();
-            Codes::begin(&more, &places, 5, 150, sections.each_ref()).err().expect("more than an index");
+            Codes::begin(&more, &places, spec, 150, sections.each_ref()).err().expect("more than an index");
         }
     }
 }

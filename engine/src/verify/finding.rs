@@ -101,6 +101,7 @@ pub(crate) fn hex(bytes: &[u8; 16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strongroom_format::record::CollectionSpec;
 
     fn finding(hits: Hits) -> Finding {
         let damage = Damage::new("BlockHeader.crc32", 1, 2).at("segments/0/x", 64);
@@ -113,8 +114,11 @@ mod tests {
         let line = "fault: segments/0/x at byte 64: BlockHeader.crc32 is 2, expected 1";
         assert_eq!(finding(Hits::Mended).to_string(), format!("{line} [mended by the other copy]"));
         assert_eq!(finding(Hits::Store).to_string(), format!("{line} [hits the store]"));
-        let identity =
-            Identity { collection: "notes".to_owned(), partition: Some("a\nb".to_owned()), dimension: 1 };
+        let identity = Identity {
+            collection: "notes".to_owned(),
+            partition: Some("a\nb".to_owned()),
+            spec: CollectionSpec::cosine(1),
+        };
         let partition = Hits::Partition { incarnation: [0xab; 16], identity: Some(identity) };
         let whom = format!("[hits partition {} (\"a\\nb\" of \"notes\")]", "ab".repeat(16));
         assert_eq!(finding(partition).to_string(), format!("{line} {whom}"));

@@ -300,9 +300,9 @@ impl Entry {
                 let tag = keys
                     .workspace(&state.workspace)
                     .map(|workspace| workspace.name_tag(&identity.collection, identity.partition.as_deref()));
-                let dimension = identity.dimension;
+                let spec = identity.spec;
                 report.name(incarnation, identity);
-                if tag.is_some_and(|tag| tag != state.name_tag) || dimension != state.dimension {
+                if tag.is_some_and(|tag| tag != state.name_tag) || spec != state.spec {
                     let damage =
                         Damage::new("PartitionEntry.name_tag", "its identity's", hex(&state.name_tag));
                     report.fault(self.located(damage), report.partition(incarnation));

@@ -54,7 +54,7 @@ impl<'a> Report<'a> {
 
     /// Components of a partition's vectors, if its identity was opened.
     pub(super) fn dimension(&self, incarnation: &[u8; 16]) -> Option<u32> {
-        self.identities.get(incarnation).map(|identity| identity.dimension)
+        self.identities.get(incarnation).map(|identity| identity.spec.dimension)
     }
 
     /// So many more bytes were read.

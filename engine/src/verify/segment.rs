@@ -13,6 +13,7 @@ use strongroom_format::codes::CODE_SECTIONS;
 use strongroom_format::document::Document;
 use strongroom_format::limits::BLOCK_BYTES_MAX;
 use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::record::CollectionSpec;
 use strongroom_format::segment::{
     BLOCK_OVERHEAD_BYTES, BlockHeader, ChangeRow, DocumentRow, LabelRow, PACKED, SECTIONS, Section,
     SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
@@ -30,8 +31,8 @@ pub(crate) struct Sealed<'a> {
     pub(crate) place: SegmentPlace,
     /// Whose it is.
     pub(crate) incarnation: [u8; 16],
-    /// Components of each vector.
-    pub(crate) dimension: u32,
+    /// What its vectors are.
+    pub(crate) spec: CollectionSpec,
 }
 
 /// What a segment says that opens.
@@ -54,8 +55,7 @@ impl Sealed<'_> {
         };
         match SegmentHeader::read(segment) {
             Ok(header)
-                if header == SegmentHeader::new(self.incarnation, self.dimension, documents, rows, bytes) => {
-            }
+                if header == SegmentHeader::new(self.incarnation, self.spec, documents, rows, bytes) => {}
             Ok(_) => tell(Damage::new("SegmentHeader", "as the manifest says", "another").at("", offset)),
             Err(damage) => tell(damage.at("", offset)),
         }
@@ -73,7 +73,7 @@ impl Sealed<'_> {
         let mut opened = Opened { sections: table, directory: None };
         let (mut infos, mut words, mut postings, mut fields) = (None, None, None, None);
         let starts = blocks.starts(&table, tell);
-        let mut codes = blocks.codes(&table, self.dimension, rows, tell);
+        let mut codes = blocks.codes(&table, self.spec, rows, tell);
         for (kind, section) in SECTIONS.into_iter().zip(&table) {
             let told = |damage: Damage| damage.at("", offset + section.offset);
             let plain = match (kind, &starts) {
@@ -92,7 +92,7 @@ impl Sealed<'_> {
             };
             let decoded = match (kind, plain) {
                 (SectionKind::Vectors, _) => {
-                    let expected = u64::from(rows) * u64::from(self.dimension) * 4;
+                    let expected = u64::from(rows) * u64::from(self.spec.dimension) * 4;
                     let fits = section.plain_bytes == expected;
                     fits.then_some(()).ok_or_else(|| Damage::new("vectors", expected, section.plain_bytes))
                 }
@@ -187,7 +187,7 @@ impl Blocks<'_> {
     fn codes(
         &self,
         table: &[Section; SECTIONS.len()],
-        dimension: u32,
+        spec: CollectionSpec,
         rows: u32,
         tell: &mut dyn FnMut(Damage),
     ) -> Codes {
@@ -197,7 +197,7 @@ impl Blocks<'_> {
             return Codes::default();
         };
         let sections = CODE_SECTIONS.map(|kind| &table[kind as usize - 1]);
-        Codes::begin(&index, &places, dimension, rows, sections).unwrap_or_else(|damage| {
+        Codes::begin(&index, &places, spec, rows, sections).unwrap_or_else(|damage| {
             tell(damage.at("", self.offset + table[SectionKind::Index as usize - 1].offset));
             Codes::default()
         })
@@ -398,13 +398,13 @@ mod tests {
         writer.push(1, None, &document, [&[1.0][..]], RowWords::Count);
         let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, crate::cluster::Workers::ALONE);
         let incarnation = [3; 16];
-        let place = file.add(&key, incarnation, 1, writer);
+        let place = file.add(&key, incarnation, CollectionSpec::cosine(1), writer);
         file.finish(&*medium.blobs).unwrap();
         let all = 0..place.offset + place.bytes;
         let mut bytes = medium.blobs.read(&file_name(&place), &[all]).unwrap().remove(0);
         let check = |bytes: &[u8]| {
             let mut told = Vec::new();
-            let sealed = Sealed { file: bytes, place, incarnation, dimension: 1 };
+            let sealed = Sealed { file: bytes, place, incarnation, spec: CollectionSpec::cosine(1) };
             let opened = sealed.check(Some(&key), &mut |damage| told.push(damage.field)).unwrap();
             (opened.sections[SectionKind::Fields as usize - 1], told)
         };

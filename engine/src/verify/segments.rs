@@ -16,12 +16,13 @@ use std::ops::Range;
 use strongroom_format::Damage;
 use strongroom_format::header::{FileHeader, FileKind};
 use strongroom_format::manifest::SegmentPlace;
+use strongroom_format::record::CollectionSpec;
 use strongroom_format::segment::{BlockHeader, SegmentHeader};
 
 /// Why a range of a segment file is as it is.
 enum Use {
     /// A partition's segment.
-    Segment { incarnation: [u8; 16], dimension: u32 },
+    Segment { incarnation: [u8; 16], spec: CollectionSpec },
     /// Nobody needs it any more, and it may be erased or not.
     Released,
 }
@@ -66,9 +67,9 @@ fn ranges(manifest: &Manifest, keys: &StoreKeys) -> BTreeMap<String, Uses> {
     };
     for (&incarnation, entry) in &manifest.partitions {
         for place in &entry.state.segments {
-            let dimension = entry.state.dimension;
+            let spec = entry.state.spec;
             let is_gone = keys.is_gone(&incarnation);
-            add(place, if is_gone { Use::Released } else { Use::Segment { incarnation, dimension } });
+            add(place, if is_gone { Use::Released } else { Use::Segment { incarnation, spec } });
         }
     }
     manifest.released.iter().for_each(|place| add(place, Use::Released));
@@ -105,10 +106,10 @@ fn check_file(
             gap(file, bytes, end..place.offset, manifest, keys, report);
         }
         end = end.max(place.offset.saturating_add(place.bytes));
-        let Use::Segment { incarnation, dimension } = *what else { continue };
+        let Use::Segment { incarnation, spec } = *what else { continue };
         let key = keys.partition(&incarnation);
         let hits = report.partition(incarnation);
-        let sealed = Sealed { file: bytes, place: *place, incarnation, dimension };
+        let sealed = Sealed { file: bytes, place: *place, incarnation, spec };
         sealed.check(key.as_ref(), &mut |damage| report.fault(damage.at(file, 0), hits.clone()));
         report.verified.segments += 1;
     }

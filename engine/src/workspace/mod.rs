@@ -41,14 +41,8 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_format::Damage;
-use strongroom_format::record::Identity;
-
-/// What all partitions of a collection share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CollectionSpec {
-    /// Components of each vector, 1 to 8,192.
-    pub dimension: u32,
-}
+use strongroom_format::limits::DIMENSION_MAX;
+use strongroom_format::record::{CollectionSpec, Identity, Metric};
 
 /// How much the store may keep in memory, and for how long it keeps what.
 #[derive(Debug, Clone)]
@@ -152,6 +146,14 @@ pub enum StoreError {
         /// The one that was asked for.
         found: u32,
     },
+    /// The partition was made for another metric.
+    #[error("the partition compares vectors by the {expected} metric, not {found}")]
+    Metric {
+        /// The partition's.
+        expected: Metric,
+        /// The one that was asked for.
+        found: Metric,
+    },
     /// It is dropped, or purged, for good, and nothing serves it any more; but its erasing met a failure. It is
     /// tried again with each round of maintenance and at open; the receipt comes then.
     #[error("it is gone for good, but its erasing could not be finished yet and is tried again: {0}")]
@@ -218,13 +220,20 @@ impl Store {
         spec: CollectionSpec,
     ) -> Result<Partition, StoreError> {
         let workspace = self.reach(scope, at)?;
+        if spec.dimension == 0 || spec.dimension as usize > DIMENSION_MAX {
+            let (what, why) = ("the dimension of a collection", "is not between 1 and 8,192");
+            return Err(WriteError::Invalid { what, why }.into());
+        }
         let core = match self.find(&workspace, at)? {
             Some(core) => core,
             None => self.make_partition(&workspace, at, spec)?,
         };
-        let expected = core.identity.dimension;
-        if expected != spec.dimension {
-            return Err(StoreError::Dimension { expected, found: spec.dimension });
+        let CollectionSpec { dimension, metric } = core.identity.spec;
+        if dimension != spec.dimension {
+            return Err(StoreError::Dimension { expected: dimension, found: spec.dimension });
+        }
+        if metric != spec.metric {
+            return Err(StoreError::Metric { expected: metric, found: spec.metric });
         }
         Ok(Partition { core })
     }
@@ -261,7 +270,7 @@ impl Store {
         let key = key.ok_or_else(|| {
             ReadError::Quarantined(Damage::new("KeySlot.state", "live", "another").at("keyring", 0))
         })?;
-        let identity = at.identity(dormant.dimension);
+        let identity = at.identity(dormant.spec);
         let name_tag = workspace.name_tag(at);
         Ok(Core::new(&self.env, workspace.id.0, identity, name_tag, key, dormant))
     }
@@ -280,8 +289,8 @@ impl Store {
             return Err(StoreError::NoWorkspace);
         }
         let minted = self.keyring.mint(workspace.id.0, &workspace.key)?;
-        let state = Dormant::new(minted.incarnation, minted.slot, spec.dimension);
-        let (identity, name_tag) = (at.identity(spec.dimension), workspace.name_tag(at));
+        let state = Dormant::new(minted.incarnation, minted.slot, spec);
+        let (identity, name_tag) = (at.identity(spec), workspace.name_tag(at));
         let core = Arc::new(Core::new(&self.env, workspace.id.0, identity, name_tag, minted.key, state));
         workspace.entries_mut().insert(at.clone(), Found::Awake(Arc::clone(&core)));
         Ok(core)
@@ -403,11 +412,11 @@ impl Workspace {
 }
 
 impl PartitionRef {
-    fn identity(&self, dimension: u32) -> Identity {
+    fn identity(&self, spec: CollectionSpec) -> Identity {
         Identity {
             collection: self.collection.clone(),
             partition: self.partition.as_ref().map(|name| name.as_str().to_owned()),
-            dimension,
+            spec,
         }
     }
 }

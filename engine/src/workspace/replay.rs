@@ -19,7 +19,7 @@ use strongroom_format::Damage;
 use strongroom_format::keyring::SlotState;
 use strongroom_format::log::FoundRecord;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
-use strongroom_format::record::{Identity, RecordKind};
+use strongroom_format::record::{CollectionSpec, Identity, RecordKind};
 
 /// What recovery works with.
 pub(super) struct Replay<'a> {
@@ -165,7 +165,7 @@ impl Replay<'_> {
             .workspace_of(&incarnation)
             .map_or_else(|| self.workspace_of_tag(), |workspace| Some(WorkspaceId(workspace)));
         let Some(workspace) = workspace else { return };
-        let rest = Dormant { is_damaged: true, ..Dormant::new(incarnation, slot, 1) };
+        let rest = Dormant { is_damaged: true, ..Dormant::new(incarnation, slot, CollectionSpec::cosine(1)) };
         self.lost.insert(incarnation, (workspace, found.name_tag, Lost { rest, damage }));
     }
 
@@ -194,7 +194,7 @@ impl Replay<'_> {
         let incarnation = found.incarnation;
         let slot = self.keys.slot_of(&incarnation).unwrap_or_default();
         let workspace = self.keys.workspace_of(&incarnation).unwrap_or_default();
-        let rest = Dormant::new(incarnation, slot, identity.dimension);
+        let rest = Dormant::new(incarnation, slot, identity.spec);
         let core = Arc::new(Core::new(self.env, workspace, identity, found.name_tag, key, rest));
         self.awake.insert(incarnation, Arc::clone(&core));
         core

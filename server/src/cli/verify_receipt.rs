@@ -101,7 +101,7 @@ mod tests {
         let passage = NewPassage { text: Passage::Own("whales".to_owned()), vector: vec![1.0] };
         let document = NewDocument { passages: vec![passage], ..NewDocument::default() };
         let partition =
-            store.partition_for_write(&place.scope, &place.at, CollectionSpec { dimension: 1 }).unwrap();
+            store.partition_for_write(&place.scope, &place.at, CollectionSpec::cosine(1)).unwrap();
         partition.put(document).unwrap();
         store.drop_partition(&place.scope, &place.at).unwrap().unwrap().1
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use strongroom_engine::{OperatorScope, Store, StoreError, WriteError};
 
 use crate::chance::Chance;
-use crate::model::{DIMENSION, Doc, SPEC, Spot, State, workspace_id};
+use crate::model::{DIMENSION, Doc, Spot, State, workspace_id};
 
 /// Operations of the script.
 pub const OPS: usize = 200;
@@ -49,7 +49,8 @@ impl Op {
                 store.drop_workspace(&OperatorScope::grant(), workspace_id(*number)).map(drop)
             }
             Op::Put(spot, docs) => {
-                let partition = store.partition_for_write(&spot.scope(), &spot.at(), SPEC)?;
+                let partition =
+                    store.partition_for_write(&spot.scope(), &spot.at(), State::default().spec())?;
                 let mut new: Vec<_> = docs.iter().map(|(id, doc)| doc.new_document(Some(id))).collect();
                 match new.pop() {
                     Some(only) if new.is_empty() => partition.put(only)?,

@@ -16,7 +16,9 @@ use strongroom_format::manifest::{
     Head, PartitionState, SegmentPlace, VersionInfo, VersionKind, encode_version,
 };
 use strongroom_format::receipt::{Receipt, ReceiptKind};
-use strongroom_format::record::{Change, ChangeKind, DropNote, Identity, RecordKind, encode_put};
+use strongroom_format::record::{
+    Change, ChangeKind, CollectionSpec, DropNote, Identity, RecordKind, encode_put,
+};
 use strongroom_format::segment::{
     BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SECTIONS, SegmentHeader, encode_table,
     place_sections,
@@ -143,7 +145,7 @@ pub fn identity() -> Identity {
     Identity {
         collection: COLLECTION.to_owned(),
         partition: Some(PARTITION.to_owned()),
-        dimension: DIMENSION,
+        spec: CollectionSpec::cosine(DIMENSION),
     }
 }
 
@@ -338,7 +340,9 @@ fn segments() -> Vec<u8> {
         SECTIONS.map(|_| lengths.next().map_or((0, 0), |(plain, stored)| (*plain, stored.len() as u64)));
     let (sections, length) = place_sections(lengths);
     let mut bytes = FileHeader::new(FileKind::Segments, SEGMENTS_ID, RUN, 0).as_bytes().to_vec();
-    bytes.extend_from_slice(SegmentHeader::new(SUCCESSOR, DIMENSION, 1, 2, length).as_bytes());
+    bytes.extend_from_slice(
+        SegmentHeader::new(SUCCESSOR, CollectionSpec::cosine(DIMENSION), 1, 2, length).as_bytes(),
+    );
     let table = encode_table(&sections);
     let blocks = std::iter::once(&table[..]).chain(stored.iter().map(|stored| &stored[..]));
     for (number, plain) in (0..).zip(blocks.filter(|block| !block.is_empty())) {
@@ -406,7 +410,7 @@ pub fn successor() -> PartitionState {
         sealed_identity: identity_key().seal(counting(0), &text, &identity().encode()),
         replaces: INCARNATION,
         key_slot: 2,
-        dimension: DIMENSION,
+        spec: CollectionSpec::cosine(DIMENSION),
         flushed_through: FIRST_RECORD + 4,
         documents: 1,
         deleted: 0,

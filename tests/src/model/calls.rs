@@ -10,7 +10,7 @@ use strongroom_engine::{
 
 use super::check::one_search;
 use super::world::{Came, World, is_refusal};
-use super::{DIMENSION, Doc, Docs, SPEC, Spot, UNKNOWN_ID, workspace_id};
+use super::{DIMENSION, Doc, Docs, Spot, UNKNOWN_ID, workspace_id};
 
 /// Handles that are kept at a time, on partitions that are there and on such as were dropped, each.
 const HANDLES_MAX: usize = 6;
@@ -109,7 +109,8 @@ impl World {
 
     /// Takes a handle, for later calls; on a partition that isn't there it is one that its first write makes.
     pub fn hold(&mut self, spot: &Spot) -> Came {
-        match self.operate().partition_for_write(&spot.scope(), &spot.at(), SPEC) {
+        let spec = self.state.spec();
+        match self.operate().partition_for_write(&spot.scope(), &spot.at(), spec) {
             Ok(handle) => {
                 self.note(format!("hold {spot:?}"));
                 let surplus = (self.held.len() + 1).saturating_sub(HANDLES_MAX);
@@ -134,8 +135,9 @@ impl World {
     pub fn put_many(&mut self, spot: &Spot, docs: &[(Option<String>, Doc)]) -> Came {
         let new = docs.iter().map(|(id, doc)| doc.new_document(id.as_deref())).collect();
         let held = self.held(spot).map(Ok);
+        let spec = self.state.spec();
         let store = self.operate();
-        let partition = held.unwrap_or_else(|| store.partition_for_write(&spot.scope(), &spot.at(), SPEC));
+        let partition = held.unwrap_or_else(|| store.partition_for_write(&spot.scope(), &spot.at(), spec));
         let outcome = partition.and_then(|partition| Ok(partition.put_many(new)?));
         let mut after = self.state.clone();
         let there = after.docs_mut(spot);
@@ -236,11 +238,11 @@ impl World {
     pub fn search(&mut self, spot: &Spot) -> Came {
         let held = self.state.docs(spot).is_some().then(|| self.held(spot)).flatten();
         let mut chance = self.chance.clone();
-        let docs = self.state.partitions.get(spot).cloned();
+        let (metric, docs) = (self.state.metric, self.state.partitions.get(spot).cloned());
         let store = self.operate();
         let found = match held.map_or_else(|| store.partition(&spot.scope(), &spot.at()), |p| Ok(Some(p))) {
             Ok(Some(partition)) => match docs {
-                Some(docs) => one_search(&docs, &partition, &mut chance).map_err(StoreError::from),
+                Some(docs) => one_search(metric, &docs, &partition, &mut chance).map_err(StoreError::from),
                 None => Ok(vec!["it is there".to_owned()]),
             },
             Ok(None) => Ok(docs.map(|_| "it is nowhere".to_owned()).into_iter().collect()),

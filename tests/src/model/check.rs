@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use strongroom_engine::{
-    Ageing, Ages, Filter, Fusion, Partition, PartitionInfo, Query, ReadError, SearchRequest, Store,
+    Ageing, Ages, Filter, Fusion, Metric, Partition, PartitionInfo, Query, ReadError, SearchRequest, Store,
     StoreError,
 };
 
@@ -171,7 +171,7 @@ pub(super) fn searches(state: &State, store: &Store, chance: &mut Chance, of_eac
     let mut found = Found::default();
     for (spot, docs) in &state.partitions {
         for _ in 0..of_each {
-            match search_in(docs, store, spot, chance) {
+            match search_in(state.metric, docs, store, spot, chance) {
                 Ok(wrong) => found.wrong.extend(wrong.into_iter().map(|line| format!("{spot:?}: {line}"))),
                 Err(error) => found.failed.push(format!("{spot:?}: {error}")),
             }
@@ -181,13 +181,14 @@ pub(super) fn searches(state: &State, store: &Store, chance: &mut Chance, of_eac
 }
 
 fn search_in(
+    metric: Metric,
     docs: &Docs,
     store: &Store,
     spot: &Spot,
     chance: &mut Chance,
 ) -> Result<Vec<String>, StoreError> {
     match store.partition(&spot.scope(), &spot.at())? {
-        Some(partition) => Ok(one_search(docs, &partition, chance)?),
+        Some(partition) => Ok(one_search(metric, docs, &partition, chance)?),
         None => Ok(vec!["it is not there".to_owned()]),
     }
 }
@@ -208,6 +209,7 @@ fn ages(partition: &Partition, chance: &mut Chance) -> Result<Option<Ages>, Read
 
 /// One random search against brute force.
 pub(super) fn one_search(
+    metric: Metric,
     docs: &Docs,
     partition: &Partition,
     chance: &mut Chance,
@@ -249,7 +251,7 @@ pub(super) fn one_search(
     let response = partition.search(&request)?;
     let mut found = Vec::new();
     let mut matches: Vec<(&String, f64)> =
-        scores(docs, &query).into_iter().filter(|(id, _)| docs[*id].passes(&filter)).collect();
+        scores(metric, docs, &query).into_iter().filter(|(id, _)| docs[*id].passes(&filter)).collect();
     if let Some(ages) = &ages {
         for (id, score) in &mut matches {
             // When it was written only the store knows.
@@ -269,6 +271,9 @@ pub(super) fn one_search(
     if distinct.len() != hits.len() {
         found.push("a search found one document twice".to_owned());
     }
+    let is_bounded = metric != Metric::InnerProduct || matches!(query, Query::Words(_));
+    let largest = matches.iter().map(|(_, score)| score.abs()).fold(1.0, f64::max);
+    let error_max = SCORE_ERROR_MAX * largest;
     let mut worst = f64::INFINITY;
     for hit in hits {
         let id = &hit.document.id;
@@ -277,7 +282,9 @@ pub(super) fn one_search(
             continue;
         };
         worst = worst.min(*score);
-        if (f64::from(hit.score) - score.clamp(0.0, 1.0)).abs() > SCORE_ERROR_MAX {
+        // Products of vectors have no bounds; what words are worth has.
+        let told = if is_bounded { score.clamp(0.0, 1.0) } else { *score };
+        if (f64::from(hit.score) - told).abs() > error_max {
             found.push(format!("{id} scores {}, not {score}", hit.score));
         }
         let doc = &docs[id];
@@ -287,15 +294,18 @@ pub(super) fn one_search(
             found.push(format!("a search returned {id} with the words of another"));
         }
     }
-    let better = matches
-        .iter()
-        .find(|(id, score)| !distinct.contains(id.as_str()) && *score > worst + SCORE_ERROR_MAX);
+    let better =
+        matches.iter().find(|(id, score)| !distinct.contains(id.as_str()) && *score > worst + error_max);
     if let Some((id, score)) = better {
         found.push(format!("{id} scores {score} and was left out, the worst that was found has {worst}"));
     }
     for pair in hits.windows(2) {
         let (first, second) = (&pair[0], &pair[1]);
-        let tie = first.score == second.score && first.score > 0.0 && first.score < 1.0;
+        // Distances are told apart by less than their scores can tell.
+        let known = |id: &str| matches.iter().find(|(other, _)| *other == id).map(|(_, score)| *score);
+        let is_even = metric != Metric::Euclidean || known(&first.document.id) == known(&second.document.id);
+        let is_cut = is_bounded && (first.score <= 0.0 || first.score >= 1.0);
+        let tie = first.score == second.score && !is_cut && is_even;
         if first.score < second.score || (tie && first.document.id > second.document.id) {
             found.push(format!("{} stands before {}", first.document.id, second.document.id));
         }

@@ -202,6 +202,11 @@ pub(super) fn doc(chance: &mut Chance) -> Doc {
             0 => vec![0.0; DIMENSION],
             // A few directions that many documents share, so that there are ties.
             1..8 => (0..DIMENSION).map(|i| if i % 3 == 0 { 1.0 } else { 0.5 }).collect(),
+            // Of any length, for metrics that see it.
+            8 | 9 => {
+                let stretch = *chance.pick(&[0.125, 4.0]);
+                (0..DIMENSION).map(|_| stretch * chance.unit()).collect()
+            }
             _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
         }
     };

@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_engine::{
-    CollectionSpec, Field, FieldValue, Filter, NewDocument, NewPassage, PartitionName, PartitionRef, Passage,
-    Reach, Scope, WorkspaceId,
+    CollectionSpec, Field, FieldValue, Filter, Metric, NewDocument, NewPassage, PartitionName, PartitionRef,
+    Passage, Reach, Scope, WorkspaceId,
 };
 
 /// Components of each vector. Odd, so that no kernel gets away with whole registers.
@@ -30,9 +30,6 @@ pub const DIMENSION: usize = 19;
 
 /// The one collection.
 pub const COLLECTION: &str = "default";
-
-/// What every partition is made with.
-pub const SPEC: CollectionSpec = CollectionSpec { dimension: 19 };
 
 /// A partition: which workspace (by number), and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,11 +121,20 @@ impl Doc {
     }
 }
 
-/// The cosine of two vectors, 0 when one of them is zero.
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
-    let norms = (dot(a, a) * dot(b, b)).sqrt();
-    if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+/// How similar two vectors are. By cosines, 0 when one of them is zero; by distances, 1 when they are the same.
+fn similarity(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let sum = |a: &[f32], b: &[f32], term: fn(f64, f64) -> f64| -> f64 {
+        a.iter().zip(b).map(|(x, y)| term(f64::from(*x), f64::from(*y))).sum()
+    };
+    let dot = |a, b| sum(a, b, |x, y| x * y);
+    match metric {
+        Metric::Cosine => {
+            let norms = (dot(a, a) * dot(b, b)).sqrt();
+            if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+        }
+        Metric::InnerProduct => dot(a, b),
+        Metric::Euclidean => 1.0 / (1.0 + sum(a, b, |x, y| (x - y) * (x - y)).sqrt()),
+    }
 }
 
 /// Documents of one partition by id. Shared, so that a model is cheap to clone for what may have happened.
@@ -137,6 +143,8 @@ pub type Docs = BTreeMap<String, Arc<Doc>>;
 /// All that the store should hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
+    /// How all collections compare vectors.
+    pub metric: Metric,
     /// Workspaces that are there.
     pub workspaces: BTreeSet<u8>,
     /// Partitions that were written to, and not dropped since.
@@ -144,6 +152,11 @@ pub struct State {
 }
 
 impl State {
+    /// What every partition is made with.
+    pub fn spec(&self) -> CollectionSpec {
+        CollectionSpec { metric: self.metric, ..CollectionSpec::cosine(DIMENSION as u32) }
+    }
+
     /// The documents of a partition that is there.
     pub fn docs(&self, spot: &Spot) -> Option<&Docs> {
         self.partitions.get(spot).map(Arc::as_ref)
@@ -171,13 +184,15 @@ pub const UNKNOWN_ID: &str = "?";
 
 #[cfg(test)]
 mod tests {
-    use super::{Doc, cosine};
-    use strongroom_engine::Filter;
+    use super::{Doc, similarity};
+    use strongroom_engine::{Filter, Metric};
 
     #[test]
     fn the_model_scores_as_the_books_say() {
-        assert!((cosine(&[1.0, 0.0], &[1.0, 1.0]) - 0.5_f64.sqrt()).abs() < 1e-12);
-        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 1.0]), 0.0);
+        let of = |metric| similarity(metric, &[3.0, 0.0], &[3.0, 3.0]);
+        assert!((of(Metric::Cosine) - 0.5_f64.sqrt()).abs() < 1e-12);
+        assert_eq!((of(Metric::InnerProduct), of(Metric::Euclidean)), (9.0, 0.25));
+        assert_eq!(similarity(Metric::Cosine, &[0.0, 0.0], &[1.0, 1.0]), 0.0);
     }
 
     #[test]

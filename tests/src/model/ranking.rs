@@ -1,25 +1,28 @@
 //! What does each document score, by a plain reading of all of them?
 //!
-//! Cosines and BM25 in double precision, passage by passage, over a list of texts: nothing of the engine's.
+//! Similarities and BM25 in double precision, passage by passage, over a list of texts: nothing of the engine's.
 
 use std::collections::BTreeMap;
 
-use strongroom_engine::{Ageing, Ages, Fusion, Query};
+use strongroom_engine::{Ageing, Ages, Fusion, Metric, Query};
 
-use super::{Doc, Docs, cosine};
+use super::{Doc, Docs, similarity};
 
 /// What words count for beside vectors.
 const WORDS_SHARE: f64 = 0.42;
 
 /// The live documents that a query reaches, whatever its filter, each with the score of its best passage.
-pub(super) fn scores<'a>(docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a String, f64> {
+pub(super) fn scores<'a>(metric: Metric, docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a String, f64> {
     let live: BTreeMap<&String, &Doc> =
         docs.iter().filter(|(_, doc)| doc.live).map(|(id, doc)| (id, &**doc)).collect();
     let best = |scores: Vec<f64>| scores.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    let cosines =
-        |doc: &Doc, vector: &[f32]| doc.vectors.iter().map(|v| cosine(v, vector)).collect::<Vec<_>>();
+    let similarities = |doc: &Doc, vector: &[f32]| {
+        doc.vectors.iter().map(|v| similarity(metric, v, vector)).collect::<Vec<_>>()
+    };
     match query {
-        Query::Vector(vector) => live.iter().map(|(id, doc)| (*id, best(cosines(doc, vector)))).collect(),
+        Query::Vector(vector) => {
+            live.iter().map(|(id, doc)| (*id, best(similarities(doc, vector)))).collect()
+        }
         Query::Words(words) => {
             let shares = shares(&live, words);
             shares
@@ -30,9 +33,9 @@ pub(super) fn scores<'a>(docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a Stri
         }
         Query::Hybrid { vector, words, fusion: Fusion::Sum } => {
             let shares = shares(&live, words);
-            let both = |(cosine, share): (f64, &f64)| (1.0 - WORDS_SHARE) * cosine + WORDS_SHARE * share;
+            let both = |(vector, share): (f64, &f64)| (1.0 - WORDS_SHARE) * vector + WORDS_SHARE * share;
             let of = |id: &&'a String, doc: &Doc| {
-                cosines(doc, vector).into_iter().zip(&shares[*id]).map(both).collect()
+                similarities(doc, vector).into_iter().zip(&shares[*id]).map(both).collect()
             };
             live.iter().map(|(id, doc)| (*id, best(of(id, doc)))).collect()
         }

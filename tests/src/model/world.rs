@@ -12,11 +12,13 @@
 
 use strongroom_engine::cluster::Workers;
 use strongroom_engine::io::sim::{Fault, Sim};
-use strongroom_engine::{Maintained, Partition, RootKey, Store, StoreError, StoreOptions, WriteError};
+use strongroom_engine::{
+    Maintained, Metric, Partition, RootKey, Store, StoreError, StoreOptions, WriteError,
+};
 
 use super::check::{Found, compare, differences, in_partition, name_the_unknown, searches};
 use super::observe::{observe, observe_partition};
-use super::{DIMENSION, Doc, SPEC, Spot, State};
+use super::{DIMENSION, Doc, Spot, State};
 use crate::chance::Chance;
 
 /// So often opening, and looking at what was opened, may be struck in a row.
@@ -82,6 +84,15 @@ pub enum End {
     PowerCut,
 }
 
+/// By what the collections of a life compare. Which it is follows from nothing else that follows from the seed.
+fn metric_of(seed: u64) -> Metric {
+    *Chance::new(seed ^ 0x006d_6574_7269_6373).pick(&[
+        Metric::Cosine,
+        Metric::InnerProduct,
+        Metric::Euclidean,
+    ])
+}
+
 impl World {
     /// A fresh machine and an empty store on it.
     pub fn new(seed: u64) -> World {
@@ -94,7 +105,7 @@ impl World {
             sim: Sim::new(seed),
             store: None,
             options,
-            state: State::default(),
+            state: State { metric: metric_of(seed), ..State::default() },
             held: Vec::new(),
             stale: Vec::new(),
             chance: Chance::new(!seed),
@@ -396,7 +407,7 @@ impl World {
             vectors: vec![vec![1.0; DIMENSION]],
             live: true,
         };
-        let partition = self.store().partition_for_write(&spot.scope(), &spot.at(), SPEC);
+        let partition = self.store().partition_for_write(&spot.scope(), &spot.at(), self.state.spec());
         let outcome = partition.and_then(|p| Ok(p.put(doc.new_document(Some(&id)))?));
         self.note(format!("put {id} into {spot:?}: {}", if outcome.is_ok() { "done" } else { "refused" }));
         let mut with = may_be.clone();

@@ -18,7 +18,7 @@ use crate::model::{COLLECTION, Spot, whole, workspace_id};
 pub const DIMENSION: usize = 16;
 
 /// What every partition is made with.
-pub const SPEC: CollectionSpec = CollectionSpec { dimension: 16 };
+pub const SPEC: CollectionSpec = CollectionSpec::cosine(16);
 
 /// Milliseconds of a day.
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;

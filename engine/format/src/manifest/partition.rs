@@ -6,7 +6,7 @@
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{COLLECTION_NAME_BYTES_MAX, PARTITION_NAME_CHARS_MAX, SEGMENTS_MAX};
-use crate::record::dimension;
+use crate::record::CollectionSpec;
 use crate::{Damage, layout};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
@@ -53,8 +53,10 @@ layout! {
         /// 1 when damage took something that was acknowledged: it is not served until it is restored or
         /// dropped. Else 0.
         is_damaged: U32,
+        /// A [`Metric`](crate::record::Metric).
+        metric: u8,
         /// Zero.
-        reserved: [u8; 4],
+        reserved: [u8; 3],
         /// Over the 156 bytes before.
         crc32: U32,
     }
@@ -116,8 +118,8 @@ pub struct PartitionState {
     pub replaces: [u8; 16],
     /// Its key's slot in the keyring.
     pub key_slot: u32,
-    /// Components of each of its vectors.
-    pub dimension: u32,
+    /// What its vectors are.
+    pub spec: CollectionSpec,
     /// Its records up to and including this number are in its segments.
     pub flushed_through: u64,
     /// Live documents in its segments.
@@ -158,12 +160,13 @@ impl PartitionState {
             deleted_since_ms: U64::new(self.deleted_since_ms),
             purge_since_ms: U64::new(self.purge_since_ms),
             key_slot: U32::new(self.key_slot),
-            dimension: U32::new(self.dimension),
+            dimension: U32::new(self.spec.dimension),
             segments: U32::new(self.segments.len() as u32),
             identity_bytes: U32::new(self.sealed_identity.len() as u32),
             body_crc32: U32::new(crc32fast::hash(&body)),
             is_damaged: U32::new(u32::from(self.is_damaged)),
-            reserved: [0; 4],
+            metric: self.spec.metric as u8,
+            reserved: [0; 3],
             crc32: U32::ZERO,
         };
         entry.crc32 = crc_of(entry.as_bytes());
@@ -206,7 +209,7 @@ impl PartitionState {
             sealed_identity: sealed_identity.to_vec(),
             replaces: entry.replaces,
             key_slot: entry.key_slot.get(),
-            dimension: dimension(entry.dimension.get())?,
+            spec: CollectionSpec::read(entry.dimension.get(), entry.metric)?,
             flushed_through: entry.flushed_through.get(),
             documents: entry.documents.get(),
             deleted: entry.deleted.get(),

@@ -9,9 +9,10 @@ use crate::manifest::{
     FoundVersion, ManifestHeader, PartitionEntry, PartitionState, SegmentRef, VersionKind, encode_version,
 };
 use crate::receipt::{Receipt, ReceiptKind};
-use crate::record::{Change, ChangeKind, DropNote, Identity, decode_put, encode_put};
+use crate::record::{Change, ChangeKind, CollectionSpec, DropNote, Identity, Metric, decode_put, encode_put};
 use crate::segment::{
-    BlockHeader, SECTIONS, SectionEntry, decode_directory, decode_table, encode_table, place_sections,
+    BlockHeader, SECTIONS, SectionEntry, SegmentHeader, decode_directory, decode_table, encode_table,
+    place_sections,
 };
 use crate::wire::Reader;
 use crate::{Damage, layout::Layout};
@@ -45,7 +46,8 @@ fn sealed_texts_end_where_they_end() {
         }
     }
     assert!(decode_put(&put, 4).is_err(), "another dimension");
-    let identity = Identity { collection: "c".to_owned(), partition: Some("p".to_owned()), dimension: 3 };
+    let spec = CollectionSpec { dimension: 3, metric: Metric::InnerProduct };
+    let identity = Identity { collection: "c".to_owned(), partition: Some("p".to_owned()), spec };
     let change = Change { kind: ChangeKind::Purged, at_ms: 3, id: "id".to_owned() };
     type Check = fn(&[u8]) -> Result<Vec<u8>, Damage>;
     let checks: [(Vec<u8>, Check); 3] = [
@@ -79,11 +81,18 @@ fn what_no_writer_writes_is_refused() {
         document.passages[0] = Passage::Range { start, end };
         assert!(decode_put(&encode_put(&document), 3).is_err(), "{start} to {end}");
     }
-    let name =
-        |chars| Identity { collection: "c".to_owned(), partition: Some("a".repeat(chars)), dimension: 3 };
+    let spec = CollectionSpec::cosine(3);
+    let name = |chars| Identity { collection: "c".to_owned(), partition: Some("a".repeat(chars)), spec };
     assert!(Identity::decode(&name(256).encode()).is_ok() && Identity::decode(&name(257).encode()).is_err());
     for dimension in [0, 8193] {
-        assert!(Identity::decode(&Identity { dimension, ..name(1) }.encode()).is_err());
+        let spec = CollectionSpec::cosine(dimension);
+        assert!(Identity::decode(&Identity { spec, ..name(1) }.encode()).is_err());
+    }
+    // Behind the collection's name come two bytes of the dimension, the metric, and a byte that is zero.
+    for (at, byte) in [(7, 3), (7, 0xff), (8, 1)] {
+        let mut bytes = name(1).encode();
+        bytes[at] = byte;
+        assert!(Identity::decode(&bytes).is_err(), "{byte} at {at}");
     }
     for state in [SlotState::Shredding, SlotState::Shredded] {
         let kept = KeySlot { state: state as u8, ..slot() }.finished();
@@ -189,6 +198,16 @@ fn a_manifest_holds_what_it_counts() {
             assert_eq!(checks(&bytes), right.contains(&(value & 0xffff_ffff)), "{field} is {value}");
         }
     }
+    for metric in [0, 1, 2, 3, 255] {
+        let mut bytes = whole.clone();
+        lie(&mut bytes, PartitionEntry::LAYOUT, body_at, "metric", metric);
+        mend(&mut bytes);
+        assert_eq!(checks(&bytes), metric <= 2, "metric {metric}");
+        let spec = CollectionSpec::cosine(3);
+        let mut segment = SegmentHeader::new([1; 16], spec, 2, 3, 4096).as_bytes().to_vec();
+        lie(&mut segment, SegmentHeader::LAYOUT, 0, "metric", metric);
+        assert_eq!(SegmentHeader::read(&segment).is_ok(), metric <= 2, "metric {metric}");
+    }
     let mut bytes = whole.clone();
     let last = bytes.len() - SegmentRef::BYTES;
     lie(&mut bytes, SegmentRef::LAYOUT, last, "reserved", 1);
@@ -211,7 +230,7 @@ fn a_manifest_holds_what_it_counts() {
     assert_eq!(damage.offset as usize, body_at + entries.len(), "the second entry is told");
     // Whose second copy is read tells places there.
     let mut entry = Vec::new();
-    PartitionState { dimension: 0, ..partition(2) }.encode(&mut entry);
+    PartitionState { spec: CollectionSpec::cosine(0), ..partition(2) }.encode(&mut entry);
     let mut bytes = encode_version(&info(VersionKind::Edit), [1; 16], 1, &entry, &[]);
     bytes[0] ^= 1;
     let damage = FoundVersion::read(&bytes).unwrap().partitions().find_map(Result::err).unwrap();

@@ -18,7 +18,9 @@ use crate::manifest::{
     FoundVersion, Head, PartitionState, SegmentPlace, VersionInfo, VersionKind, encode_version,
 };
 use crate::receipt::{Receipt, ReceiptKind};
-use crate::record::{Change, ChangeKind, DropNote, Identity, RecordKind, decode_put, encode_put};
+use crate::record::{
+    Change, ChangeKind, CollectionSpec, DropNote, Identity, Metric, RecordKind, decode_put, encode_put,
+};
 use crate::segment::{
     ChangeRow, DocumentRow, LabelKind, LabelRow, decode_directory, decode_table, encode_table, place_sections,
 };
@@ -58,7 +60,7 @@ fn partition(n: u8) -> PartitionState {
         sealed_identity: vec![n; 40],
         replaces: [n / 2; 16],
         key_slot: 7 + u32::from(n),
-        dimension: 256,
+        spec: CollectionSpec { dimension: 256, metric: Metric::Euclidean },
         flushed_through: 10,
         documents: 2,
         deleted: 1,
@@ -194,8 +196,11 @@ fn what_is_sealed_is_read_as_it_was_written() {
     let bare = Document { passages: Vec::new(), vectors: Vec::new(), ..document() };
     assert_eq!(decode_put(&encode_put(&bare), 3).unwrap(), bare);
     for partition in [None, Some("../../x\0".to_owned()), Some("é".repeat(256))] {
-        let identity = Identity { collection: "default".to_owned(), partition, dimension: 8192 };
-        assert_eq!(Identity::decode(&identity.encode()).unwrap(), identity);
+        for metric in [Metric::Cosine, Metric::InnerProduct, Metric::Euclidean] {
+            let spec = CollectionSpec { dimension: 8192, metric };
+            let identity = Identity { collection: "default".to_owned(), partition: partition.clone(), spec };
+            assert_eq!(Identity::decode(&identity.encode()).unwrap(), identity);
+        }
     }
     for kind in [ChangeKind::Restored, ChangeKind::Deleted, ChangeKind::Purged] {
         let change = Change { kind, at_ms: 1 << 40, id: "id".to_owned() };

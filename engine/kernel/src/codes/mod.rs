@@ -40,10 +40,11 @@ mod scan;
 pub use encode::Encoder;
 pub use query::Query;
 
+use crate::arch::ahead::ahead;
 use crate::coded::FACTOR_BYTES;
 use crate::mask::BLOCK_ROWS;
 use crate::rotation::Rotation;
-use crate::variant::DIMENSION_MAX;
+use crate::variant::{DIMENSION_MAX, Variant};
 
 /// What a collection calls near. The greater the score, the nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,35 @@ pub enum Metric {
     InnerProduct,
     /// The score is the squared Euclidean distance, negated.
     SquaredDistance,
+}
+
+impl Metric {
+    /// The canonical scores of many rows, which lie one behind the other: [`dot_rows`](crate::dot_rows), or the negated
+    /// [`squared_distance_rows`](crate::Variant::squared_distance_rows).
+    ///
+    /// # Panics
+    /// When the rows are not as many as the scores.
+    pub fn score_rows(self, query: &[f32], rows: &[f32], scores: &mut [f32]) {
+        match self {
+            Self::InnerProduct => Variant::best().dot_rows(query, rows, scores),
+            Self::SquaredDistance => {
+                Variant::best().squared_distance_rows(query, rows, scores);
+                // Not by its sign: of nothing, that would be less than nothing.
+                scores.iter_mut().for_each(|score| *score = 0.0 - *score);
+            }
+        }
+    }
+
+    /// The same of rows that lie anywhere. Those that come next are asked for from memory meanwhile.
+    ///
+    /// # Panics
+    /// When the rows are not as many as the scores, or one is not as long as the query.
+    pub fn score_each(self, query: &[f32], rows: &[&[f32]], scores: &mut [f32]) {
+        assert_eq!(rows.len(), scores.len(), "there are as many rows as scores");
+        for (row, score) in ahead(rows).zip(scores) {
+            self.score_rows(query, row, std::slice::from_mut(score));
+        }
+    }
 }
 
 /// What the rows of one partition or list are coded relative to.

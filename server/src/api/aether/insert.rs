@@ -136,7 +136,7 @@ pub(crate) async fn with_vectors(mut call: Call) -> Result<Response, ApiError> {
         let collection = app.collection(place.scope.workspace())?;
         let (intake, passages) = checked_vectors(body, &app.limits)?;
         let document = intake.with_passages(passages);
-        let spec = CollectionSpec { dimension: collection.dimension };
+        let spec = CollectionSpec::cosine(collection.dimension);
         let done = ingest::write(&app.store, &place, spec, |partition| partition.put(document.clone()))?;
         drop(held);
         json::answer(StatusCode::CREATED, &Record::new(&done, place.partition()))
@@ -320,7 +320,7 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
         let same: Vec<_> = (first..places.len()).filter(|at| places[*at].at == places[first].at).collect();
         let group: Vec<_> = same.iter().filter_map(|at| documents[*at].take()).collect();
         let collection = app.collection(places[first].scope.workspace())?;
-        let spec = CollectionSpec { dimension: collection.dimension };
+        let spec = CollectionSpec::cosine(collection.dimension);
         let done =
             ingest::write(&app.store, &places[first], spec, |partition| partition.put_many(group.clone()))?;
         for (at, document) in same.into_iter().zip(done) {
