@@ -18,12 +18,14 @@ use crate::message::body::Budget;
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::rerank::Reranker;
 
 /// The running server's parts.
 pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) control: Control,
     pub(crate) embedder: &'static dyn Embedder,
+    pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) pool: Pool,
     pub(crate) bodies: Budget,
     pub(crate) limits: Limits,
@@ -68,6 +70,11 @@ impl App {
                 collection.embedder
             ),
         ))
+    }
+
+    /// How many passages of a search the reranker is sent at most; `None` without a reranker.
+    pub(crate) fn rerank_candidates_max(&self) -> Option<usize> {
+        self.reranker.as_ref().map(|reranker| reranker.candidates_max)
     }
 
     /// Embeds a document and writes it. Blocks.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use strongroom_engine::StoreOptions;
 
+use crate::rerank::settings as reranker;
 use crate::{base64, span};
 
 /// Everything that a server is started with.
@@ -30,6 +31,8 @@ pub struct Config {
     pub(crate) retention_ms: u64,
     /// How old a write gets at most before it is moved from the log into a segment.
     pub(crate) flush_age_ms: u64,
+    /// Who orders what a search found, when it asks for that.
+    pub(crate) reranker: Option<reranker::Settings>,
     pub(crate) limits: Limits,
 }
 
@@ -155,6 +158,7 @@ pub(crate) struct Told {
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) retention: Option<String>,
     pub(crate) flush_age: Option<String>,
+    pub(crate) reranker: reranker::Told,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,6 +169,7 @@ struct File {
     master_key_file: Option<PathBuf>,
     retention: Option<String>,
     flush_age: Option<String>,
+    reranker: reranker::Told,
     limits: Limits,
 }
 
@@ -202,6 +207,7 @@ pub(crate) fn resolve(
     let usual = StoreOptions::default();
     let retention_ms = span("retention", command_line.retention, file.retention, usual.retention_ms)?;
     let flush_age_ms = span("flush_age", command_line.flush_age, file.flush_age, usual.flush_age_ms)?;
+    let reranker = reranker::resolve(command_line.reranker, &environment, file.reranker)?;
     let root_key = environment("STRONGROOM_ROOT_KEY").map(RootKeyText);
     if let Some(RootKeyText(text)) = &root_key
         && (text.chars().count() < 16 || text.contains(|c: char| !c.is_ascii_graphic()))
@@ -211,7 +217,7 @@ pub(crate) fn resolve(
         );
     }
     let limits = file.limits;
-    Ok(Config { data_dir, listen, root_key, master_key, retention_ms, flush_age_ms, limits })
+    Ok(Config { data_dir, listen, root_key, master_key, retention_ms, flush_age_ms, reranker, limits })
 }
 
 fn read_file(path: &Path) -> Result<File, String> {

@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     in_flight: Arc<AtomicU64>,
     damages: AtomicU64,
     answers: Mutex<BTreeMap<(&'static str, u16), Answers>>,
+    /// Of other services, by their name and how the call ended.
+    outbound: Mutex<BTreeMap<(&'static str, &'static str), Answers>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -41,6 +43,7 @@ impl Metrics {
             in_flight: Arc::default(),
             damages: AtomicU64::new(0),
             answers: Mutex::default(),
+            outbound: Mutex::default(),
         }
     }
 
@@ -59,10 +62,12 @@ impl Metrics {
     }
 
     pub(crate) fn count(&self, template: &'static str, status: StatusCode, took: Duration) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answers = answers.entry((template, status.as_u16())).or_default();
-        answers.count += 1;
-        answers.seconds += took.as_secs_f64();
+        add(&self.answers, (template, status.as_u16()), took);
+    }
+
+    /// Counts a call of another service. Both words are ours.
+    pub(crate) fn count_outbound(&self, service: &'static str, outcome: &'static str, took: Duration) {
+        add(&self.outbound, (service, outcome), took);
     }
 
     /// The text that a scraper reads.
@@ -86,10 +91,28 @@ impl Metrics {
         writeln!(text, "strongroom_requests_in_flight {}", self.in_flight.load(Ordering::Relaxed)).ok();
         text += &head("damages_total", "counter", "Places on the disk that were found to be damaged.");
         writeln!(text, "strongroom_damages_total {}", self.damages.load(Ordering::Relaxed)).ok();
+        text += &head("outbound_calls_total", "counter", "Calls of other services, by how they ended.");
+        let outbound = self.outbound.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for ((service, outcome), calls) in &outbound {
+            let labels = format!("{{service=\"{service}\",outcome=\"{outcome}\"}}");
+            writeln!(text, "strongroom_outbound_calls_total{labels} {}", calls.count).ok();
+        }
+        text += &head("outbound_seconds_total", "counter", "Time spent on calls of other services.");
+        for ((service, outcome), calls) in &outbound {
+            let labels = format!("{{service=\"{service}\",outcome=\"{outcome}\"}}");
+            writeln!(text, "strongroom_outbound_seconds_total{labels} {:.6}", calls.seconds).ok();
+        }
         text += &head("uptime_seconds", "gauge", "Time since the server started.");
         writeln!(text, "strongroom_uptime_seconds {}", self.started.elapsed().as_secs()).ok();
         text
     }
+}
+
+fn add<K: Ord>(counters: &Mutex<BTreeMap<K, Answers>>, key: K, took: Duration) {
+    let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);
+    let counter = counters.entry(key).or_default();
+    counter.count += 1;
+    counter.seconds += took.as_secs_f64();
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ use crate::message::body::{Budget, Patience};
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::rerank::Reranker;
 use crate::{erasure, log, master_key, tenancy};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
@@ -212,6 +213,9 @@ fn open(
     medium: impl FnOnce(&Path) -> Result<Medium, StorageError>,
 ) -> Result<(App, Option<String>), String> {
     let (data_dir, limits) = (&config.data_dir, config.limits.clone());
+    let metrics = Arc::new(Metrics::new());
+    let reranker = config.reranker.clone().map(|settings| Reranker::new(settings, metrics.clone()));
+    let reranker = reranker.transpose()?.map(Arc::new);
     make_data_dir(data_dir)?;
     let master_key = master_key::find(&config.master_key, data_dir)?;
     let medium = medium(data_dir).map_err(|error| open_error(data_dir, &error.into()))?;
@@ -237,7 +241,8 @@ fn open(
         pool: Pool::new(limits.running_max, limits.waiting_max),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
         purge_ms,
-        metrics: Arc::new(Metrics::new()),
+        reranker,
+        metrics,
         damages: Damages::default(),
         jobs: queue,
         openapi: openapi::document().to_string(),

@@ -33,6 +33,7 @@ pub(crate) fn document() -> Value {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 "Filter": filter(),
+                "Found": found(),
                 "Error": {
                     "type": "object",
                     "required": ["error", "code", "detail", "request_id"],
@@ -75,7 +76,7 @@ fn operation(route: &Route) -> Value {
     let error = json!({"$ref": format!("#/components/schemas/{schema}")});
     let mut responses = Map::new();
     if !route.is_not_offered() {
-        responses.insert(route.status.to_string(), json!({"description": "Done"}));
+        responses.insert(route.status.to_string(), done(route));
     }
     for status in statuses(route) {
         let (code, text) = status;
@@ -116,6 +117,41 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
+/// The answer of success; a search's has parts that tell what was done.
+fn done(route: &Route) -> Value {
+    let found = json!({"$ref": "#/components/schemas/Found"});
+    let schema = match route.path {
+        "/v1/search" | "/v1/search/embed" => found,
+        "/v1/search/batch" => {
+            json!({"type": "object", "properties": {"results": {"type": "array", "items": found}}})
+        }
+        _ => return json!({"description": "Done"}),
+    };
+    json!({"description": "Done", "content": {"application/json": {"schema": schema}}})
+}
+
+/// What a search answers.
+fn found() -> Value {
+    json!({
+        "type": "object",
+        "required": ["results"],
+        "properties": {
+            "results": {"type": "array", "items": {"type": "object"}, "description": "Best first."},
+            "query": {"type": "string"},
+            "trace": {"type": "object", "description": "What was opened, when trace=true."},
+            "reranked": {
+                "type": "boolean",
+                "description": "Whether order and scores are the reranker's; there when the search asked for it.",
+            },
+            "rerank_failure": {
+                "type": "string",
+                "description": "Why they are the search's own instead: unreachable, timed_out, busy, overloaded (too many \
+                                calls at once), refused, failed (its status), unreadable (its answer).",
+            },
+        },
+    })
+}
+
 fn query_parameter(name: &str) -> Value {
     let number =
         |text: &str| json!({"name": name, "in": "query", "schema": {"type": "number"}, "description": text});
@@ -128,6 +164,16 @@ fn query_parameter(name: &str) -> Value {
         "max_distance" => {
             number("Vectors further away than this are left out: 0 is the same direction, 1 a right angle.")
         }
+        "rerank" => json!({
+            "name": name,
+            "in": "query",
+            "schema": {"enum": ["true", "false", "require"]},
+            "description": "Whether the reranker orders what is found. With true, a reranker that fails leaves the search's own \
+                            order, and the answer says so; with require, that is 503.",
+        }),
+        "rerank_candidates" => number(
+            "How many documents the reranker orders: from k to the operator's limit; 4 k when it is not given.",
+        ),
         "min_score" => number("Hits whose score, from 0 to 100, is below this are left out."),
         "recency_weight" => number(
             "From 0 to 1, with freshness_weight at most 1: score = (1 - recency_weight - freshness_weight) * similarity \
@@ -212,6 +258,15 @@ mod tests {
         let filter = search.iter().find(|parameter| parameter["name"] == "filter").unwrap();
         let schema = &filter["content"]["application/json"]["schema"]["$ref"];
         assert!(document.pointer(&schema.as_str().unwrap()[1..]).is_some(), "{schema}");
+        assert!(
+            search
+                .iter()
+                .any(|parameter| parameter["name"] == "rerank" && parameter["schema"]["enum"].is_array())
+        );
+        let answer =
+            &document["paths"]["/v1/search"]["get"]["responses"]["200"]["content"]["application/json"];
+        let found = document.pointer(&answer["schema"]["$ref"].as_str().unwrap()[1..]).unwrap();
+        assert_eq!(found["properties"]["reranked"]["type"], "boolean");
         for route in ROUTES {
             let method = if route.method == "*" { "get".to_owned() } else { route.method.to_lowercase() };
             let operation = &document["paths"][route.path.replace("{*rest}", "{rest}")][method];

@@ -151,6 +151,8 @@ const SEARCH: &[&str] = &[
     "mode",
     "fusion",
     "exact",
+    "rerank",
+    "rerank_candidates",
     "include_content",
     "max_distance",
     "min_score",

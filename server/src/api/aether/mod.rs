@@ -6,12 +6,15 @@
 pub(crate) mod documents;
 mod fields;
 pub(crate) mod filters;
+mod finding;
 pub(crate) mod grammar;
 pub(crate) mod insert;
 pub(crate) mod jobs;
 mod look_alikes;
+mod manner;
 pub(crate) mod partitions;
 mod ranking;
 mod record;
+mod reranking;
 pub(crate) mod search;
 mod sections;

@@ -1,74 +1,57 @@
 //! How is a search answered?
 //!
-//! Query → vector → one partition's handle → hits and the engine's trace. `k` counts documents, each with its best
-//! passage; filters act inside the engine's scan.
+//! Query → vector → one partition's handle → hits and the engine's trace → the reranker, if the search asks for it. This file
+//! reads what is asked; `finding` does it. `k` counts documents, each with its best passage; filters act inside the engine's
+//! scan.
 //!
 //! Invariants:
-//! 1. A trace is made from what the engine opened, not from the request or the hits.
-//! 2. A partition that isn't there answers no results, not an error: whether it exists is nobody's business.
-
-use std::sync::Arc;
+//! 1. What a search says and can't have is an error, never left out.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use strongroom_engine::{Ages, Filter, Fusion, Query, SearchRequest, SearchResponse};
+use strongroom_engine::{Filter, Query};
 
 use super::filters::FilterFields;
+use super::finding::{Ask, Wanted, answer, answer_all, find};
 use super::grammar::Clause;
-use super::ranking::{Ranking, reaches};
-use super::record::{Found, TraceAnswer};
+use super::manner::Manner;
+use super::ranking::Ranking;
+use super::reranking::{Asked, Wish};
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
 use crate::clock;
 use crate::config::Limits;
-use crate::ingest;
 use crate::message::error::ApiError;
 use crate::message::json::{self, Texts};
 
 const K: u64 = 10;
-
-/// What a search asks for, apart from the vector.
-struct Wanted {
-    place: Place,
-    k: usize,
-    filter: Filter,
-    similarity_min: f32,
-    ages: Option<Ages>,
-    score_min: f64,
-    recall: Option<f32>,
-    with_content: bool,
-}
 
 /// `GET /v1/search`
 pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
     let (query, limits) = (&call.query, &call.app.limits);
     let text = checked_query(query.get("q").unwrap_or_default(), limits)?.to_owned();
     let (ranking, now_ms) = (Ranking::of_query(query)?, clock::now_ms());
+    let (k, candidates) =
+        (query.number("k", 1..=limits.k_max as u64)?, query.number("rerank_candidates", 1..=u64::MAX)?);
+    let k = checked_k(k, limits)?;
     let wanted = Wanted {
         place: call.place()?,
-        k: k(query.number("k", 1..=limits.k_max as u64)?, limits)?,
+        k,
         filter: FilterFields::of_query(query)?.into_filter(now_ms, limits)?,
         similarity_min: ranking.similarity_min()?,
         ages: ranking.ages(now_ms)?,
         score_min: ranking.score_min()?,
         recall: recall(query.flag("exact")?),
         with_content: query.flag("include_content")?,
+        with_trace: query.flag("trace")?,
+        wish: Wish::of(Asked::of_query(query)?, candidates, k, call.app.rerank_candidates_max())?,
     };
-    let with_trace = query.flag("trace")?;
     let manner = Manner::of(query.get("mode"), query.get("fusion"), &ranking)?;
-    let app = call.app.clone();
-    let pool = app.pool.clone();
-    pool.run(move || {
-        let vector = embed(&app, &wanted.place, &[&text])?.pop().unwrap_or_default();
-        let found = find(&app, &wanted, manner.query(&text, &vector))?;
-        let mut answer = answer(&wanted, found.as_ref(), with_trace);
-        answer["query"] = json!(text);
-        json::answer(StatusCode::OK, &answer)
-    })
-    .await
+    let ask = Ask { text, manner, wanted };
+    answer_all(&call.app, vec![ask], |answers| answers.into_iter().next().unwrap_or_default()).await
 }
 
 /// In partitions so large that not all passages are compared, so many of the nearest are found at least, on the average.
@@ -93,6 +76,10 @@ pub(crate) struct ByVector {
     mode: Option<String>,
     #[serde(default)]
     fusion: Option<String>,
+    #[serde(default)]
+    rerank: Option<Asked>,
+    #[serde(default)]
+    rerank_candidates: Option<u64>,
     #[serde(default)]
     max_distance: Option<f64>,
     #[serde(default)]
@@ -135,35 +122,52 @@ pub(crate) struct ByVector {
 pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiError> {
     let (body, _) = call.json::<ByVector>().await?;
     let place = call.place_for(body.partition.as_deref())?;
-    if body.mode.is_some() || body.fusion.is_some() {
-        return Err(ApiError::malformed("malformed_body", "mode and fusion are for searches by text"));
+    if body.mode.is_some()
+        || body.fusion.is_some()
+        || body.rerank.is_some()
+        || body.rerank_candidates.is_some()
+    {
+        return Err(ApiError::malformed(
+            "malformed_body",
+            "mode, fusion and rerank are for searches by text",
+        ));
     }
-    let (vector, with_trace) = (body.embedding.clone(), body.trace == Some(true));
-    let wanted = body.wanted(place, &call.app.limits)?;
+    let vector = body.embedding.clone();
+    let wanted = body.wanted(place, &call.app.limits, None)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         check_vector(&app, &wanted.place, &vector)?;
         let found = find(&app, &wanted, Query::Vector(&vector))?;
-        json::answer(StatusCode::OK, &answer(&wanted, found.as_ref(), with_trace))
+        json::answer(StatusCode::OK, &answer(&wanted, found.as_ref()))
     })
     .await
 }
 
 impl ByVector {
-    fn wanted(self, place: Place, limits: &Limits) -> Result<Wanted, ApiError> {
-        let (wanted, ranking, now_ms) = (self.k, self.ranking(), clock::now_ms());
+    /// `candidates_max` is the reranker's, if there is one.
+    fn wanted(
+        self,
+        place: Place,
+        limits: &Limits,
+        candidates_max: Option<usize>,
+    ) -> Result<Wanted, ApiError> {
+        let (k, ranking, now_ms) = (checked_k(self.k, limits)?, self.ranking(), clock::now_ms());
         let (with_content, is_exact) = (self.include_content == Some(true), self.exact == Some(true));
+        let with_trace = self.trace == Some(true);
+        let wish = Wish::of(self.rerank, self.rerank_candidates, k, candidates_max)?;
         let filter = self.into_filter(now_ms, limits)?;
         Ok(Wanted {
             place,
-            k: k(wanted, limits)?,
+            k,
             filter,
             similarity_min: ranking.similarity_min()?,
             ages: ranking.ages(now_ms)?,
             score_min: ranking.score_min()?,
             recall: recall(is_exact),
             with_content,
+            with_trace,
+            wish,
         })
     }
 
@@ -216,13 +220,14 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
         call.place_for(batch.partition.as_deref())?;
         return Err(ApiError::malformed("invalid_batch", format!("a batch has 1 to {most} queries")));
     }
-    let (mut texts, mut wanted) = (Vec::new(), Vec::new());
+    let candidates_max = call.app.rerank_candidates_max();
+    let mut asks = Vec::with_capacity(batch.queries.len());
     for mut query in batch.queries {
         let in_item = query.get("partition").and_then(Value::as_str).map(str::to_owned);
         let place = call.place_for(in_item.as_deref().or(batch.partition.as_deref()))?;
         let text = query.as_object_mut().and_then(|fields| fields.remove("q"));
         let text = text.as_ref().and_then(Value::as_str).unwrap_or_default();
-        texts.push(checked_query(text, &call.app.limits)?.to_owned());
+        let text = checked_query(text, &call.app.limits)?.to_owned();
         if let Some(fields) = query.as_object_mut()
             && fields.insert("embedding".to_owned(), json!([])).is_some()
         {
@@ -235,28 +240,10 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
             ApiError::malformed("malformed_body", format!("a query of the batch: {error}"))
         })?;
         let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref(), &fields.ranking())?;
-        wanted.push((fields.trace == Some(true), manner, fields.wanted(place, &call.app.limits)?));
+        let wanted = fields.wanted(place, &call.app.limits, candidates_max)?;
+        asks.push(Ask { text, manner, wanted });
     }
-    let app = call.app.clone();
-    let pool = app.pool.clone();
-    pool.run(move || {
-        let mut results = Vec::with_capacity(texts.len());
-        let asked: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let vectors = embed(&app, &wanted[0].2.place, &asked)?;
-        for ((text, (with_trace, manner, wanted)), vector) in texts.iter().zip(&wanted).zip(vectors) {
-            let found = find(&app, wanted, manner.query(text, &vector))?;
-            let mut answer = answer(wanted, found.as_ref(), *with_trace);
-            answer["query"] = json!(text);
-            results.push(answer);
-        }
-        json::answer(StatusCode::OK, &json!({"results": results}))
-    })
-    .await
-}
-
-fn embed(app: &Arc<App>, place: &Place, texts: &[&str]) -> Result<Vec<Vec<f32>>, ApiError> {
-    app.text_collection(place.scope.workspace())?;
-    Ok(app.embedder.embed(texts)?)
+    answer_all(&call.app, asks, |answers| json!({"results": answers})).await
 }
 
 /// What is wrong with a vector is wrong whether or not the partition is there, so that its sender learns it at once
@@ -278,74 +265,6 @@ fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError
     Ok(())
 }
 
-/// By what a text is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    Hybrid(Fusion),
-    Semantic,
-    Keyword,
-}
-
-impl Manner {
-    /// What `mode` and `fusion` say, given what else counts.
-    fn of(mode: Option<&str>, fusion: Option<&str>, ranking: &Ranking) -> Result<Self, ApiError> {
-        let unknown = |text| ApiError::malformed("invalid_parameter", text);
-        let by = match fusion {
-            None | Some("sum") => Fusion::Sum,
-            Some("ranks") => Fusion::Ranks,
-            Some(_) => return Err(unknown("fusion must be sum or ranks")),
-        };
-        if by == Fusion::Ranks && (ranking.recency_weight.is_some() || ranking.freshness_weight.is_some()) {
-            return Err(unknown("fusion=ranks has no scores that a weight of ages could be added to"));
-        }
-        match mode {
-            None | Some("hybrid") => Ok(Self::Hybrid(by)),
-            Some("semantic" | "keyword") if fusion.is_some() => {
-                Err(unknown("fusion goes with mode=hybrid: there is nothing else to bring together"))
-            }
-            Some("keyword") if ranking.max_distance.is_some() => {
-                Err(unknown("max_distance is of vectors: leave it out with mode=keyword"))
-            }
-            Some("semantic") => Ok(Self::Semantic),
-            Some("keyword") => Ok(Self::Keyword),
-            Some(_) => Err(unknown("mode must be hybrid, semantic or keyword")),
-        }
-    }
-
-    fn query<'a>(self, words: &'a str, vector: &'a [f32]) -> Query<'a> {
-        match self {
-            Self::Hybrid(fusion) => Query::Hybrid { vector, words, fusion },
-            Self::Semantic => Query::Vector(vector),
-            Self::Keyword => Query::Words(words),
-        }
-    }
-}
-
-fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchResponse>, ApiError> {
-    let request = SearchRequest {
-        query,
-        k: wanted.k,
-        filter: &wanted.filter,
-        similarity_min: wanted.similarity_min,
-        recall: wanted.recall,
-        ages: wanted.ages,
-        with_content: wanted.with_content,
-    };
-    ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
-}
-
-fn answer(wanted: &Wanted, found: Option<&SearchResponse>, with_trace: bool) -> Value {
-    let hits = found.map_or(&[][..], |found| &found.hits);
-    let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
-    let results: Vec<_> = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
-    let mut answer = json!({"results": results});
-    if with_trace {
-        let trace = TraceAnswer::new(wanted.place.partition(), found.map(|found| &found.trace), hits.len());
-        answer["trace"] = json!(trace);
-    }
-    answer
-}
-
 fn checked_query<'a>(text: &'a str, limits: &Limits) -> Result<&'a str, ApiError> {
     let most = limits.query_bytes_max;
     if text.trim().is_empty() {
@@ -357,7 +276,7 @@ fn checked_query<'a>(text: &'a str, limits: &Limits) -> Result<&'a str, ApiError
     Ok(text)
 }
 
-fn k(number: Option<u64>, limits: &Limits) -> Result<usize, ApiError> {
+fn checked_k(number: Option<u64>, limits: &Limits) -> Result<usize, ApiError> {
     let most = limits.k_max;
     let k = usize::try_from(number.unwrap_or(K)).unwrap_or(usize::MAX);
     if !(1..=most).contains(&k) {
@@ -389,7 +308,7 @@ mod tests {
         ] {
             let body = format!(r#"{{"embedding": [1.0], {field}}}"#);
             let wanted =
-                json::parse::<ByVector>(body.as_bytes()).and_then(|body| body.wanted(place(), &limits));
+                json::parse::<ByVector>(body.as_bytes()).and_then(|body| body.wanted(place(), &limits, None));
             assert_eq!(wanted.err().map(|error| error.status.as_u16()), Some(status), "{field}");
         }
     }
@@ -397,10 +316,10 @@ mod tests {
     #[test]
     fn k_stays_in_bounds() {
         let limits = Limits::default();
-        assert_eq!(k(None, &limits).unwrap(), 10);
-        assert_eq!(k(Some(1000), &limits).unwrap(), 1000);
+        assert_eq!(checked_k(None, &limits).unwrap(), 10);
+        assert_eq!(checked_k(Some(1000), &limits).unwrap(), 1000);
         for bad in [0, 1001, u64::MAX] {
-            assert!(k(Some(bad), &limits).unwrap_err().text.contains("1000"));
+            assert!(checked_k(Some(bad), &limits).unwrap_err().text.contains("1000"));
         }
     }
 

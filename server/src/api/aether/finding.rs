@@ -1,0 +1,174 @@
+//! How does a search come by its answer?
+//!
+//! On a thread that may block the engine looks into the one partition; a search that asks for it then waits for the reranker,
+//! on no thread; and the answer is put together on a thread again.
+//!
+//! Invariants:
+//! 1. A trace is made from what the engine opened, not from the request or the hits.
+//! 2. A partition that isn't there answers no results, not an error: whether it exists is nobody's business.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use strongroom_engine::{Ages, Filter, Query, SearchRequest, SearchResponse};
+use tokio::task::JoinSet;
+
+use super::manner::Manner;
+use super::ranking::reaches;
+use super::record::{Found, TraceAnswer};
+use super::reranking::{Outcome, Wish};
+use crate::app::App;
+use crate::auth::Place;
+use crate::ingest;
+use crate::message::error::ApiError;
+use crate::message::json;
+
+/// What a search asks for, apart from the vector.
+pub(super) struct Wanted {
+    pub(super) place: Place,
+    pub(super) k: usize,
+    pub(super) filter: Filter,
+    pub(super) similarity_min: f32,
+    pub(super) ages: Option<Ages>,
+    pub(super) score_min: f64,
+    pub(super) recall: Option<f32>,
+    pub(super) with_content: bool,
+    pub(super) with_trace: bool,
+    pub(super) wish: Option<Wish>,
+}
+
+/// A search by text.
+pub(super) struct Ask {
+    pub(super) text: String,
+    pub(super) manner: Manner,
+    pub(super) wanted: Wanted,
+}
+
+/// What it found, and whose order that has.
+type Reply = (Option<SearchResponse>, Outcome);
+
+/// Answers searches by text in one body. One that insists on the reranker and doesn't get it fails them all.
+pub(super) async fn answer_all(
+    app: &Arc<App>,
+    asks: Vec<Ask>,
+    body: fn(Vec<Value>) -> Value,
+) -> Result<Response, ApiError> {
+    let finish = move |app: &App, asks: &[Ask], replies: Vec<Reply>| {
+        let answers = asks.iter().zip(replies).map(|(ask, reply)| finish(app, ask, reply));
+        json::answer(StatusCode::OK, &body(answers.collect::<Result<_, _>>()?))
+    };
+    if asks.iter().all(|ask| ask.wanted.wish.is_none()) {
+        let own = app.clone();
+        return app.pool.run(move || finish(&own, &asks, look(&own, &asks)?)).await;
+    }
+    let own = app.clone();
+    let look = move || Ok((look(&own, &asks)?, asks));
+    let (replies, asks) = app.pool.run(look).await?;
+    let replies = rerank(app, &asks, replies).await?;
+    let own = app.clone();
+    app.pool.run(move || finish(&own, &asks, replies)).await
+}
+
+/// Runs the searches. Blocks.
+fn look(app: &Arc<App>, asks: &[Ask]) -> Result<Vec<Reply>, ApiError> {
+    let Some(first) = asks.first() else { return Ok(Vec::new()) };
+    let texts: Vec<&str> = asks.iter().map(|ask| ask.text.as_str()).collect();
+    let vectors = embed(app, &first.wanted.place, &texts)?;
+    let searches = asks.iter().zip(vectors).map(|(ask, vector)| {
+        let found = find(app, &ask.wanted, ask.manner.query(&ask.text, &vector))?;
+        Ok((found, Outcome::NotAsked))
+    });
+    searches.collect()
+}
+
+/// Has the reranker order what it is to order; at once, as far as that is allowed.
+async fn rerank(app: &App, asks: &[Ask], mut replies: Vec<Reply>) -> Result<Vec<Reply>, ApiError> {
+    let mut running = JoinSet::new();
+    for (number, (ask, (found, _))) in asks.iter().zip(&mut replies).enumerate() {
+        let (Some(wish), Some(reranker)) = (ask.wanted.wish, app.reranker.clone()) else { continue };
+        let (text, ages, k) = (ask.text.clone(), ask.wanted.ages, ask.wanted.k);
+        let mut found = found.take();
+        running.spawn(async move {
+            // A partition that isn't there is answered like an empty one.
+            let outcome = match &mut found {
+                None => Ok(Outcome::Reranked),
+                Some(found) => wish.fulfil(&reranker, &text, ages, k, &mut found.hits).await,
+            };
+            (number, found, outcome)
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        let (number, found, outcome) =
+            done.map_err(|_| ApiError::internal("reranking panicked; the line before says where"))?;
+        replies[number] = (found, outcome?);
+    }
+    Ok(replies)
+}
+
+/// Blocks.
+fn finish(app: &App, ask: &Ask, (mut found, outcome): Reply) -> Result<Value, ApiError> {
+    if let Some(found) = &mut found
+        && ask.wanted.wish.is_some()
+    {
+        look_again(app, &ask.wanted, found)?;
+    }
+    let mut answer = answer(&ask.wanted, found.as_ref());
+    answer["query"] = json!(ask.text);
+    outcome.tell(&mut answer);
+    Ok(answer)
+}
+
+/// The reranker may have taken seconds: what was deleted, changed or dropped since is left out. Contents are read only now,
+/// since most candidates' would be read for nobody.
+fn look_again(app: &App, wanted: &Wanted, found: &mut SearchResponse) -> Result<(), ApiError> {
+    let mut hits = Vec::with_capacity(found.hits.len());
+    for mut hit in std::mem::take(&mut found.hits) {
+        let id = &hit.document.id;
+        let now = ingest::read(&app.store, &wanted.place, |partition| {
+            if wanted.with_content {
+                return Ok(partition.content(id)?.map(|(document, content)| (document, Some(content))));
+            }
+            Ok(partition.get(id)?.map(|document| (document, None)))
+        })?;
+        if let Some((document, content)) = now.flatten()
+            && document.version == hit.document.version
+        {
+            hit.content = content;
+            hits.push(hit);
+        }
+    }
+    found.hits = hits;
+    Ok(())
+}
+
+fn embed(app: &Arc<App>, place: &Place, texts: &[&str]) -> Result<Vec<Vec<f32>>, ApiError> {
+    app.text_collection(place.scope.workspace())?;
+    Ok(app.embedder.embed(texts)?)
+}
+
+pub(super) fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchResponse>, ApiError> {
+    let request = SearchRequest {
+        query,
+        k: wanted.wish.map_or(wanted.k, |wish| wish.candidates),
+        filter: &wanted.filter,
+        similarity_min: wanted.similarity_min,
+        recall: wanted.recall,
+        ages: wanted.ages,
+        with_content: wanted.with_content && wanted.wish.is_none(),
+    };
+    ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
+}
+
+pub(super) fn answer(wanted: &Wanted, found: Option<&SearchResponse>) -> Value {
+    let hits = found.map_or(&[][..], |found| &found.hits);
+    let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
+    let results: Vec<_> = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
+    let mut answer = json!({"results": results});
+    if wanted.with_trace {
+        let trace = TraceAnswer::new(wanted.place.partition(), found.map(|found| &found.trace), hits.len());
+        answer["trace"] = json!(trace);
+    }
+    answer
+}
