@@ -24,7 +24,7 @@ impl Words {
     /// The words of a text.
     pub fn of(text: &str) -> Self {
         let mut words: BTreeMap<String, u32> = BTreeMap::new();
-        each_word(text, |word| *words.entry(word.to_owned()).or_default() += 1);
+        each_word(text, |word, _| *words.entry(word.to_owned()).or_default() += 1);
         Self(words.into_iter().collect())
     }
 
