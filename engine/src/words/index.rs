@@ -60,7 +60,13 @@ impl WordIndex {
         self.words.get(word).map_or(&[], Occurrences::postings)
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&str, &Occurrences)> {
+    /// Where this word stands.
+    pub fn occurrences(&self, word: &str) -> Option<&Occurrences> {
+        self.words.get(word)
+    }
+
+    /// All words, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Occurrences)> {
         self.words.iter().map(|(word, occurrences)| (&**word, occurrences))
     }
 

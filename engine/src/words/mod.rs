@@ -9,9 +9,11 @@
 //! 1. The words of a text never change within a version: segments hold them, and queries are compared with those.
 //! 2. No text makes it panic, and no word is longer than [`WORD_BYTES_MAX`].
 
+mod beginning;
 mod index;
 mod scripts;
 
+pub use beginning::Beginning;
 pub use index::WordIndex;
 
 use rust_stemmers::Stemmer;
@@ -58,6 +60,12 @@ pub fn each_word(text: &str, mut found: impl FnMut(&str, u32)) {
     }
 }
 
+/// Whether this is a letter or digit of a script whose words have spaces between them.
+pub fn is_of_spaced_word(character: char) -> bool {
+    let script = Script::of(character.encode_utf8(&mut [0; 4]));
+    script.is_some_and(|script| script != Script::Unspaced)
+}
+
 fn normalise(piece: &str, script: Script, word: &mut String) {
     if piece.is_ascii() {
         word.push_str(piece);
@@ -73,12 +81,16 @@ fn normalise(piece: &str, script: Script, word: &mut String) {
 /// A word with a digit or a joint in it (`b2b`, `snake_case`) has no stem.
 fn stem(word: &mut String, script: Script) {
     let Some(algorithm) = script.algorithm() else { return };
-    if word.chars().all(|c| c.is_alphabetic() || c == '\'') {
+    if has_stem(word) {
         let stemmed = Stemmer::create(algorithm).stem(word).into_owned();
         if !stemmed.is_empty() {
             *word = stemmed;
         }
     }
+}
+
+fn has_stem(word: &str) -> bool {
+    word.chars().all(|c| c.is_alphabetic() || c == '\'')
 }
 
 fn shorten(word: &mut String) {
