@@ -19,7 +19,7 @@ use strongroom_format::segment::{
     place_sections,
 };
 use strongroom_format::wire::Writer;
-use strongroom_format::words::{Posting, encode_words};
+use strongroom_format::words::{Place, encode_words};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::targets::PLACE;
@@ -214,9 +214,13 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     LabelRow { kind: LabelKind::Tag, text: "sea", bitmap: &[1, 2, 3] }.write(&mut labels);
     let change = Change { kind: ChangeKind::Deleted, at_ms: 1_700_000_000_000, id: "a".to_owned() };
     ChangeRow { record: 6, change }.write(&mut changes);
-    let posting = |row: u32, times: u32| Posting { row, times };
-    let (sea, whale) = ([posting(0, 1), posting(2, 200)], [posting(1, 2)]);
-    let (words, postings) = encode_words(&[1, 2, 200], [("sea", &sea[..]), ("whale", &whale[..])]);
+    let stands = |row, positions: &[u32]| -> Vec<Place> {
+        positions.iter().map(|&position| Place { row, position }).collect()
+    };
+    let often: Vec<u32> = (0..200).filter(|position| *position != 3).collect();
+    let sea = [stands(0, &[0]), stands(2, &often)].concat().into_iter().collect();
+    let whale = [stands(1, &[0, 1]), stands(2, &[3])].concat().into_iter().collect();
+    let words = encode_words(&[1, 2, 200], [("sea", &sea), ("whale", &whale)]);
     let flat = IndexHead::flat(vec![0.5, -1.0, 2.0]);
     let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], probes: [1; 10], ..flat.clone() };
     let mut fields = FieldIndexWriter::default();
@@ -227,7 +231,14 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
         [vec![1, 0, 0], labels.0].concat(),
         [vec![4, 0, 0], changes.0].concat(),
         [vec![5, 9, 0], fields.finish()].concat(),
-        [vec![2, words.0.len() as u8, 3], words.0, postings.0].concat(),
+        [
+            vec![2, words.words.0.len() as u8, 3],
+            words.words.0,
+            vec![words.postings.0.len() as u8],
+            words.postings.0,
+            words.positions.0,
+        ]
+        .concat(),
         [vec![3, 3, 7], flat.encode().0].concat(),
         [vec![3, 3, 7], listed.encode().0].concat(),
     ]

@@ -17,7 +17,7 @@ use strongroom_format::segment::{
     BlockHeader, ChangeRow, LabelRow, SegmentHeader, decode_directory, decode_table, encode_table,
 };
 use strongroom_format::wire::{Reader, Writer};
-use strongroom_format::words::{Posting, decode_words, encode_words};
+use strongroom_format::words::{Occurrences, Place, Posting, decode_words, encode_words};
 use zerocopy::IntoBytes;
 
 /// A log file is walked as recovery walks it.
@@ -179,16 +179,23 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
             }
         }
         2 => {
-            // The documents say how long the dictionary is.
-            let Some((words, postings)) = bytes.split_at_checked(usize::from(*documents)) else {
+            // The documents say how long the dictionary is, and a byte how long the postings are.
+            let Some((words, rest)) = bytes.split_at_checked(usize::from(*documents)) else { return false };
+            let Some((length, rest)) = rest.split_first() else { return false };
+            let Some((postings, positions)) = rest.split_at_checked(usize::from(*length)) else {
                 return false;
             };
-            let mut found = Vec::new();
-            let take = |word: &str, postings: &[Posting]| found.push((word.to_owned(), postings.to_vec()));
-            let Ok(counts) = decode_words(words, postings, u32::from(*rows), take) else { return false };
-            let words = found.iter().map(|(word, postings)| (&**word, &postings[..]));
-            let (words, postings) = encode_words(&counts, words);
-            again.raw(&words.0).raw(&postings.0);
+            let mut found: Vec<(String, Occurrences)> = Vec::new();
+            let take = |word: &str, postings: &[Posting], places: &[Place]| {
+                let occurrences: Occurrences = places.iter().copied().collect();
+                assert_eq!(occurrences.postings(), postings, "postings and positions say the same");
+                found.push((word.to_owned(), occurrences));
+            };
+            let Ok(counts) = decode_words([words, postings, positions], u32::from(*rows), take) else {
+                return false;
+            };
+            let sections = encode_words(&counts, found.iter().map(|(word, found)| (&**word, found)));
+            again.raw(&sections.words.0).u8(*length).raw(&sections.postings.0).raw(&sections.positions.0);
         }
         3 => {
             let (dimension, rows) = (u32::from(*documents), u32::from(*rows));

@@ -15,8 +15,8 @@ use strongroom_format::segment::{
 };
 use strongroom_format::wire::Reader;
 use strongroom_format::words::{
-    Fence, Posting, WORDS_VERSION, WordRow, decode_fences, decode_postings, decode_word_counts,
-    decode_words_header,
+    Fence, Posting, WORDS_VERSION, WordRow, decode_fences, decode_positions, decode_postings,
+    decode_word_counts, decode_words_header,
 };
 use strongroom_tests::golden::scene::{self, files, records};
 use strongroom_tests::golden::sealing::{authenticated, counting, verify};
@@ -121,17 +121,22 @@ fn the_segment_is_read() {
     assert_eq!((label.text, label.bitmap), ("sea", &scene::FIRST_ALONE[..]));
     let change = ChangeRow::read(&mut Reader::new("changes", &plain[5])).expect("a change");
     assert_eq!((change.record, change.change.id.as_str()), (39, "doc_9"));
-    assert_eq!(decode_words_header(&plain[7][..8]), Ok((WORDS_VERSION, 21)));
-    let fences = decode_fences(&plain[7][8..29]).expect("it checks");
-    assert_eq!(fences, [Fence { word: "1".to_owned(), words_offset: 0, postings_offset: 4 }]);
-    let mut words = Reader::new("words", &plain[7][29..]);
+    assert_eq!(decode_words_header(&plain[7][..8]), Ok((WORDS_VERSION, 29)));
+    let fences = decode_fences(&plain[7][8..37]).expect("it checks");
+    let first = Fence { word: "1".to_owned(), words_offset: 0, postings_offset: 4, positions_offset: 0 };
+    assert_eq!(fences, [first]);
+    let mut words = Reader::new("words", &plain[7][37..]);
     let mut lists = Reader::new("postings", &plain[8]);
+    let mut stands = Reader::new("positions", &plain[14]);
     assert_eq!(decode_word_counts(lists.raw(4).expect("two rows")), [11, 2]);
     let mut found = Vec::new();
     while !words.is_empty() {
         let word = WordRow::read(&mut words).expect("a word");
         let postings = lists.raw(word.postings_bytes as usize).expect("its postings");
-        found.push((word.word, decode_postings(postings, word.rows, 2).expect("they check")));
+        let postings = decode_postings(postings, word.rows, 2).expect("they check");
+        let positions = stands.raw(word.positions_bytes as usize).expect("its positions");
+        let places = decode_positions(positions, &postings).expect("they check");
+        found.push((word.word, postings, places.iter().map(|place| place.position).collect::<Vec<_>>()));
     }
     let mut keys = Vec::new();
     decode_field_index(&plain[13], 1, &mut |key, holders| {
@@ -143,8 +148,10 @@ fn the_segment_is_read() {
     let pages = key::of("pages", &FieldValue::Number(1_u64.into()));
     assert_eq!(keys, [(key::any("pages"), first()), (pages, first())]);
     let once = |row, times| vec![Posting { row, times }];
-    assert_eq!(found[..3], [("1", once(1, 1)), ("and", once(0, 4)), ("are", once(0, 1))]);
-    assert_eq!(found[3..], [("fish", once(0, 5)), ("of", once(1, 1)), ("shark", once(0, 1))]);
+    let and = ("and", once(0, 4), vec![3, 5, 7, 9]);
+    assert_eq!(found[..3], [("1", once(1, 1), vec![1]), and, ("are", once(0, 1), vec![1])]);
+    let fish = ("fish", once(0, 5), vec![2, 4, 6, 8, 10]);
+    assert_eq!(found[3..], [fish, ("of", once(1, 1), vec![0]), ("shark", once(0, 1), vec![0])]);
 }
 
 /// Without this, a store would open without its segments.

@@ -131,3 +131,28 @@ fn scores_are_whole_absolute_and_ordered() {
     let ids = |hits: &[Value]| hits.iter().map(|h| h["doc_id"].to_string()).collect::<Vec<_>>();
     assert_eq!(ids(&hits), ids(&again));
 }
+
+// Who knows a name of two words, or how a name begins, would have to look through all that has some of it.
+#[test]
+fn phrases_and_beginnings_are_looked_for() {
+    let server = Server::start();
+    let client = server.operator();
+    let texts = ["A solid-state drive.", "The state of a solid.", "Strongroom.", "Drives are strong."];
+    texts.iter().for_each(|text| drop(insert(&client, Some("acme"), text)));
+    insert(&client, Some("other"), "Somebody else's solid state, and their stronghold.");
+    let ask = |q: &str| -> Vec<usize> {
+        let parameters = [("partition", "acme"), ("mode", "keyword"), ("q", q)];
+        let answer = client.get(&with_query("/v1/search", &parameters)).expect(200).json();
+        let hits = answer["results"].as_array().cloned().unwrap_or_default();
+        let which =
+            |hit: &Value| texts.iter().position(|text| hit["passage"] == **text).expect("one of them");
+        hits.iter().map(which).collect()
+    };
+    assert_eq!(ask("\"Solid states\""), [0]);
+    assert_eq!(ask("\"drives solid\""), [0; 0]);
+    assert_eq!(ask("\"solid state\" \"are strong\" zeppelin"), [3, 0]);
+    assert_eq!(ask("stron*"), [2, 3]);
+    assert_eq!(ask("drivin*"), [3, 0], "as driving would");
+    let hybrid = search(&client, Some("acme"), "\"state of a solid\"", 4);
+    assert_eq!((hybrid.len(), &hybrid[0]["passage"]), (4, &Value::from(texts[1])));
+}

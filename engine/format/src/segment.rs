@@ -20,6 +20,7 @@
 //! | nibbles | codes of four bits a component |
 //! | places | which row each code is of |
 //! | fields | which documents have which values in their metadata, see [`field_index`](crate::field_index) |
+//! | positions | where in its rows each word stands, see [`words`](crate::words) |
 
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{
@@ -70,15 +71,18 @@ pub enum SectionKind {
     Places = 13,
     /// Values of metadata → documents, see [`field_index`](crate::field_index).
     Fields = 14,
+    /// Where in its rows each word stands.
+    Positions = 15,
 }
 
 /// The sections whose blocks are compressed, in the order in which their lengths are told.
-pub const PACKED: [SectionKind; 5] = [
+pub const PACKED: [SectionKind; 6] = [
     SectionKind::Infos,
     SectionKind::Contents,
     SectionKind::Words,
     SectionKind::Postings,
     SectionKind::Fields,
+    SectionKind::Positions,
 ];
 
 impl SectionKind {
@@ -89,7 +93,7 @@ impl SectionKind {
 }
 
 /// All sections, in their order in a segment.
-pub const SECTIONS: [SectionKind; 14] = [
+pub const SECTIONS: [SectionKind; 15] = [
     SectionKind::Directory,
     SectionKind::Vectors,
     SectionKind::Infos,
@@ -104,6 +108,7 @@ pub const SECTIONS: [SectionKind; 14] = [
     SectionKind::Nibbles,
     SectionKind::Places,
     SectionKind::Fields,
+    SectionKind::Positions,
 ];
 
 layout! {

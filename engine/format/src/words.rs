@@ -1,9 +1,9 @@
 //! How do the words of a segment's rows lie in it?
 //!
 //! Section *words* is a dictionary: a [`WordsHeader`]'s two numbers, a fence before each group of [`GROUP_WORDS`] words,
-//! and the words, sorted by their bytes, each with how many rows have it and how long its postings are. Section
-//! *postings* begins with how many words each row has and goes on with the postings of the words, in their order. Both
-//! are empty when no row has a word.
+//! and the words, sorted by their bytes, each with how many rows have it and how long its postings and its positions are.
+//! Section *postings* begins with how many words each row has and goes on with the postings of the words, in their order.
+//! Section *positions* says where in its rows each word stands, in the same order. All are empty when no row has a word.
 
 use crate::Damage;
 use crate::wire::{Reader, Writer};
@@ -26,6 +26,24 @@ pub struct Posting {
     pub times: u32,
 }
 
+/// Where a word stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// In which row.
+    pub row: u32,
+    /// Behind how many words of it. Pairs of neighbours stand where their second one does.
+    pub position: u32,
+}
+
+/// A word's rows, rising, and where it stands in them, as section *positions* has it.
+#[derive(Debug, Default)]
+pub struct Occurrences {
+    postings: Vec<Posting>,
+    positions: Writer,
+    /// The least position that may follow in the last row.
+    next: u32,
+}
+
 /// Where a group of words begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
@@ -35,6 +53,8 @@ pub struct Fence {
     pub words_offset: u64,
     /// Where its postings are in the section.
     pub postings_offset: u64,
+    /// Where its positions are in the section.
+    pub positions_offset: u64,
 }
 
 /// A word of the dictionary.
@@ -46,14 +66,62 @@ pub struct WordRow<'a> {
     pub rows: u32,
     /// How long its postings are.
     pub postings_bytes: u64,
+    /// How long its positions are.
+    pub positions_bytes: u64,
 }
 
-/// Both sections, from how many words each row has, and the words, sorted, with their rows, rising.
+impl Occurrences {
+    /// Adds the next place, which is above all before it.
+    pub fn push(&mut self, place: Place) {
+        let Place { row, position } = place;
+        match self.postings.last_mut() {
+            Some(last) if last.row == row => last.times += 1,
+            _ => {
+                self.postings.push(Posting { row, times: 1 });
+                self.next = 0;
+            }
+        }
+        self.positions.varint(u64::from(position - self.next));
+        self.next = position + 1;
+    }
+
+    /// The rows, and how often each has the word.
+    pub fn postings(&self) -> &[Posting] {
+        &self.postings
+    }
+
+    /// The bytes of its positions.
+    pub fn positions(&self) -> &[u8] {
+        &self.positions.0
+    }
+}
+
+impl FromIterator<Place> for Occurrences {
+    fn from_iter<T: IntoIterator<Item = Place>>(places: T) -> Self {
+        let mut occurrences = Self::default();
+        places.into_iter().for_each(|place| occurrences.push(place));
+        occurrences
+    }
+}
+
+/// The three sections.
+#[derive(Debug, Default)]
+pub struct WordSections {
+    /// The dictionary.
+    pub words: Writer,
+    /// How many words each row has, and which rows have each word.
+    pub postings: Writer,
+    /// Where in its rows each word stands.
+    pub positions: Writer,
+}
+
+/// The sections, from how many words each row has, and the words, sorted.
 pub fn encode_words<'a>(
     lengths: &[u16],
-    words: impl IntoIterator<Item = (&'a str, &'a [Posting])>,
-) -> (Writer, Writer) {
-    let (mut fences, mut rows, mut postings) = (Writer::default(), Writer::default(), Writer::default());
+    words: impl IntoIterator<Item = (&'a str, &'a Occurrences)>,
+) -> WordSections {
+    let (mut fences, mut rows) = (Writer::default(), Writer::default());
+    let (mut postings, mut positions) = (Writer::default(), Writer::default());
     for (number, (word, of_word)) in words.into_iter().enumerate() {
         if number == 0 {
             for length in lengths {
@@ -61,22 +129,25 @@ pub fn encode_words<'a>(
             }
         }
         if number % GROUP_WORDS == 0 {
-            fences.bytes(word.as_bytes()).u64(rows.0.len() as u64).u64(postings.0.len() as u64);
+            fences.bytes(word.as_bytes()).u64(rows.0.len() as u64);
+            fences.u64(postings.0.len() as u64).u64(positions.0.len() as u64);
         }
         let begin = postings.0.len();
         let mut next = 0;
-        for posting in of_word {
+        for posting in &of_word.postings {
             postings.varint(u64::from(posting.row - next)).varint(u64::from(posting.times));
             next = posting.row + 1;
         }
         rows.u8(word.len() as u8).raw(word.as_bytes());
-        rows.varint(of_word.len() as u64).varint((postings.0.len() - begin) as u64);
+        rows.varint(of_word.postings.len() as u64).varint((postings.0.len() - begin) as u64);
+        rows.varint(of_word.positions.0.len() as u64);
+        positions.raw(&of_word.positions.0);
     }
     let mut words = Writer::default();
     if !rows.0.is_empty() {
         words.u32(WORDS_VERSION).u32(fences.0.len() as u32).raw(&fences.0).raw(&rows.0);
     }
-    (words, postings)
+    WordSections { words, postings, positions }
 }
 
 /// Reads the first bytes of the dictionary: its version, and how long the fences are.
@@ -93,17 +164,23 @@ pub fn decode_fences(bytes: &[u8]) -> Result<Vec<Fence>, Damage> {
     let mut fences: Vec<Fence> = Vec::new();
     while !input.is_empty() {
         let word = input.text(WORD_BYTES_MAX)?.to_owned();
-        let fence = Fence { word, words_offset: input.u64()?, postings_offset: input.u64()? };
+        let (words_offset, postings_offset) = (input.u64()?, input.u64()?);
+        let fence = Fence { word, words_offset, postings_offset, positions_offset: input.u64()? };
         if fences.last().is_some_and(|before| {
             before.word >= fence.word
                 || before.words_offset >= fence.words_offset
                 || before.postings_offset >= fence.postings_offset
+                || before.positions_offset >= fence.positions_offset
         }) {
             return Err(Damage::new("fence", "above the one before", "not"));
         }
         fences.push(fence);
     }
     Ok(fences)
+}
+
+fn take<'a>(from: &mut Reader<'a>, bytes: u64) -> Result<&'a [u8], Damage> {
+    from.raw(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 impl<'a> WordRow<'a> {
@@ -120,7 +197,7 @@ impl<'a> WordRow<'a> {
         if rows == 0 || postings_bytes < 2 * u64::from(rows) {
             return Err(Damage::new("word", "two bytes of postings for each row", postings_bytes));
         }
-        Ok(Self { word, rows, postings_bytes })
+        Ok(Self { word, rows, postings_bytes, positions_bytes: input.varint()? })
     }
 }
 
@@ -146,24 +223,47 @@ pub fn decode_postings(bytes: &[u8], rows: u32, rows_max: u32) -> Result<Vec<Pos
     Ok(postings)
 }
 
+/// Reads where a word with these postings stands.
+pub fn decode_positions(bytes: &[u8], postings: &[Posting]) -> Result<Vec<Place>, Damage> {
+    let mut input = Reader::new("position", bytes);
+    let times: u64 = postings.iter().map(|posting| u64::from(posting.times)).sum();
+    if times > bytes.len() as u64 {
+        return Err(Damage::new("position", format_args!("{times} of a byte at least"), bytes.len()));
+    }
+    let mut places = Vec::with_capacity(times as usize);
+    for posting in postings {
+        let mut next = 0_u64;
+        for _ in 0..posting.times {
+            let Ok(position) = u32::try_from(next.saturating_add(input.varint()?)) else {
+                return Err(Damage::new("position", "below 4,294,967,296", "more"));
+            };
+            next = u64::from(position) + 1;
+            places.push(Place { row: posting.row, position });
+        }
+    }
+    input.finish()?;
+    Ok(places)
+}
+
 /// Reads how many words each row has.
 pub fn decode_word_counts(bytes: &[u8]) -> Vec<u16> {
     let (counts, _) = bytes.as_chunks();
     counts.iter().map(|count| u16::from_le_bytes(*count)).collect()
 }
 
-/// Reads both sections whole, calls back with each word and its postings, and answers how many words each row has.
-/// Everything is where it must be: words rise, fences stand before the words that they name, postings follow each
-/// other without a gap, and rows have as many words as is said of them.
+/// Reads the sections whole, calls back with each word, its postings and its places, and answers how many words each row
+/// has. Everything is where it must be: words rise, fences stand before the words that they name, postings and positions
+/// follow each other without a gap, rows have as many words as is said of them, and none stands behind more than there are.
 pub fn decode_words(
-    words: &[u8],
-    postings: &[u8],
+    sections: [&[u8]; 3],
     rows: u32,
-    mut each: impl FnMut(&str, &[Posting]),
+    mut each: impl FnMut(&str, &[Posting], &[Place]),
 ) -> Result<Vec<u16>, Damage> {
-    let (mut input, mut lists) = (Reader::new("words", words), Reader::new("posting", postings));
+    let [words, postings, positions] = sections;
+    let mut input = Reader::new("words", words);
+    let (mut lists, mut stands) = (Reader::new("posting", postings), Reader::new("position", positions));
     if words.is_empty() {
-        return lists.finish().map(|()| vec![0; rows as usize]);
+        return lists.finish().and_then(|()| stands.finish()).map(|()| vec![0; rows as usize]);
     }
     let (version, fences_bytes) = decode_words_header(input.raw(WORDS_HEADER_BYTES as usize)?)?;
     if version != WORDS_VERSION {
@@ -171,39 +271,48 @@ pub fn decode_words(
     }
     let fences = decode_fences(input.raw(fences_bytes as usize)?)?;
     let counts = decode_word_counts(lists.raw(rows as usize * size_of::<u16>())?);
-    let mut found = vec![0_u64; counts.len()];
-    let (words_bytes, postings_bytes) = (input.left(), postings.len());
+    // How many words each row has, and behind how many of them the last one stands.
+    let mut found = vec![(0_u64, 0_u64); counts.len()];
+    let words_bytes = input.left();
     let (mut number, mut before) = (0, "");
     while !input.is_empty() {
-        let place = ((words_bytes - input.left()) as u64, (postings_bytes - lists.left()) as u64);
+        let place =
+            [words_bytes - input.left(), postings.len() - lists.left(), positions.len() - stands.left()];
         let word = WordRow::read(&mut input)?;
         if number % GROUP_WORDS == 0 {
-            let fence = fences
-                .get(number / GROUP_WORDS)
-                .map(|f| (f.word.as_str(), f.words_offset, f.postings_offset));
-            if fence != Some((word.word, place.0, place.1)) {
-                return Err(Damage::new("fence", format_args!("one at {}", place.0), "another, or none"));
+            let expected = fences.get(number / GROUP_WORDS).map(|fence| {
+                (&*fence.word, [fence.words_offset, fence.postings_offset, fence.positions_offset])
+            });
+            if expected != Some((word.word, place.map(|at| at as u64))) {
+                return Err(Damage::new("fence", format_args!("one at {}", place[0]), "another, or none"));
             }
         }
         if word.word <= before {
             return Err(Damage::new("word", "above the one before", "not"));
         }
-        let list = lists.raw(usize::try_from(word.postings_bytes).unwrap_or(usize::MAX))?;
-        let list = decode_postings(list, word.rows, rows)?;
-        for posting in &list {
-            found[posting.row as usize] += u64::from(posting.times);
+        let list = decode_postings(take(&mut lists, word.postings_bytes)?, word.rows, rows)?;
+        let places = decode_positions(take(&mut stands, word.positions_bytes)?, &list)?;
+        for place in &places {
+            let (count, last) = &mut found[place.row as usize];
+            *count += 1;
+            *last = (*last).max(u64::from(place.position));
         }
-        each(word.word, &list);
+        each(word.word, &list, &places);
         before = word.word;
         number += 1;
     }
     lists.finish()?;
+    stands.finish()?;
     if number == 0 || fences.len() != number.div_ceil(GROUP_WORDS) {
         return Err(Damage::new("fence", number.div_ceil(GROUP_WORDS), fences.len()));
     }
-    let lies = |(found, count): (&u64, &u16)| *found.min(&u64::from(u16::MAX)) != u64::from(*count);
-    match found.iter().zip(&counts).position(lies) {
-        Some(row) => Err(Damage::new("words of a row", found[row], counts[row])),
-        None => Ok(counts),
+    for ((found, last), count) in found.into_iter().zip(&counts) {
+        if found.min(u64::from(u16::MAX)) != u64::from(*count) {
+            return Err(Damage::new("words of a row", found, count));
+        }
+        if last > found.saturating_sub(1) {
+            return Err(Damage::new("position", format_args!("below {found}"), last));
+        }
     }
+    Ok(counts)
 }

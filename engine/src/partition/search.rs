@@ -9,7 +9,7 @@ use super::{
     Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace,
 };
 use crate::index::{Candidate, Nearest};
-use crate::keyword::{self, Matches, Statistics, Words};
+use crate::keyword::{self, Found, Matches, Statistics, Terms};
 use crate::nearness::admit;
 use std::collections::HashMap;
 use strongroom_format::Damage;
@@ -38,7 +38,7 @@ impl View {
             admit(metric, &mut vector).map(|()| vector)
         };
         let vector = vector.map(admitted).transpose()?;
-        let words = words.map(|words| self.word_scores(&Words::of(words))).transpose()?;
+        let words = words.map(|words| self.word_scores(&Terms::of(words))).transpose()?;
         let (vector, words) = (vector.as_deref(), words.as_deref());
         let SearchRequest { similarity_min, ages, .. } = *request;
         let scoring = Scoring { metric, vector, words, similarity_min, ages };
@@ -78,19 +78,19 @@ impl View {
     }
 
     /// What the rows of each source score by the words of a query.
-    fn word_scores(&self, words: &Words) -> Result<Vec<Vec<f32>>, ReadError> {
+    fn word_scores(&self, terms: &Terms) -> Result<Vec<Vec<f32>>, ReadError> {
         let mut statistics = Statistics { rows: self.counts().passages, words: self.segment_words() };
         let mut sources = Vec::with_capacity(self.sources().len());
         for source in self.sources() {
+            let leave = |postings: &mut Vec<Posting>| source.keep_live(postings);
             sources.push(match &source.rows {
                 Rows::Segment(segment) => match segment.dictionary()? {
                     None => Matches::default(),
                     Some(dictionary) => {
-                        let postings = words.iter().map(|word| dictionary.postings(word));
-                        let postings: Vec<_> = postings.collect::<Result<_, _>>()?;
-                        let found = postings.iter().any(|postings| !postings.is_empty());
-                        let counts = if found { dictionary.word_counts()? } else { Vec::new() };
-                        Matches { postings, counts }
+                        let found = terms.look(&dictionary, leave)?;
+                        let is_any = found.iter().any(|found| !Found::is_empty(found));
+                        let counts = if is_any { dictionary.word_counts()? } else { Vec::new() };
+                        Matches { found, counts }
                     }
                 },
                 Rows::Memtable(memtable) => {
@@ -103,15 +103,11 @@ impl View {
                         .flat_map(|span| &index.lengths()[span])
                         .map(|&count| u64::from(count))
                         .sum::<u64>();
-                    let postings = words.iter().map(|word| index.postings(word).to_vec());
-                    Matches { postings: postings.collect(), counts: index.lengths().to_vec() }
+                    Matches { found: terms.look(&*index, leave)?, counts: index.lengths().to_vec() }
                 }
             });
         }
-        for (source, matches) in self.sources().iter().zip(&mut sources) {
-            matches.postings.iter_mut().for_each(|postings| source.keep_live(postings));
-        }
-        Ok(keyword::score(words, statistics, &sources))
+        Ok(keyword::score(terms, statistics, sources))
     }
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {

@@ -1,13 +1,13 @@
 //! How do documents come from one segment into another, when segments are merged or written anew?
 //!
-//! With their rows, and with their words as they were counted: texts are cut into words once, when a memtable is flushed.
+//! With their rows, and with their words as they were counted and where they stand: texts are cut into words once, when a memtable is flushed.
 
 use super::reader::Segment;
 use super::words::Dictionary;
 use super::writer::{RowWords, SegmentWriter};
 use crate::io::Fault;
 use strongroom_format::segment::DocumentRow;
-use strongroom_format::words::Posting;
+use strongroom_format::words::Place;
 
 impl SegmentWriter {
     /// Appends those documents of a segment for which `keep` answers since when they are deleted, if they are.
@@ -36,11 +36,10 @@ impl SegmentWriter {
             self.push(row.record, deleted_ms, &document, rows, words);
         }
         let Some(dictionary) = dictionary else { return Ok(()) };
-        let moved =
-            |posting: Posting| places[posting.row as usize].map(|row| Posting { row, times: posting.times });
-        dictionary.each(|word, postings| {
-            self.words.add(word, postings.into_iter().filter_map(moved));
-            Ok(())
+        let moved = |place: Place| places[place.row as usize].map(|row| Place { row, ..place });
+        dictionary.each_from("", |entry| {
+            self.words.add(entry.word, entry.places()?.into_iter().filter_map(moved));
+            Ok(true)
         })?;
         Ok(())
     }

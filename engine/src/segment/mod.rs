@@ -36,6 +36,7 @@ pub use files::SegmentFiles;
 pub(crate) use packing::unpack;
 pub use reader::{Segment, check_blocks};
 pub use values::FieldValues;
+pub use words::Dictionary;
 pub use writer::{RowWords, SegmentFileWriter, SegmentWriter};
 
 use strongroom_format::manifest::SegmentPlace;

@@ -8,12 +8,13 @@ use crate::io::sim::Sim;
 use crate::io::{BlobStore, Fault, Medium};
 use crate::seal::Key;
 use crate::words::WordIndex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::fields::{Field, FieldValue, key};
 use strongroom_format::record::{Change, ChangeKind, CollectionSpec, Metric};
 use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind, SectionKind};
-use strongroom_format::words::Posting;
+use strongroom_format::words::{Place, Posting, decode_positions};
 use strongroom_kernel::Estimate;
 
 const DIMENSION: u32 = 4;
@@ -70,14 +71,14 @@ fn write(sim: &Sim) -> (Arc<dyn BlobStore>, [Key; 2], [SegmentPlace; 2]) {
     (medium.blobs, keys, places)
 }
 
-/// Each word with its rows, and how many words each row has.
-type Words = (Vec<(String, Vec<Posting>)>, Vec<u16>);
+/// Each word with its rows and where it stands in them, and how many words each row has.
+type Words = (Vec<(String, Vec<Posting>, Vec<Place>)>, Vec<u16>);
 
-fn all_words(dictionary: &words::Dictionary<'_>) -> Result<Words, Fault> {
+fn all_words(dictionary: &Dictionary<'_>) -> Result<Words, Fault> {
     let mut words = Vec::new();
-    dictionary.each(|word, postings| {
-        words.push((word.to_owned(), postings));
-        Ok(())
+    dictionary.each_from("", |entry| {
+        words.push((entry.word.to_owned(), entry.postings()?, entry.places()?));
+        Ok(true)
     })?;
     Ok((words, dictionary.word_counts()?))
 }
@@ -86,7 +87,10 @@ fn all_words(dictionary: &words::Dictionary<'_>) -> Result<Words, Fault> {
 fn words_of(numbers: impl IntoIterator<Item = usize>) -> Words {
     let mut index = WordIndex::default();
     numbers.into_iter().for_each(|number| document(number).texts().for_each(|text| index.push(text)));
-    let sorted = index.sorted().into_iter().map(|(word, postings)| (word.to_owned(), postings.to_vec()));
+    let sorted = index.sorted().into_iter().map(|(word, found)| {
+        let places = decode_positions(found.positions(), found.postings()).unwrap();
+        (word.to_owned(), found.postings().to_vec(), places)
+    });
     (sorted.collect(), index.lengths().to_vec())
 }
 
@@ -195,9 +199,22 @@ fn every_word_of_a_large_dictionary_is_found() {
         let first = number as u32 / 7 + 1;
         let expected: Vec<_> = (first..200).map(|row| Posting { row, times: 1 }).collect();
         assert_eq!(dictionary.postings(&format!("w{number}")).unwrap(), expected, "w{number}");
+        let expected: Vec<_> = (first..200).map(|row| Place { row, position: number as u32 }).collect();
+        assert_eq!(dictionary.places(&format!("w{number}")).unwrap(), expected, "w{number}");
     }
     for absent in ["", "a", "w", "w1393", "w12345", "x", "\u{10ffff}"] {
         assert_eq!(dictionary.postings(absent).unwrap(), [], "{absent}");
+        assert_eq!(dictionary.places(absent).unwrap(), [], "{absent}");
+    }
+    let sorted: BTreeSet<String> = (0..199 * 7).map(|number| format!("w{number}")).collect();
+    for from in ["", "w", "w1", "w1000", "w1001", "w5", "w699x", "w999", "x"] {
+        let mut found = Vec::new();
+        let take = |entry: &words::Entry<'_>| {
+            found.extend((entry.word >= from).then(|| entry.word.to_owned()));
+            Ok(true)
+        };
+        dictionary.each_from(from, take).unwrap();
+        assert!(sorted.range(from.to_owned()..).eq(&found), "from {from} on");
     }
 }
 

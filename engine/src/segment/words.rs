@@ -1,16 +1,17 @@
-//! Which rows of a segment have a word?
+//! Which rows of a segment have a word, and where?
 //!
-//! The fences say in which group of the dictionary a word would be; the group says where its postings are. All of it is
-//! read block by block, through the cache.
+//! The fences say in which group of the dictionary a word would be; the group says where its postings and positions are. All of
+//! it is read block by block, through the cache, and positions by those alone who ask for them.
 
 use super::reader::Segment;
 use crate::io::Fault;
+use std::ops::Range;
 use strongroom_format::Damage;
 use strongroom_format::segment::SectionKind;
 use strongroom_format::wire::Reader;
 use strongroom_format::words::{
-    Fence, Posting, WORDS_HEADER_BYTES, WORDS_VERSION, WordRow, decode_fences, decode_postings,
-    decode_word_counts, decode_words_header,
+    Fence, Place, Posting, WORDS_HEADER_BYTES, WORDS_VERSION, WordRow, decode_fences, decode_positions,
+    decode_postings, decode_word_counts, decode_words_header,
 };
 
 /// A segment's dictionary, opened.
@@ -19,6 +20,31 @@ pub struct Dictionary<'a> {
     fences: Vec<Fence>,
     /// Where its first word is in the section.
     words_at: u64,
+}
+
+/// A word of a dictionary.
+pub struct Entry<'a> {
+    /// The word.
+    pub word: &'a str,
+    segment: &'a Segment,
+    rows: u32,
+    postings: Range<u64>,
+    positions: Range<u64>,
+}
+
+impl Entry<'_> {
+    /// The rows that have it, rising.
+    pub fn postings(&self) -> Result<Vec<Posting>, Fault> {
+        let bytes = self.segment.read(SectionKind::Postings, self.postings.clone())?;
+        decode_postings(&bytes, self.rows, self.segment.place().rows)
+            .map_err(|damage| self.segment.located(damage))
+    }
+
+    /// Where it stands in its rows, rising.
+    pub fn places(&self) -> Result<Vec<Place>, Fault> {
+        let bytes = self.segment.read(SectionKind::Positions, self.positions.clone())?;
+        decode_positions(&bytes, &self.postings()?).map_err(|damage| self.segment.located(damage))
+    }
 }
 
 impl Segment {
@@ -48,35 +74,54 @@ impl Dictionary<'_> {
 
     /// The rows that have this word, rising.
     pub fn postings(&self, word: &str) -> Result<Vec<Posting>, Fault> {
-        let group = self.fences.partition_point(|fence| *fence.word <= *word);
-        let mut found = Vec::new();
-        if let Some(group) = group.checked_sub(1) {
-            self.each_of(group, |candidate, postings| {
-                if candidate == word {
-                    found = postings()?;
+        self.find(word, |entry| entry.postings())
+    }
+
+    /// Where this word stands, rising.
+    pub fn places(&self, word: &str) -> Result<Vec<Place>, Fault> {
+        self.find(word, |entry| entry.places())
+    }
+
+    fn find<T: Default>(
+        &self,
+        word: &str,
+        read: impl FnOnce(&Entry<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let (mut read, mut found) = (Some(read), T::default());
+        if let Some(group) = self.fences.partition_point(|fence| *fence.word <= *word).checked_sub(1) {
+            self.each_of(group, &mut |entry| {
+                if entry.word == word
+                    && let Some(read) = read.take()
+                {
+                    found = read(entry)?;
                 }
-                Ok(candidate < word)
+                Ok(entry.word < word)
             })?;
         }
         Ok(found)
     }
 
-    /// Calls back with all words, in order, and with what reads their postings.
-    pub fn each(&self, mut each: impl FnMut(&str, Vec<Posting>) -> Result<(), Fault>) -> Result<(), Fault> {
-        (0..self.fences.len()).try_for_each(|group| {
-            self.each_of(group, |word, postings| {
-                each(word, postings()?)?;
-                Ok(true)
-            })
-        })
+    /// Calls back with each word that is not below this one, and with some that are, in order, while the callback says so.
+    pub fn each_from(
+        &self,
+        word: &str,
+        mut go_on: impl FnMut(&Entry<'_>) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        let first = self.fences.partition_point(|fence| *fence.word <= *word).saturating_sub(1);
+        for group in first..self.fences.len() {
+            if !self.each_of(group, &mut go_on)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    /// Goes through the words of a group while the callback says so.
+    /// Goes through the words of a group while the callback says so; answers whether it said so to the last.
     fn each_of(
         &self,
         group: usize,
-        mut go_on: impl FnMut(&str, &dyn Fn() -> Result<Vec<Posting>, Fault>) -> Result<bool, Fault>,
-    ) -> Result<(), Fault> {
+        go_on: &mut impl FnMut(&Entry<'_>) -> Result<bool, Fault>,
+    ) -> Result<bool, Fault> {
         let segment = self.segment;
         let fence = &self.fences[group];
         let end = match self.fences.get(group + 1) {
@@ -89,21 +134,16 @@ impl Dictionary<'_> {
         }
         let words = segment.read(SectionKind::Words, begin..end)?;
         let mut input = Reader::new("word", &words);
-        let mut postings_at = fence.postings_offset;
+        let (mut postings_at, mut positions_at) = (fence.postings_offset, fence.positions_offset);
         while !input.is_empty() {
             let row = WordRow::read(&mut input).map_err(|damage| segment.located(damage))?;
-            let postings_end = postings_at.saturating_add(row.postings_bytes);
-            let range = postings_at..postings_end;
-            let postings = || {
-                let bytes = segment.read(SectionKind::Postings, range.clone())?;
-                decode_postings(&bytes, row.rows, segment.place().rows)
-                    .map_err(|damage| segment.located(damage))
-            };
-            if !go_on(row.word, &postings)? {
-                break;
+            let postings = postings_at..postings_at.saturating_add(row.postings_bytes);
+            let positions = positions_at..positions_at.saturating_add(row.positions_bytes);
+            (postings_at, positions_at) = (postings.end, positions.end);
+            if !go_on(&Entry { word: row.word, segment, rows: row.rows, postings, positions })? {
+                return Ok(false);
             }
-            postings_at = postings_end;
         }
-        Ok(())
+        Ok(true)
     }
 }

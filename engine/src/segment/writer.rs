@@ -17,7 +17,7 @@ use strongroom_format::segment::{
     place_sections,
 };
 use strongroom_format::wire::Writer;
-use strongroom_format::words::encode_words;
+use strongroom_format::words::{WordSections, encode_words};
 use zerocopy::IntoBytes;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -127,15 +127,17 @@ impl SegmentFileWriter {
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
         let codes = Codes::of(&segment.vectors.0, spec, segment.rows, &self.workers);
-        let (mut words, mut postings) = encode_words(segment.words.lengths(), segment.words.sorted());
+        let WordSections { mut words, mut postings, mut positions } =
+            encode_words(segment.words.lengths(), segment.words.sorted());
         let mut fields = segment.fields.encode();
-        let packed = [&segment.infos.0, &segment.contents, &words.0, &postings.0, &fields]
+        let packed = [&segment.infos.0, &segment.contents, &words.0, &postings.0, &fields, &positions.0]
             .map(|plain| packed_blocks(plain));
         let mut lengths = Writer::default();
         for block in packed.iter().flatten() {
             lengths.u32(block.len() as u32);
         }
-        let [packed_infos, packed_contents, packed_words, packed_postings, packed_fields] = &packed;
+        let [packed_infos, packed_contents, packed_words, packed_postings, packed_fields, packed_positions] =
+            &packed;
         let plain_blocks = |plain| BlocksOf { plain, packed: None };
         let blocks_of = [
             plain_blocks(&segment.directory.0),
@@ -152,6 +154,7 @@ impl SegmentFileWriter {
             plain_blocks(&codes.nibbles),
             plain_blocks(&codes.places),
             BlocksOf { plain: &fields, packed: Some(packed_fields) },
+            BlocksOf { plain: &positions.0, packed: Some(packed_positions) },
         ];
         let (sections, bytes) = place_sections(blocks_of.each_ref().map(BlocksOf::lengths));
         let header = SegmentHeader::new(incarnation, spec, segment.documents, segment.rows, bytes);
@@ -164,7 +167,9 @@ impl SegmentFileWriter {
             self.block(&cipher, incarnation, number, block);
         }
         assert_eq!(self.bytes.len() as u64, start + bytes);
-        [&mut labels, &mut words.0, &mut postings.0, &mut fields].into_iter().for_each(Zeroize::zeroize);
+        [&mut labels, &mut words.0, &mut postings.0, &mut positions.0, &mut fields]
+            .into_iter()
+            .for_each(Zeroize::zeroize);
         SegmentPlace {
             epoch: self.epoch,
             file_id: self.file_id,

@@ -71,7 +71,7 @@ impl Sealed<'_> {
             return None;
         };
         let mut opened = Opened { sections: table, directory: None };
-        let (mut infos, mut words, mut postings, mut fields) = (None, None, None, None);
+        let (mut infos, mut words, mut postings, mut fields, mut positions) = (None, None, None, None, None);
         let starts = blocks.starts(&table, tell);
         let mut codes = blocks.codes(&table, self.spec, rows, tell);
         for (kind, section) in SECTIONS.into_iter().zip(&table) {
@@ -114,6 +114,10 @@ impl Sealed<'_> {
                     fields = plain;
                     Ok(())
                 }
+                (SectionKind::Positions, plain) => {
+                    positions = plain;
+                    Ok(())
+                }
                 (SectionKind::Labels, Some(plain)) => labels(&plain, documents),
                 (SectionKind::Changes, Some(plain)) => changes(&plain),
                 (SectionKind::Signs | SectionKind::Nibbles, Some(plain)) => codes.check(kind, &plain),
@@ -135,9 +139,12 @@ impl Sealed<'_> {
                 }
             }
         }
-        if let (Some(directory), Some(words), Some(postings)) = (&opened.directory, words, postings) {
+        if let (Some(directory), Some(words), Some(postings), Some(positions)) =
+            (&opened.directory, words, postings, positions)
+        {
             let at = offset + table[SectionKind::Words as usize - 1].offset;
-            words_of(directory, &words, &postings).map_err(|damage| damage.at("", at)).unwrap_or_else(tell);
+            let sections = [&words, &postings, &positions].map(|plain| &plain[..]);
+            words_of(directory, sections).map_err(|damage| damage.at("", at)).unwrap_or_else(tell);
         }
         Some(opened)
     }
@@ -328,10 +335,10 @@ fn labels(plain: &[u8], documents: u32) -> Result<(), Damage> {
     Ok(())
 }
 
-/// Dictionary and postings say the same, of each row and of each document.
-fn words_of(directory: &[DocumentRow], words: &[u8], postings: &[u8]) -> Result<(), Damage> {
+/// Dictionary, postings and positions say the same, of each row and of each document.
+fn words_of(directory: &[DocumentRow], sections: [&[u8]; 3]) -> Result<(), Damage> {
     let rows = directory.last().map_or(0, |row| row.first_row + row.rows);
-    let counts = decode_words(words, postings, rows, |_, _| ())?;
+    let counts = decode_words(sections, rows, |_, _, _| ())?;
     for row in directory {
         let counts = &counts[row.first_row as usize..(row.first_row + row.rows) as usize];
         let found: u64 = counts.iter().map(|&count| u64::from(count)).sum();
@@ -383,9 +390,9 @@ mod tests {
     use strongroom_format::document::Passage;
     use strongroom_format::fields::{Field, FieldValue};
 
-    /// Without this, an index that leaves documents out of filtered searches would pass for whole.
-    #[test]
-    fn an_index_of_fields_that_says_other_things_than_its_documents_is_found() {
+    /// What is told of a segment of one document, in which this byte of a section, counted from its end, is another one,
+    /// sealed as it must be.
+    fn told_of_another_byte(kind: SectionKind, from_end: usize) -> Vec<&'static str> {
         let medium = Sim::new(1).restart();
         let key = Key::random(&*medium.entropy);
         let mut writer = SegmentWriter::default();
@@ -406,24 +413,35 @@ mod tests {
             let mut told = Vec::new();
             let sealed = Sealed { file: bytes, place, incarnation, spec: CollectionSpec::cosine(1) };
             let opened = sealed.check(Some(&key), &mut |damage| told.push(damage.field)).unwrap();
-            (opened.sections[SectionKind::Fields as usize - 1], told)
+            (opened.sections[kind as usize - 1], told)
         };
         let (section, told) = check(&bytes);
         assert!(told.is_empty() && section.blocks() == 1, "{told:?}");
 
-        // The same section with another number in it, sealed as it must be.
         let at = (place.offset + section.offset) as usize;
         let (sealed, length) = BlockHeader::open(&bytes[at..], section.first_block).unwrap();
         let cipher = key.cipher(&place.file_id, Purpose::Segment);
         let position = at as u64;
         let where_it_is = || Place { incarnation, file_id: place.file_id, position, kind: 0 };
         let mut plain = cipher.open(u64::from(section.first_block), where_it_is(), sealed).unwrap();
-        let last = plain.len() - 3;
-        plain[last] ^= 1;
+        let changed = plain.len() - from_end;
+        plain[changed] ^= 1;
         let sealed = cipher.seal(u64::from(section.first_block), where_it_is(), &plain);
         let header = BlockHeader::new(section.first_block, &sealed);
         let block = [zerocopy::IntoBytes::as_bytes(&header), &sealed].concat();
         bytes[at..at + length].copy_from_slice(&block);
-        assert_eq!(check(&bytes).1, ["fields"]);
+        check(&bytes).1
+    }
+
+    /// Without this, an index that leaves documents out of filtered searches would pass for whole.
+    #[test]
+    fn an_index_of_fields_that_says_other_things_than_its_documents_is_found() {
+        assert_eq!(told_of_another_byte(SectionKind::Fields, 3), ["fields"]);
+    }
+
+    /// Without this, a segment in which phrases are looked for at wrong places would pass for whole.
+    #[test]
+    fn positions_that_no_text_has_are_found() {
+        assert_eq!(told_of_another_byte(SectionKind::Positions, 1), ["position"]);
     }
 }

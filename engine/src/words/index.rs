@@ -1,14 +1,14 @@
-//! Which rows have which word, and how often?
+//! Which rows have which word, and where?
 
 use super::each_word;
 use std::collections::HashMap;
-use strongroom_format::words::Posting;
+use strongroom_format::words::{Occurrences, Place, Posting};
 use zeroize::Zeroize;
 
 /// The words of some rows, as they are counted before they reach a segment.
 #[derive(Debug, Default)]
 pub struct WordIndex {
-    words: HashMap<Box<str>, Vec<Posting>>,
+    words: HashMap<Box<str>, Occurrences>,
     lengths: Vec<u16>,
 }
 
@@ -17,21 +17,17 @@ impl WordIndex {
     pub fn push(&mut self, text: &str) {
         let row = self.lengths.len() as u32;
         let mut length = 0_u64;
-        each_word(text, |word| {
+        each_word(text, |word, position| {
             length += 1;
-            self.count(word, row);
+            self.count(word, Place { row, position });
         });
         self.lengths.push(length.min(u64::from(u16::MAX)) as u16);
     }
 
-    fn count(&mut self, word: &str, row: u32) {
-        let postings = match self.words.get_mut(word) {
-            Some(postings) => postings,
-            None => self.words.entry(word.into()).or_default(),
-        };
-        match postings.last_mut() {
-            Some(last) if last.row == row => last.times = last.times.saturating_add(1),
-            _ => postings.push(Posting { row, times: 1 }),
+    fn count(&mut self, word: &str, place: Place) {
+        match self.words.get_mut(word) {
+            Some(occurrences) => occurrences.push(place),
+            None => self.words.entry(word.into()).or_default().push(place),
         }
     }
 
@@ -40,11 +36,12 @@ impl WordIndex {
         self.lengths.push(length);
     }
 
-    /// Takes over a word of rows that are there, which are above those that it is known to be in.
-    pub fn add(&mut self, word: &str, postings: impl Iterator<Item = Posting>) {
-        let mut postings = postings.peekable();
-        if postings.peek().is_some() {
-            self.words.entry(word.into()).or_default().extend(postings);
+    /// Takes over where a word stands in rows that are there, which are above those that it is known to be in.
+    pub fn add(&mut self, word: &str, places: impl Iterator<Item = Place>) {
+        let mut places = places.peekable();
+        if places.peek().is_some() {
+            let occurrences = self.words.entry(word.into()).or_default();
+            places.for_each(|place| occurrences.push(place));
         }
     }
 
@@ -60,12 +57,22 @@ impl WordIndex {
 
     /// The rows that have this word, rising.
     pub fn postings(&self, word: &str) -> &[Posting] {
-        self.words.get(word).map_or(&[], |postings| postings)
+        self.words.get(word).map_or(&[], Occurrences::postings)
     }
 
-    /// All words with their rows, sorted.
-    pub fn sorted(&self) -> Vec<(&str, &[Posting])> {
-        let mut sorted: Vec<_> = self.words.iter().map(|(word, postings)| (&**word, &postings[..])).collect();
+    /// Where this word stands.
+    pub fn occurrences(&self, word: &str) -> Option<&Occurrences> {
+        self.words.get(word)
+    }
+
+    /// All words, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Occurrences)> {
+        self.words.iter().map(|(word, occurrences)| (&**word, occurrences))
+    }
+
+    /// All words, sorted.
+    pub fn sorted(&self) -> Vec<(&str, &Occurrences)> {
+        let mut sorted: Vec<_> = self.iter().collect();
         sorted.sort_unstable_by_key(|(word, _)| *word);
         sorted
     }

@@ -9,9 +9,11 @@
 //! 1. The words of a text never change within a version: segments hold them, and queries are compared with those.
 //! 2. No text makes it panic, and no word is longer than [`WORD_BYTES_MAX`].
 
+mod beginning;
 mod index;
 mod scripts;
 
+pub use beginning::Beginning;
 pub use index::WordIndex;
 
 use rust_stemmers::Stemmer;
@@ -20,9 +22,10 @@ use strongroom_format::words::WORD_BYTES_MAX;
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Calls back with each word of a text, in order.
-pub fn each_word(text: &str, mut found: impl FnMut(&str)) {
-    let mut word = String::new();
+/// Calls back with each word of a text, in order, and with how many stand before it. A pair of neighbours follows its second
+/// character and stands where that one does.
+pub fn each_word(text: &str, mut found: impl FnMut(&str, u32)) {
+    let (mut word, mut position) = (String::new(), 0);
     // The last character of a script without spaces, and where it ended.
     let mut neighbour: Option<(usize, String)> = None;
     for (at, piece) in text.split_word_bound_indices() {
@@ -32,7 +35,8 @@ pub fn each_word(text: &str, mut found: impl FnMut(&str)) {
         if script != Script::Unspaced {
             stem(&mut word, script);
             shorten(&mut word);
-            found(&word);
+            found(&word, position);
+            position += 1;
             continue;
         }
         // Most of them come one by one; Katakana comes in runs.
@@ -43,16 +47,23 @@ pub fn each_word(text: &str, mut found: impl FnMut(&str)) {
             if word.is_empty() {
                 continue;
             }
-            found(&word);
+            found(&word, position);
             if let Some((end, before)) = &neighbour
                 && *end == at
             {
-                found(&format!("{before}{word}"));
+                found(&format!("{before}{word}"), position);
             }
+            position += 1;
             at += character.len_utf8();
             neighbour = Some((at, word.clone()));
         }
     }
+}
+
+/// Whether this is a letter or digit of a script whose words have spaces between them.
+pub fn is_of_spaced_word(character: char) -> bool {
+    let script = Script::of(character.encode_utf8(&mut [0; 4]));
+    script.is_some_and(|script| script != Script::Unspaced)
 }
 
 fn normalise(piece: &str, script: Script, word: &mut String) {
@@ -70,12 +81,16 @@ fn normalise(piece: &str, script: Script, word: &mut String) {
 /// A word with a digit or a joint in it (`b2b`, `snake_case`) has no stem.
 fn stem(word: &mut String, script: Script) {
     let Some(algorithm) = script.algorithm() else { return };
-    if word.chars().all(|c| c.is_alphabetic() || c == '\'') {
+    if has_stem(word) {
         let stemmed = Stemmer::create(algorithm).stem(word).into_owned();
         if !stemmed.is_empty() {
             *word = stemmed;
         }
     }
+}
+
+fn has_stem(word: &str) -> bool {
+    word.chars().all(|c| c.is_alphabetic() || c == '\'')
 }
 
 fn shorten(word: &mut String) {
@@ -88,8 +103,33 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        each_word(text, |word| found.push(word.to_owned()));
+        each_word(text, |word, _| found.push(word.to_owned()));
         found
+    }
+
+    /// Without this, phrases would be found where other words stand between theirs, or none at all.
+    #[test]
+    fn words_stand_one_after_the_other() {
+        let mut found = Vec::new();
+        each_word("Solid-state, 東京都: データ x", |word, position| {
+            found.push((word.to_owned(), position))
+        });
+        let expected = [
+            ("solid", 0),
+            ("state", 1),
+            ("東", 2),
+            ("京", 3),
+            ("東京", 3),
+            ("都", 4),
+            ("京都", 4),
+            ("デ", 5),
+            ("ー", 6),
+            ("デー", 6),
+            ("タ", 7),
+            ("ータ", 7),
+            ("x", 8),
+        ];
+        assert_eq!(found, expected.map(|(word, position)| (word.to_owned(), position)));
     }
 
     /// Without this, who asks for one form of a word would miss the others.

@@ -24,7 +24,7 @@ use strongroom_format::segment::{
     place_sections,
 };
 use strongroom_format::wire::Writer;
-use strongroom_format::words::{Posting, encode_words};
+use strongroom_format::words::{Occurrences, Place, WordSections, encode_words};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::sealing::{Subkey, authenticated, counting, digest, keyed_hash, name_text, sign};
@@ -303,9 +303,9 @@ fn segments() -> Vec<u8> {
     }
     let change = Change { kind: ChangeKind::Restored, at_ms: BEGIN_MS, id: "doc_9".to_owned() };
     ChangeRow { record: FIRST_RECORD - 1, change }.write(&mut changes);
-    let (words, postings) = words();
+    let WordSections { words, postings, positions } = words();
     let fields = fields();
-    let packed = [&infos.0, &document.content, &words.0, &postings.0, &fields].map(|plain| {
+    let packed = [&infos.0, &document.content, &words.0, &postings.0, &fields, &positions.0].map(|plain| {
         let packed = lz4_flex::block::compress(plain);
         if packed.len() < plain.len() { packed } else { plain.clone() }
     });
@@ -328,13 +328,14 @@ fn segments() -> Vec<u8> {
         &Vec::new(),
         &Vec::new(),
         &fields,
+        &positions.0,
     ]
     .map(|plain| plain.len() as u64);
-    let [infos, content, words, postings, fields] = packed;
+    let [infos, content, words, postings, fields, positions] = packed;
     let none = Vec::new;
     let codes = [none(), none(), none(), none()];
     let before = [directory.0, vectors.0, infos, content, labels.0, changes.0, lengths.0, words, postings];
-    let stored: Vec<Vec<u8>> = before.into_iter().chain(codes).chain([fields]).collect();
+    let stored: Vec<Vec<u8>> = before.into_iter().chain(codes).chain([fields, positions]).collect();
     let mut lengths = plain_bytes.iter().zip(&stored);
     let lengths =
         SECTIONS.map(|_| lengths.next().map_or((0, 0), |(plain, stored)| (*plain, stored.len() as u64)));
@@ -362,12 +363,20 @@ fn fields() -> Vec<u8> {
     writer.finish()
 }
 
-/// The dictionary and the postings of its rows: how often each has which word.
-fn words() -> (Writer, Writer) {
-    let row = |row: u32, times: u32| [Posting { row, times }];
-    let postings = [row(1, 1), row(0, 4), row(0, 1), row(0, 5), row(1, 1), row(0, 1)];
-    let words = ["1", "and", "are", "fish", "of", "shark"];
-    encode_words(&[11, 2], words.into_iter().zip(postings.iter().map(|postings| &postings[..])))
+/// Where in its rows each word stands: "Sharks are fish, and fish, and fish, and fish, and fish." and "of 1".
+fn words() -> WordSections {
+    let stands = |row: u32, positions: &[u32]| -> Occurrences {
+        positions.iter().map(|&position| Place { row, position }).collect()
+    };
+    let words = [
+        ("1", stands(1, &[1])),
+        ("and", stands(0, &[3, 5, 7, 9])),
+        ("are", stands(0, &[1])),
+        ("fish", stands(0, &[2, 4, 6, 8, 10])),
+        ("of", stands(1, &[0])),
+        ("shark", stands(0, &[0])),
+    ];
+    encode_words(&[11, 2], words.iter().map(|(word, found)| (*word, found)))
 }
 
 /// A roaring bitmap of position 0 alone, in its portable form: the cookie of containers without runs, one

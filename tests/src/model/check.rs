@@ -16,8 +16,26 @@ use super::ranking::{aged, scores};
 use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
 use crate::chance::Chance;
 
-/// Words that searches ask for: some that many documents have, in other forms too, and one that none has.
-const ASKED: [&str; 6] = ["whale ", "Notes, ", "sea ", "due red ", "on ", "zeppelin "];
+/// What searches ask for: words that many documents have, in other forms too, and one that none has; phrases of them, one
+/// with a word twice, one of a word alone, one that none has; and beginnings, of a word's other form and of numbers too.
+const ASKED: [&str; 16] = [
+    "whale ",
+    "Notes, ",
+    "sea ",
+    "due red ",
+    "on ",
+    "zeppelin ",
+    "\"whale, sea\" ",
+    "\"red Notes due\" ",
+    "\"sea sea\" ",
+    "\"so on\" ",
+    "\"whale\" ",
+    "\"on so\" ",
+    "wh* ",
+    "Notes* ",
+    "zep* ",
+    "12* ",
+];
 
 /// How far a score may be from the model's: single precision over a few dozen components.
 const SCORE_ERROR_MAX: f64 = 1e-4;

@@ -60,22 +60,59 @@ fn shares<'a>(live: &BTreeMap<&'a String, &Doc>, query: &str) -> BTreeMap<&'a St
     let all: Vec<&Vec<String>> = passages.values().flatten().collect();
     let rows = all.len() as f64;
     let mean = all.iter().map(|words| words.len()).sum::<usize>() as f64 / rows;
-    let weights: Vec<(String, f64)> = words(query)
+    let weights: Vec<(Term, f64)> = terms(query)
         .into_iter()
-        .map(|word| {
-            let with = all.iter().filter(|words| words.contains(&word)).count() as f64;
-            (word, (1.0 + (rows - with + 0.5) / (with + 0.5)).ln())
+        .map(|term| {
+            let with = all.iter().filter(|words| term.times(words) > 0).count() as f64;
+            (term, (1.0 + (rows - with + 0.5) / (with + 0.5)).ln())
         })
         .collect();
     let most: f64 = weights.iter().map(|(_, weight)| weight).sum();
     let share = |words: &Vec<String>| {
-        let of = |(word, weight): &(String, f64)| {
-            let times = words.iter().filter(|other| *other == word).count() as f64;
+        let of = |(term, weight): &(Term, f64)| {
+            let times = term.times(words) as f64;
             weight * 2.2 * times / (times + 1.2 * (0.25 + 0.75 * words.len() as f64 / mean.max(1.0)))
         };
         if most > 0.0 { weights.iter().map(of).sum::<f64>() / most } else { 0.0 }
     };
     passages.iter().map(|(id, passages)| (*id, passages.iter().map(share).collect())).collect()
+}
+
+/// What a query looks for.
+enum Term {
+    /// Words one after the other; mostly one.
+    Phrase(Vec<String>),
+    /// Any word that begins so, or the one that has such forms.
+    Beginning(String, Vec<String>),
+}
+
+impl Term {
+    fn times(&self, words: &[String]) -> usize {
+        match self {
+            Self::Phrase(phrase) => words.windows(phrase.len()).filter(|found| found == phrase).count(),
+            Self::Beginning(letters, whole) => {
+                words.iter().filter(|word| word.starts_with(letters) || whole.contains(word)).count()
+            }
+        }
+    }
+}
+
+/// Quotation marks come in pairs here, and stars behind words.
+fn terms(query: &str) -> Vec<Term> {
+    let mut terms = Vec::new();
+    for (number, part) in query.split('"').enumerate() {
+        if number % 2 == 1 {
+            terms.push(Term::Phrase(words(part)));
+            continue;
+        }
+        for piece in part.split_whitespace() {
+            match piece.strip_suffix('*') {
+                Some(letters) => terms.push(Term::Beginning(letters.to_lowercase(), words(letters))),
+                None => terms.extend(words(piece).into_iter().map(|word| Term::Phrase(vec![word]))),
+            }
+        }
+    }
+    terms
 }
 
 /// The model writes words that have no other form, and asks for one that has.

@@ -245,8 +245,8 @@ fn files_are_read_as_they_were_written() {
     assert_eq!((found.previous, found.first_record, found.mended), (Some(PREVIOUS), 4, None));
     let packed = [(16_384, 100), (16_385, 16_385)];
     let lengths = [(1, 1), (0, 0), packed[0], packed[1], (5, 5), (0, 0), (12, 12), (9, 7), (16_386, 40)];
-    let codes = [(8, 8), (0, 0), (40_000, 40_000), (3, 3), (8, 8)];
-    let lengths = [&lengths[..], &codes].concat().try_into().expect("as many as there are sections");
+    let rest = [(8, 8), (0, 0), (40_000, 40_000), (3, 3), (8, 8), (20_000, 2)];
+    let lengths = [&lengths[..], &rest].concat().try_into().expect("as many as there are sections");
     let (sections, end) = place_sections(lengths);
     assert_eq!(decode_table(&encode_table(&sections), end).unwrap(), sections);
     assert_eq!(KeySlot::read(slot().as_bytes(), 6).unwrap(), Some(slot()));
