@@ -215,6 +215,7 @@ impl From<WriteError> for ApiError {
             }
             WriteError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
             WriteError::NotFinite => Self::unacceptable("not_finite", error.to_string()),
+            WriteError::VectorTooLong => Self::unacceptable("vector_too_long", error.to_string()),
             WriteError::TooLarge { .. } => Self::too_large(error.to_string()),
             WriteError::Invalid { .. } => Self::unacceptable("invalid", error.to_string()),
             WriteError::Dropped => dropped(),
@@ -239,6 +240,7 @@ impl From<ReadError> for ApiError {
         match error {
             ReadError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
             ReadError::NotFinite => Self::unacceptable("not_finite", error.to_string()),
+            ReadError::VectorTooLong => Self::unacceptable("vector_too_long", error.to_string()),
             ReadError::Dropped => dropped(),
             ReadError::Damaged(damage) | ReadError::Quarantined(damage) => quarantined(&damage),
             ReadError::Storage(error) => error.into(),
@@ -264,6 +266,7 @@ impl From<StoreError> for ApiError {
             }
             StoreError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             StoreError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
+            StoreError::Metric { .. } => Self::unacceptable("wrong_metric", error.to_string()),
             StoreError::Unfinished(_) => Self::busy(
                 "erasure_unfinished",
                 "it is deleted for good and nothing serves it any more, but the disk failed, or is full, and its bytes could not \
