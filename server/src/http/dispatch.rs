@@ -17,7 +17,7 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::edge::{RequestId, Template};
-use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use super::routes::{Access, BodyKind, Partition, Route, routes};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate};
 use crate::call::{Call, Parts, place};
@@ -31,7 +31,7 @@ const NOT_OFFERED: [&str; 6] =
 /// The router over the whole table.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    for route in ROUTES {
+    for route in routes() {
         let handler = {
             let app = app.clone();
             move |request: Request| enter(app.clone(), route, request)
@@ -72,8 +72,7 @@ async fn unknown_path() -> Response {
 
 async fn wrong_method(request: Request) -> Response {
     let path = request.uri().path();
-    let allowed: Vec<_> =
-        ROUTES.iter().filter(|route| route.matches(path)).map(|route| route.method).collect();
+    let allowed: Vec<_> = routes().filter(|route| route.matches(path)).map(|route| route.method).collect();
     let allowed = allowed.join(", ");
     let text = format!("this route takes {allowed}, not {}", request.method());
     let mut response = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text).unrendered();

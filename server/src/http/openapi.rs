@@ -4,14 +4,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use super::routes::{Access, BodyKind, Partition, Route, routes};
 use crate::api::aether::grammar::OPERATORS;
 use crate::message::error::Dialect;
 
 /// The document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes() {
         // OpenAPI has no path that matches several parts.
         let path = route.path.replace("{*rest}", "{rest}");
         let methods = paths.entry(path).or_insert_with(|| json!({}));
@@ -267,7 +267,7 @@ mod tests {
             &document["paths"]["/v1/search"]["get"]["responses"]["200"]["content"]["application/json"];
         let found = document.pointer(&answer["schema"]["$ref"].as_str().unwrap()[1..]).unwrap();
         assert_eq!(found["properties"]["reranked"]["type"], "boolean");
-        for route in ROUTES {
+        for route in routes() {
             let method = if route.method == "*" { "get".to_owned() } else { route.method.to_lowercase() };
             let operation = &document["paths"][route.path.replace("{*rest}", "{rest}")][method];
             assert_eq!(operation["summary"], route.summary, "{}", route.path);
