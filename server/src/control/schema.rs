@@ -15,72 +15,8 @@ use strongroom_engine::WorkspaceId;
 use super::ControlError;
 use crate::random;
 
-const MIGRATIONS: [&str; 2] = [
-    "
-    CREATE TABLE workspaces (
-        id TEXT PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        state TEXT NOT NULL CHECK (state IN ('creating', 'live', 'deleting')),
-        created_ms INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE collections (
-        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        dimension INTEGER NOT NULL,
-        embedder TEXT NOT NULL,
-        created_ms INTEGER NOT NULL,
-        PRIMARY KEY (workspace, name)
-    ) STRICT;
-    CREATE TABLE api_keys (
-        id TEXT PRIMARY KEY,
-        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        hash BLOB NOT NULL,
-        scopes TEXT NOT NULL,
-        collection TEXT,
-        partition_hash BLOB,
-        multi_tenant INTEGER NOT NULL,
-        expires_ms INTEGER,
-        created_ms INTEGER NOT NULL,
-        updated_ms INTEGER NOT NULL,
-        revoked_ms INTEGER,
-        last_used_ms INTEGER
-    ) STRICT;
-    CREATE INDEX api_keys_of_workspace ON api_keys (workspace, created_ms, id);
-    CREATE TABLE jobs (
-        id TEXT PRIMARY KEY,
-        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-        key_id TEXT,
-        state TEXT NOT NULL CHECK (state IN ('queued', 'processing', 'completed', 'failed')),
-        doc_id TEXT,
-        error_code TEXT,
-        created_ms INTEGER NOT NULL,
-        updated_ms INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX jobs_by_state ON jobs (state, updated_ms);
-",
-    // No row of it goes with its workspace, and none is ever changed.
-    "
-    CREATE TABLE audit (
-        workspace TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL,
-        actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
-        actor_id TEXT CHECK ((actor_kind = 'key') = (actor_id IS NOT NULL)),
-        action TEXT NOT NULL,
-        resource_type TEXT NOT NULL,
-        resource_id TEXT,
-        receipt TEXT UNIQUE,
-        outcome TEXT NOT NULL,
-        request_id TEXT,
-        PRIMARY KEY (workspace, seq)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit
-        BEGIN SELECT RAISE(ABORT, 'a row of the audit log is never deleted'); END;
-    CREATE TRIGGER audit_rows_stand BEFORE UPDATE ON audit
-        BEGIN SELECT RAISE(ABORT, 'a row of the audit log is never changed'); END;
-",
-];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/1-workspaces.sql"), include_str!("migrations/2-audit.sql")];
 
 /// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room
 /// that is set aside for erasures and what is written down of them.
