@@ -12,7 +12,7 @@
 mod caller;
 mod reach;
 
-pub(crate) use caller::{Caller, DEFAULT_WORKSPACE, authenticate, server_itself};
+pub(crate) use caller::{Caller, DEFAULT_WORKSPACE, authenticate, server_in, server_itself};
 pub(crate) use reach::{DEFAULT_COLLECTION, Named, Place, partition_name};
 
 #[cfg(test)]

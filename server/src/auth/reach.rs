@@ -68,10 +68,7 @@ pub(super) fn choose(
     let collection = named.collection.unwrap_or(DEFAULT_COLLECTION);
     let own = pins.collection.as_deref();
     if own.is_some_and(|own| own != collection) {
-        return Err(ApiError::forbidden(
-            "collection_forbidden",
-            "this key is pinned to another collection than the one that this request acts on",
-        ));
+        return Err(collection_forbidden());
     }
     let partition = match (named.partition.map(partition_name).transpose()?, &pins.partition) {
         (None, _) if multi_tenant => return Err(partition_required()),
@@ -86,6 +83,13 @@ pub(super) fn choose(
         (named, _) => named,
     };
     Ok(PartitionRef { collection: collection.to_owned(), partition })
+}
+
+pub(super) fn collection_forbidden() -> ApiError {
+    ApiError::forbidden(
+        "collection_forbidden",
+        "this key is pinned to another collection than the one that this request acts on",
+    )
 }
 
 fn partition_required() -> ApiError {
