@@ -12,6 +12,8 @@ use crate::auth::{DEFAULT_COLLECTION, Place};
 use crate::config::Limits;
 use crate::control::{Collection, Control, NewCollection, Settings, no_collection};
 use crate::damages::Damages;
+use crate::embedding::Models;
+use crate::events::Events;
 use crate::ingest::{self, Intake};
 use crate::jobs::Queue;
 use crate::message::body::Budget;
@@ -25,6 +27,7 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) control: Control,
     pub(crate) embedder: &'static dyn Embedder,
+    pub(crate) models: Models,
     pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) pool: Pool,
     pub(crate) bodies: Budget,
@@ -34,6 +37,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) damages: Damages,
     pub(crate) jobs: Queue,
+    pub(crate) events: Events,
     /// What `/openapi.json` answers.
     pub(crate) openapi: String,
     /// Whether requests are served: after recovery, before a stop.

@@ -16,4 +16,4 @@ pub(crate) use caller::{Caller, DEFAULT_WORKSPACE, authenticate, server_in, serv
 pub(crate) use reach::{DEFAULT_COLLECTION, Named, Place, partition_name};
 
 #[cfg(test)]
-pub(crate) use reach::test_place;
+pub(crate) use reach::{test_place, test_place_named};

@@ -120,6 +120,13 @@ pub(crate) fn test_place() -> Place {
     grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition: None })
 }
 
+/// The same, of a partition that has a name.
+#[cfg(test)]
+pub(crate) fn test_place_named(name: &str) -> Place {
+    let partition = PartitionName::new(name).ok();
+    grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@
 //! 3. Nothing is written into a collection once its [`Gate`] is closed, and it closes before the partitions are dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, Transaction, params};
@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_engine::{CollectionSpec, Metric, WorkspaceId};
 
-use super::schema::workspace_id;
+use super::metadata_schema::MetadataSchema;
+use super::schema::{empty_wal, workspace_id};
 use super::{Control, ControlError};
 use crate::{clock, random};
 
@@ -145,6 +146,8 @@ pub(crate) struct Collection {
     pub(crate) life: Life,
     pub(crate) created_ms: u64,
     pub(crate) updated_ms: u64,
+    /// What metadata has to be, read once.
+    pub(crate) schema: Arc<OnceLock<MetadataSchema>>,
     /// The same for all readings of one collection.
     pub(crate) gate: Arc<Gate>,
 }
@@ -174,6 +177,20 @@ const COLUMNS: &str =
     "workspace, name, dimension, embedder, created_ms, id, state, metric, settings, provider_key, updated_ms";
 
 impl Collection {
+    /// Whether metadata is what the collection's schema asks for. The error names the place and the rule.
+    pub(crate) fn check_metadata(&self, metadata: &Value) -> Result<(), String> {
+        let Some(schema) = &self.settings.metadata_schema else { return Ok(()) };
+        let schema = match self.schema.get() {
+            Some(schema) => schema,
+            // Two at once read it twice, to the same end.
+            None => {
+                let read = MetadataSchema::read(schema)?;
+                self.schema.get_or_init(|| read)
+            }
+        };
+        schema.check(metadata)
+    }
+
     /// All that the database holds.
     pub(super) fn load_all(db: &Connection) -> Result<Vec<Self>, ControlError> {
         let mut rows = db.prepare(&format!("SELECT {COLUMNS} FROM collections"))?;
@@ -207,6 +224,7 @@ impl Collection {
                 .map_err(|error| rusqlite::Error::FromSqlConversionFailure(8, Type::Text, error.into()))?,
             provider_key: row.get(9)?,
             updated_ms: row.get(10)?,
+            schema: Arc::default(),
             gate: Arc::default(),
         })
     }
@@ -231,6 +249,7 @@ impl Collection {
             life: Life::Live,
             created_ms: now,
             updated_ms: now,
+            schema: Arc::default(),
             gate: Arc::default(),
         };
         let done = change.execute(
@@ -353,6 +372,7 @@ impl Control {
         let old = old.filter(|old| old.id == collection.id).ok_or(ControlError::NoCollection)?;
         let mut new = (*old).clone();
         change(&mut new);
+        new.schema = Arc::default();
         db.execute(
             "UPDATE collections SET state = ?2, settings = ?3, provider_key = ?4, updated_ms = ?5 WHERE id = ?1",
             params![new.id, new.life.word(), text_of(&new.settings)?, new.provider_key, new.updated_ms],
@@ -366,7 +386,7 @@ impl Control {
         let db = self.lock();
         db.execute("DELETE FROM collections WHERE id = ?1", params![collection.id])?;
         self.publish(&db, |directory| directory.remove_collection(collection.workspace, &collection.name));
-        super::workspaces::empty_wal(&db);
+        empty_wal(&db);
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod collections;
 mod directory;
 mod jobs;
 mod keys;
+mod metadata_schema;
 mod schema;
 pub(crate) mod scopes;
 mod secret;
@@ -41,6 +42,7 @@ pub(crate) use collections::{
 pub(crate) use directory::{State, Workspace};
 pub(crate) use jobs::{INTERRUPTED, JobState};
 pub(crate) use keys::{KeyChanges, KeyRow, NewKey};
+pub(crate) use metadata_schema::MetadataSchema;
 pub(crate) use secret::{PartitionHash, PartitionHasher};
 
 use crate::message::error::ApiError;

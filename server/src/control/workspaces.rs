@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use strongroom_engine::WorkspaceId;
 
 use super::collections::{Collection, NewCollection};
 use super::directory::{State, Workspace};
+use super::schema::empty_wal;
 use super::{Control, ControlError};
-use crate::{clock, log, random};
+use crate::{clock, random};
 
 impl Control {
     /// Writes the intent to make a workspace with its collection `default`. Not in service yet.
@@ -108,18 +109,4 @@ impl Control {
         self.publish(&db, |directory| directory.put_workspace(Workspace { state, ..(*old).clone() }));
         self.read().workspace(id).ok_or(ControlError::NoWorkspace)
     }
-}
-
-/// The write-ahead log keeps rows as they were before they were deleted, names and all, until it is begun anew. Emptied
-/// here for what must not be found any more; that it can't be is no reason to undo the deletion.
-pub(super) fn empty_wal(db: &Connection) {
-    let emptied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-    let why = match emptied {
-        Ok(false) => return,
-        Ok(true) => "another program holds the database open".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    log::warn(&format!(
-        "control.sqlite-wal still holds the name of a deleted workspace until the server stops: {why}"
-    ));
 }
