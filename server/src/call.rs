@@ -102,6 +102,11 @@ impl Call {
         place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })
     }
 
+    /// A partition of this collection: the one named, or, when none is, what the key comes to without a name.
+    pub(crate) fn place_in(&self, collection: &str, partition: Option<&str>) -> Result<Place, ApiError> {
+        place(&self.app, self.caller()?, Named { collection: Some(collection), partition })
+    }
+
     /// A value in the path, decoded.
     pub(crate) fn value(&self, at: usize) -> Result<&str, ApiError> {
         let value = self.values.get(at).map(String::as_str);

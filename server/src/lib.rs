@@ -3,7 +3,7 @@
 //! A request's way: `http` (connection, edge, table of routes) → `auth` (who calls, which partition) → `api` (the
 //! handler) → `pool` (a thread that may block) → the engine. `serve` puts the parts together, `cli` starts them.
 //!
-//! The library is there for the binary and for tests that walk [`ROUTES`] or run a server in their own process.
+//! The library is there for the binary and for tests that walk [`routes`] or run a server in their own process.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should stop where it fails"))]
 
@@ -19,7 +19,9 @@ mod config;
 mod control;
 mod damages;
 mod demo;
+mod embedding;
 mod erasure;
+mod events;
 // For the fuzzers of this repository: no part of what the library offers.
 #[doc(hidden)]
 pub mod fuzzing;
@@ -41,4 +43,4 @@ mod tenancy;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;
-pub use http::routes::{Access, BodyKind, Kind, Partition, ROUTES, Route};
+pub use http::routes::{Access, BodyKind, Kind, Partition, Route, routes};

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::{self, Told};
-use crate::http::routes::{Access, BodyKind, Kind, ROUTES, Route};
+use crate::http::routes::{Access, BodyKind, Kind, Route, routes};
 
 const ROOT: &str = "operator's-key-of-these-tests";
 
@@ -91,7 +91,7 @@ async fn every_route_checks_key_then_scope_then_partition() {
     let weak = minted(address, &owner, json!({"name": "weak", "scopes": ["usage:read"]})).await;
     let shared =
         minted(address, &owner, json!({"name": "shared", "scopes": ["*"], "multi_tenant": true})).await;
-    for route in ROUTES {
+    for route in routes() {
         let name = format!("{} {}", route.method, route.path);
         let method = if route.method == "*" { "POST" } else { route.method };
         let (path, body) = example(route);
@@ -99,9 +99,11 @@ async fn every_route_checks_key_then_scope_then_partition() {
         assert!(without.head.contains("x-request-id: "), "{name}");
         match route.access {
             Access::Open | Access::OpenOrKey => assert_eq!(without.status, 200, "{name}"),
-            Access::AnyKey | Access::Key(_) | Access::Past(_) => assert_eq!(without.status, 401, "{name}"),
+            Access::AnyKey | Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_) => {
+                assert_eq!(without.status, 401, "{name}")
+            }
         }
-        if matches!(route.access, Access::Key(_) | Access::Past(_)) {
+        if matches!(route.access, Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_)) {
             let answer = call(address, &weak, method, &path, &body).await;
             assert_eq!((answer.status, answer.code()), (403, "scope_missing"), "{name}");
         }

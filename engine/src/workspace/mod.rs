@@ -21,6 +21,7 @@ mod publish;
 mod receipts;
 mod replay;
 mod scope;
+mod secrets;
 
 pub use collections::Holders;
 pub use erase::Purged;

@@ -68,10 +68,7 @@ pub(super) fn choose(
     let collection = named.collection.unwrap_or(DEFAULT_COLLECTION);
     let own = pins.collection.as_deref();
     if own.is_some_and(|own| own != collection) {
-        return Err(ApiError::forbidden(
-            "collection_forbidden",
-            "this key is pinned to another collection than the one that this request acts on",
-        ));
+        return Err(collection_forbidden());
     }
     let partition = match (named.partition.map(partition_name).transpose()?, &pins.partition) {
         (None, _) if multi_tenant => return Err(partition_required()),
@@ -86,6 +83,13 @@ pub(super) fn choose(
         (named, _) => named,
     };
     Ok(PartitionRef { collection: collection.to_owned(), partition })
+}
+
+pub(super) fn collection_forbidden() -> ApiError {
+    ApiError::forbidden(
+        "collection_forbidden",
+        "this key is pinned to another collection than the one that this request acts on",
+    )
 }
 
 fn partition_required() -> ApiError {
@@ -114,6 +118,13 @@ pub(crate) fn partition_name(id: &str) -> Result<PartitionName, ApiError> {
 #[cfg(test)]
 pub(crate) fn test_place() -> Place {
     grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition: None })
+}
+
+/// The same, of a partition that has a name.
+#[cfg(test)]
+pub(crate) fn test_place_named(name: &str) -> Place {
+    let partition = PartitionName::new(name).ok();
+    grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition })
 }
 
 #[cfg(test)]

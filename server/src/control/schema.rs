@@ -13,73 +13,12 @@ use rusqlite::{Connection, Row};
 use strongroom_engine::WorkspaceId;
 
 use super::ControlError;
-use crate::random;
+use crate::{log, random};
 
-const MIGRATIONS: [&str; 2] = [
-    "
-    CREATE TABLE workspaces (
-        id TEXT PRIMARY KEY,
-        name TEXT NOT NULL UNIQUE,
-        state TEXT NOT NULL CHECK (state IN ('creating', 'live', 'deleting')),
-        created_ms INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE collections (
-        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        dimension INTEGER NOT NULL,
-        embedder TEXT NOT NULL,
-        created_ms INTEGER NOT NULL,
-        PRIMARY KEY (workspace, name)
-    ) STRICT;
-    CREATE TABLE api_keys (
-        id TEXT PRIMARY KEY,
-        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        hash BLOB NOT NULL,
-        scopes TEXT NOT NULL,
-        collection TEXT,
-        partition_hash BLOB,
-        multi_tenant INTEGER NOT NULL,
-        expires_ms INTEGER,
-        created_ms INTEGER NOT NULL,
-        updated_ms INTEGER NOT NULL,
-        revoked_ms INTEGER,
-        last_used_ms INTEGER
-    ) STRICT;
-    CREATE INDEX api_keys_of_workspace ON api_keys (workspace, created_ms, id);
-    CREATE TABLE jobs (
-        id TEXT PRIMARY KEY,
-        workspace TEXT NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
-        key_id TEXT,
-        state TEXT NOT NULL CHECK (state IN ('queued', 'processing', 'completed', 'failed')),
-        doc_id TEXT,
-        error_code TEXT,
-        created_ms INTEGER NOT NULL,
-        updated_ms INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX jobs_by_state ON jobs (state, updated_ms);
-",
-    // No row of it goes with its workspace, and none is ever changed.
-    "
-    CREATE TABLE audit (
-        workspace TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL,
-        actor_kind TEXT NOT NULL CHECK (actor_kind IN ('key', 'operator', 'system')),
-        actor_id TEXT CHECK ((actor_kind = 'key') = (actor_id IS NOT NULL)),
-        action TEXT NOT NULL,
-        resource_type TEXT NOT NULL,
-        resource_id TEXT,
-        receipt TEXT UNIQUE,
-        outcome TEXT NOT NULL,
-        request_id TEXT,
-        PRIMARY KEY (workspace, seq)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit
-        BEGIN SELECT RAISE(ABORT, 'a row of the audit log is never deleted'); END;
-    CREATE TRIGGER audit_rows_stand BEFORE UPDATE ON audit
-        BEGIN SELECT RAISE(ABORT, 'a row of the audit log is never changed'); END;
-",
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1-workspaces.sql"),
+    include_str!("migrations/2-audit.sql"),
+    include_str!("migrations/3-collections.sql"),
 ];
 
 /// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room
@@ -121,6 +60,20 @@ pub(super) fn workspace_id(row: &Row<'_>, column: usize) -> Result<WorkspaceId, 
         .ok_or_else(|| ControlError::Corrupt("a workspace's id is not 32 hexadecimal digits".to_owned()))
 }
 
+/// The write-ahead log keeps rows as they were before they were deleted, names and all, until it is begun anew. Emptied
+/// here for what must not be found any more; that it can't be is no reason to undo the deletion.
+pub(super) fn empty_wal(db: &Connection) {
+    let emptied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    let why = match emptied {
+        Ok(false) => return,
+        Ok(true) => "another program holds the database open".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    log::warn(&format!(
+        "control.sqlite-wal still holds the name of a deleted workspace or collection until the server stops: {why}"
+    ));
+}
+
 /// Makes the file, if it isn't there, for its owner alone.
 fn private_file(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
@@ -143,7 +96,7 @@ mod tests {
             let db = open(&path).unwrap();
             let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
             assert_eq!((number("secure_delete"), number("foreign_keys"), number("synchronous")), (1, 1, 2));
-            assert_eq!((number("user_version"), number("wal_autocheckpoint")), (2, 100));
+            assert_eq!((number("user_version"), number("wal_autocheckpoint")), (3, 100));
         }
     }
 

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::edge::{RequestId, Template};
-use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use super::routes::{Access, BodyKind, Partition, Route, routes};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate};
 use crate::call::{Call, Parts, place};
@@ -31,7 +31,7 @@ const NOT_OFFERED: [&str; 6] =
 /// The router over the whole table.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let mut paths: Vec<(&'static str, MethodRouter)> = Vec::new();
-    for route in ROUTES {
+    for route in routes() {
         let handler = {
             let app = app.clone();
             move |request: Request| enter(app.clone(), route, request)
@@ -72,8 +72,7 @@ async fn unknown_path() -> Response {
 
 async fn wrong_method(request: Request) -> Response {
     let path = request.uri().path();
-    let allowed: Vec<_> =
-        ROUTES.iter().filter(|route| route.matches(path)).map(|route| route.method).collect();
+    let allowed: Vec<_> = routes().filter(|route| route.matches(path)).map(|route| route.method).collect();
     let allowed = allowed.join(", ");
     let text = format!("this route takes {allowed}, not {}", request.method());
     let mut response = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text).unrendered();
@@ -99,14 +98,15 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
     let mut caller = match route.access {
         Access::Open => None,
         Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => None,
-        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::Past(_) => {
+        Access::KeyOrToken(_) if brings_token(&head.uri) => None,
+        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_) => {
             Some(authenticate(&app.control, &head.headers)?)
         }
     };
     if let Some(caller) = &caller {
         match route.access {
             Access::Past(scopes) => caller.require_one_of(scopes)?,
-            Access::Key(scope) => {
+            Access::Key(scope) | Access::KeyOrToken(scope) => {
                 caller.require_no_gone_workspace()?;
                 caller.require(scope)?;
             }
@@ -146,6 +146,10 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
         body_bytes_max,
     };
     Ok(Call::new(app, parts))
+}
+
+fn brings_token(uri: &Uri) -> bool {
+    uri.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="))
 }
 
 /// Finds the name of the partition that a caller is pinned to, which only the engine keeps, when this process hasn't met

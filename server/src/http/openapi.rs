@@ -4,14 +4,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::routes::{Access, BodyKind, Partition, ROUTES, Route};
+use super::routes::{Access, BodyKind, Partition, Route, routes};
 use crate::api::aether::grammar::OPERATORS;
 use crate::message::error::Dialect;
 
 /// The document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes() {
         // OpenAPI has no path that matches several parts.
         let path = route.path.replace("{*rest}", "{rest}");
         let methods = paths.entry(path).or_insert_with(|| json!({}));
@@ -98,6 +98,10 @@ fn operation(route: &Route) -> Value {
                  its id, in the header Strongroom-Workspace.",
                 names.join(" or ")
             ));
+        }
+        Access::KeyOrToken(scope) => {
+            operation["security"] = json!([{}, {"key": []}]);
+            operation["description"] = json!(format!("Needs a key with the scope `{scope}`, or a token."));
         }
         Access::Key(scope) => {
             operation["security"] = json!([{"key": []}]);
@@ -226,7 +230,7 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
         statuses.push((401, "No key, or a dead one"));
         statuses.push((400, "Malformed"));
     }
-    if matches!(route.access, Access::Key(_) | Access::Past(_)) {
+    if matches!(route.access, Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_)) {
         statuses.push((403, "The key may not"));
     }
     if route.path.contains('{') {
@@ -267,7 +271,7 @@ mod tests {
             &document["paths"]["/v1/search"]["get"]["responses"]["200"]["content"]["application/json"];
         let found = document.pointer(&answer["schema"]["$ref"].as_str().unwrap()[1..]).unwrap();
         assert_eq!(found["properties"]["reranked"]["type"], "boolean");
-        for route in ROUTES {
+        for route in routes() {
             let method = if route.method == "*" { "get".to_owned() } else { route.method.to_lowercase() };
             let operation = &document["paths"][route.path.replace("{*rest}", "{rest}")][method];
             assert_eq!(operation["summary"], route.summary, "{}", route.path);

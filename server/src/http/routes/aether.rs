@@ -1,0 +1,116 @@
+//! Which routes do Aether's clients call?
+
+use super::{Access, BodyKind, Kind, Partition, Route, not_offered};
+use crate::api::aether;
+use crate::control::scopes::Scope;
+
+const INSERT: &[&str] = &[
+    "filename",
+    "content_type",
+    "tags",
+    "chunk_size",
+    "overlap",
+    "entity_id",
+    "source",
+    "metadata",
+    "partition",
+];
+const FILTERS: [&str; 9] =
+    ["tags", "any_tags", "content_type", "source", "entity_id", "since", "until", "last_n_days", "filter"];
+const LIST: &[&str] = &[
+    "offset",
+    "limit",
+    FILTERS[0],
+    FILTERS[1],
+    FILTERS[2],
+    FILTERS[3],
+    FILTERS[4],
+    FILTERS[5],
+    FILTERS[6],
+    FILTERS[7],
+    FILTERS[8],
+    "partition",
+];
+const SEARCH: &[&str] = &[
+    "q",
+    "k",
+    "mode",
+    "fusion",
+    "exact",
+    "rerank",
+    "rerank_candidates",
+    "include_content",
+    "max_distance",
+    "min_score",
+    "recency_weight",
+    "half_life_days",
+    "freshness_weight",
+    "freshness_half_life_days",
+    "trace",
+    FILTERS[0],
+    FILTERS[1],
+    FILTERS[2],
+    FILTERS[3],
+    FILTERS[4],
+    FILTERS[5],
+    FILTERS[6],
+    FILTERS[7],
+    FILTERS[8],
+    "partition",
+];
+const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
+const BY_ID: &[&str] = &["partition"];
+
+/// Documents, searches, partitions.
+pub(super) static ROUTES: &[Route] = &[
+    // Documents
+    route!("POST" "/v1/documents", Data, Access::Key(Scope::DocumentUpload), InQuery, INSERT, Document, 201,
+        "Insert a document from its bytes", aether::insert::insert),
+    route!("GET" "/v1/documents", Data, Access::Key(Scope::DocumentRead), InQuery, LIST, None, 200,
+        "List documents, newest first", aether::documents::list),
+    route!("POST" "/v1/documents/async", Data, Access::Key(Scope::DocumentUpload), InQuery, INSERT, Document, 202,
+        "Insert a document in the background", aether::jobs::insert),
+    route!("GET" "/v1/documents/jobs/{id}", Free, Access::Key(Scope::DocumentUpload), None, &[], None, 200,
+        "What became of a background insert", aether::jobs::get),
+    route!("POST" "/v1/documents/embed", Data, Access::Key(Scope::VectorWrite), InBody, BY_ID, Json, 201,
+        "Insert a document with vectors of your own", aether::insert::with_vectors),
+    route!("POST" "/v1/documents/batch", Data, Access::Key(Scope::DocumentUpload), InBody, BY_ID, Json, 201,
+        "Insert many text documents at once", aether::insert::batch),
+    route!("GET" "/v1/documents/{id}", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
+        "A document's record", aether::documents::get),
+    route!("PUT" "/v1/documents/{id}", Data, Access::Key(Scope::DocumentUpload), InQuery, INSERT, Document, 200,
+        "Replace a document under its id", aether::insert::update),
+    route!("DELETE" "/v1/documents/{id}", Data, Access::Key(Scope::DocumentDelete), InQuery, &["hard", "partition"],
+        None, 200, "Delete a document; it can be restored, unless hard=true", aether::documents::delete),
+    route!("POST" "/v1/documents/{id}/restore", Data, Access::Key(Scope::DocumentDelete), InQuery, BY_ID, None, 200,
+        "Bring a deleted document back", aether::documents::restore),
+    route!("GET" "/v1/documents/{id}/download", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
+        "A document's bytes as they came", aether::documents::download),
+    route!("GET" "/v1/documents/{id}/text", Data, Access::Key(Scope::DocumentRead), InQuery, TEXT, None, 200,
+        "A document's text, by page or section", aether::documents::text),
+    // Search
+    route!("GET" "/v1/search", Data, Access::Key(Scope::QueryRead), InQuery, SEARCH, None, 200,
+        "Search by meaning", aether::search::search),
+    route!("POST" "/v1/search/embed", Data, Access::Key(Scope::QueryRead), InBody, BY_ID, Json, 200,
+        "Search by a vector of your own", aether::search::search_by_vector),
+    route!("POST" "/v1/search/batch", Data, Access::Key(Scope::QueryRead), InBody, BY_ID, Json, 200,
+        "Many searches at once", aether::search::search_batch),
+    // Partitions
+    route!("GET" "/v1/partitions", Free, Access::Key(Scope::PartitionRead), None, &[], None, 200,
+        "The partitions, with warnings about look-alikes", aether::partitions::list),
+    route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath, &[], None, 200,
+        "Delete a partition for good", aether::partitions::delete),
+    // Named, not offered yet
+    route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
+    route!(later "/v1/documents/{id}/move", "Move a document to another partition"),
+    route!(later "/v1/documents/{id}/summary", "A document's summary"),
+    route!(later "/v1/search/feedback", "Feedback on search results"),
+    route!(later "/v1/query", "Structured queries"),
+    route!(later "/v1/schema/{*rest}", "Declared fields"),
+    route!(later "/v1/threads/{*rest}", "Conversation threads"),
+    route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
+    route!(later "/v1/audit/{*rest}", "The audit log and grounding receipts"),
+    route!(later "/v1/connections", "Connections to other services"),
+    route!(later "/v1/connections/{*rest}", "Connections to other services"),
+    route!(later "/v1/archive/{*rest}", "Permanent archives"),
+];
