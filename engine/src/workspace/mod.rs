@@ -12,6 +12,7 @@
 //! Concurrency: all calls may come from many threads. Locks are taken in the order `maintenance`,
 //! `workspaces`, a workspace's `changing`, its `entries`, a partition's own, `erased`.
 
+mod collections;
 mod entries;
 mod erase;
 mod jobs;
@@ -22,6 +23,7 @@ mod replay;
 mod scope;
 mod secrets;
 
+pub use collections::Holders;
 pub use erase::Purged;
 pub use jobs::{Maintained, Scrubbed};
 pub use open::{OpenError, RootKey};
@@ -406,9 +408,7 @@ impl Workspace {
         let entries = self.entries();
         let covered =
             entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
-        covered.fold(Totals::default(), |sum, (_, _, entry)| {
-            sum.plus(Totals { partitions: 1, counts: entry.counts(), stored_bytes: entry.stored_bytes() })
-        })
+        covered.fold(Totals::default(), |sum, (_, _, entry)| sum.plus(entry.totals()))
     }
 }
 
