@@ -5,5 +5,12 @@
 
 pub(crate) mod collections;
 mod decide;
+pub(crate) mod documents;
 pub(crate) mod events;
+mod filters;
+pub(crate) mod queries;
 mod record;
+mod tenant;
+mod told;
+pub(crate) mod uploads;
+pub(crate) mod vectors;
