@@ -57,7 +57,19 @@ pub(crate) fn purge(
     id: &str,
     by: By,
 ) -> Result<Option<Purged>, ApiError> {
-    let purged = ingest::purge(store, place, id)?;
+    purge_many(control, store, place, &[id], by)
+}
+
+/// Purges documents with one rewriting for all; `None` when one of them isn't there: then those before it are purged, and
+/// maintenance makes that final.
+pub(crate) fn purge_many(
+    control: &Control,
+    store: &Store,
+    place: &Place,
+    ids: &[&str],
+    by: By,
+) -> Result<Option<Purged>, ApiError> {
+    let purged = ingest::purge(store, place, ids)?;
     let told = purged.as_ref().map(|purged| match &purged.receipt {
         Some(receipt) => entry(Action::DocumentPurge, receipt, by),
         // Another call's rewriting served this one too, or maintenance will: the receipt's row is theirs.

@@ -73,12 +73,15 @@ async fn minted(address: SocketAddr, by: &str, what: Value) -> String {
 
 /// A path of the route, and a body that it can read.
 fn example(route: &Route) -> (String, String) {
-    let path = route.path.replace("{id}", "0123456789ab").replace("{*rest}", "x");
+    let path =
+        route.path.replace("{name}", "default").replace("{id}", "0123456789ab").replace("{*rest}", "x");
     let body = match route.path {
         "/v1/documents/embed" => json!({"content": "x", "embedding": [1.0]}),
         "/v1/documents/batch" => json!({"documents": [{"content": "x"}]}),
         "/v1/search/embed" => json!({"embedding": [1.0]}),
         "/v1/search/batch" => json!({"queries": [{"q": "x"}]}),
+        "/v1/query" => json!({"query": "x", "collections": ["default"]}),
+        "/v1/batch/query" => json!({"queries": [{"query": "x", "collection": "default"}]}),
         _ => json!({}),
     };
     let path = if route.path == "/v1/search" { format!("{path}?q=x") } else { path };

@@ -131,7 +131,7 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
         query.only(&known)?;
     }
     let body_bytes_max = match route.body {
-        BodyKind::Document => app.limits.document_bytes_max,
+        BodyKind::Document | BodyKind::Form => app.limits.document_bytes_max,
         BodyKind::Json | BodyKind::None => app.limits.body_bytes_max,
     };
     let parts = Parts {

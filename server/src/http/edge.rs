@@ -45,7 +45,7 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
     let begun = Instant::now();
     let _in_flight = metrics.begin();
     let request_id = new_request_id();
-    let dialect = Dialect::of(request.uri().path());
+    let usual = Dialect::of(request.uri().path());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = match unpanicking(router.oneshot(request)).await {
         Some(Ok(response)) => response,
@@ -58,7 +58,8 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
             log::error(&format!("request {request_id} on {template}: {cause}"));
         }
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
-        response = render(dialect, &error, &request_id);
+        let dialect = response.extensions().get::<Dialect>().copied();
+        response = render(dialect.unwrap_or(usual), &error, &request_id);
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }
