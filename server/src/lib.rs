@@ -37,6 +37,7 @@ mod outbound;
 mod pool;
 mod random;
 mod receipt;
+mod reembedding;
 mod rerank;
 pub mod serve;
 mod span;
