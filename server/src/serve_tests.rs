@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use super::*;
 use crate::auth::server_in;
 use crate::config::{self, Told};
-use crate::control::Life;
+use crate::control::{By, Life};
 use crate::http::routes::{Access, BodyKind, Kind, Route, routes};
 
 const ROOT: &str = "operator's-key-of-these-tests";
@@ -361,14 +361,9 @@ async fn a_restart_finishes_what_was_begun_and_keeps_the_rest() {
     let app = server.app.clone();
     // As if the process had died between the intent and its completion.
     let begun = app.control.begin_workspace("begun", app.default_collection()).unwrap();
-    let ended = tenancy::create_workspace(
-        &app.control,
-        &app.store,
-        &server_itself(),
-        "ended",
-        app.default_collection(),
-    )
-    .unwrap();
+    let (scope, new) = (server_itself(), app.default_collection());
+    let ended =
+        tenancy::create_workspace(&app.control, &app.store, &scope, "ended", new, By::system()).unwrap();
     app.control.begin_deletion(ended.id).unwrap();
     let workspace = app.control.workspace_named("default").unwrap().id;
     let job = app.control.begin_job(workspace, None).unwrap();

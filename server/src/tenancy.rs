@@ -19,10 +19,11 @@ pub(crate) fn create_workspace(
     scope: &OperatorScope,
     name: &str,
     collection: NewCollection,
+    by: By,
 ) -> Result<Arc<Workspace>, ApiError> {
     let workspace = control.begin_workspace(name, collection)?;
     store.create_workspace(scope, workspace.id)?;
-    Ok(control.finish_workspace(workspace.id)?)
+    Ok(control.finish_workspace(workspace.id, by)?)
 }
 
 /// Drops a workspace: its keys are dead from the first step on, its data is shredded by the second and the audit log
@@ -115,7 +116,7 @@ pub(crate) fn finish_interrupted(
         match workspace.state {
             State::Creating => {
                 store.create_workspace(scope, workspace.id)?;
-                control.finish_workspace(workspace.id)?;
+                control.finish_workspace(workspace.id, By::system())?;
             }
             State::Deleting => {
                 drop_workspace(control, store, scope, workspace.id, By::system())?;
