@@ -51,7 +51,7 @@ pub(crate) fn ensure_collection(
     if let Some(found) = control.collection(workspace, name) {
         return Ok(found);
     }
-    match control.create_collection(workspace, name, new()) {
+    match control.create_collection(workspace, name, new(), By::system()) {
         // Another call may have been faster.
         Err(ControlError::CollectionTaken) => {
             control.collection(workspace, name).ok_or_else(|| ControlError::CollectionTaken.into())
@@ -70,7 +70,7 @@ pub(crate) fn truncate_collection(
 ) -> Result<Vec<(Counts, SignedReceipt)>, ApiError> {
     with_room(store, || control.set_life(collection, Life::Truncating))?;
     let dropped = drop_partitions(control, store, scope, collection, by)?;
-    with_room(store, || control.set_life(collection, Life::Live))?;
+    with_room(store, || control.finish_truncation(collection, by.clone()))?;
     Ok(dropped)
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn drop_collection(
     with_room(store, || control.set_life(collection, Life::Deleting))?;
     collection.gate.close();
     let dropped = drop_partitions(control, store, scope, collection, by)?;
-    with_room(store, || control.finish_collection(collection))?;
+    with_room(store, || control.finish_collection(collection, by.clone()))?;
     Ok(dropped)
 }
 

@@ -101,8 +101,6 @@ macro_rules! actions {
     ($($name:ident $word:literal $resource:literal $meaning:literal,)*) => {
         /// What was done.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        // The acts on collections are written down where those are made and ended.
-        #[allow(dead_code, reason = "the list is whole, whichever of its acts are called here")]
         pub(crate) enum Action {
             $(#[doc = $meaning] $name,)*
         }

@@ -133,6 +133,16 @@ impl Control {
         change: impl FnOnce(&Connection) -> Result<T, ControlError>,
         show: impl FnOnce(&MutexGuard<'_, Connection>, &T),
     ) -> Result<T, ControlError> {
+        self.act_and_tell(change, |_| entries, show)
+    }
+
+    /// The same for what has its id only once it is done.
+    pub(super) fn act_and_tell<T>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, ControlError>,
+        entries: impl FnOnce(&T) -> Vec<Entry>,
+        show: impl FnOnce(&MutexGuard<'_, Connection>, &T),
+    ) -> Result<T, ControlError> {
         let mut db = self.lock();
         let mut owed = lock(&self.owed);
         let both = db.transaction()?;
@@ -140,7 +150,7 @@ impl Control {
             insert(&both, entry)?;
         }
         let made = change(&both)?;
-        for entry in &entries {
+        for entry in &entries(&made) {
             insert(&both, entry)?;
         }
         both.commit()?;
