@@ -35,6 +35,7 @@ mod message;
 mod metrics;
 mod outbound;
 mod pool;
+mod quota;
 mod random;
 mod receipt;
 mod reembedding;
@@ -42,6 +43,7 @@ mod rerank;
 pub mod serve;
 mod span;
 mod tenancy;
+mod usage;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;

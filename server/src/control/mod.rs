@@ -27,11 +27,13 @@ mod keys;
 mod members;
 mod metadata_schema;
 mod people;
+pub(crate) mod quotas;
 pub(crate) mod roles;
 mod schema;
 pub(crate) mod scopes;
 mod secret;
 mod sessions;
+pub(crate) mod usage;
 mod workspaces;
 
 use std::collections::HashMap;

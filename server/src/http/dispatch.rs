@@ -19,13 +19,19 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 use strongroom_engine::WorkspaceId;
 
 use super::edge::{Peer, RequestId, Template};
-use super::routes::{Access, BodyKind, Partition, Route, routes};
+use super::routes::{Access, BodyKind, Kind, Partition, Route, routes};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate, dead_key_of, session};
-use crate::call::{Call, Parts, place};
+use crate::call::{Call, Parts, admit, place};
+use crate::control::scopes::Scope;
 use crate::control::{Action, Actor, By, Entry, Outcome};
 use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
+use crate::pool::{self, Tenant};
+use crate::quota::Admission;
+
+/// The route on which what was used is read.
+const USAGE: &str = "/v1/usage";
 
 /// Parameters that would change what is returned or who may read it, and that come with later versions.
 const NOT_OFFERED: [&str; 6] =
@@ -89,11 +95,12 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
-    let mut who = None;
-    let outcome = match check(app.clone(), route, request, &mut who).await {
-        Ok(call) => (route.handler)(call).await,
-        Err(error) => Err(error),
-    };
+    let (mut who, mut admission) = (None, None);
+    let answering = pool::with_tenant(async {
+        let call = check(app.clone(), route, request, &mut who, &mut admission).await?;
+        (route.handler)(call).await
+    });
+    let outcome = answering.await;
     if let (Err(error), Some((workspace, by))) = (&outcome, who)
         && [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&error.status)
     {
@@ -102,6 +109,9 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
         app.control.count_refusal(Entry { outcome, ..Entry::done(workspace, by, Action::Denied, asked) });
     }
     let mut response = outcome.unwrap_or_else(ApiError::unrendered);
+    if let Some(standing) = admission.and_then(|admission| admission.end(response.status().is_success())) {
+        response.extensions_mut().insert(standing);
+    }
     response.extensions_mut().insert(Template(route.path));
     response
 }
@@ -112,6 +122,7 @@ async fn check(
     route: &'static Route,
     request: Request,
     who: &mut Option<(WorkspaceId, By)>,
+    admission: &mut Option<Arc<Admission>>,
 ) -> Result<Call, ApiError> {
     let (head, body) = request.into_parts();
     let (peer, by) = whence(&head);
@@ -145,6 +156,16 @@ async fn check(
             Access::Open | Access::OpenOrKey | Access::AnyKey => caller.require_no_gone_workspace()?,
         }
     }
+    if let Some(caller) = &caller {
+        if let Ok(workspace) = caller.workspace() {
+            pool::now_for(Tenant::workspace(workspace.id));
+        }
+        // Quotas can be looked at and changed by those whose quota is used up.
+        if route.kind != Kind::Admin && route.path != USAGE {
+            admission.insert(app.quotas.admission()).caller(caller)?;
+        }
+    }
+    let is_query = route.access == Access::Key(Scope::QueryRead);
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let mut decided = None;
     if let Some(caller) = &mut caller {
@@ -153,7 +174,9 @@ async fn check(
         }
         if route.partition == Partition::InQuery {
             let named = Named { collection: None, partition: query.get("partition") };
-            decided = Some(place(&app, caller, named)?);
+            let place = place(&app, caller, named)?;
+            admit(admission.as_deref(), &place, is_query)?;
+            decided = Some(place);
         }
     }
     let values = path_values(route.path, head.uri.path())?;
@@ -173,6 +196,8 @@ async fn check(
         peer,
         caller,
         place: decided,
+        admission: admission.clone(),
+        is_query,
         values,
         headers: head.headers,
         body,

@@ -167,7 +167,12 @@ pub(super) enum Reach {
     /// In one partition.
     One(Place),
     /// In all that the collection has.
-    All(Arc<Collection>, Scope),
+    All {
+        collection: Arc<Collection>,
+        scope: Scope,
+        /// The key that what is done counts on.
+        key: Option<Arc<str>>,
+    },
 }
 
 /// Where this call looks.
@@ -177,7 +182,11 @@ pub(super) fn by_id(call: &Call, collection: &Arc<Collection>) -> Result<Reach, 
     if is_one || collection.settings.tenant_field.is_none() {
         return Ok(Reach::One(own(call, collection, named)?));
     }
-    Ok(Reach::All(Arc::clone(collection), caller.whole_collection(&collection.name)?))
+    Ok(Reach::All {
+        collection: Arc::clone(collection),
+        scope: caller.whole_collection(&collection.name)?,
+        key: caller.key_id().map(Arc::from),
+    })
 }
 
 impl Reach {
@@ -190,7 +199,7 @@ impl Reach {
     ) -> Result<T, ApiError> {
         match self {
             Self::One(place) => ingest::read(&app.store, place, look)?.flatten().ok_or_else(no_document),
-            Self::All(collection, scope) => {
+            Self::All { collection, scope, .. } => {
                 let holders = app.store.holders(scope, &collection.name, id)?;
                 for partition in &holders.partitions {
                     match look(partition) {
@@ -213,12 +222,12 @@ impl Reach {
                     ingest::read(&app.store, place, |partition| partition.get(id))?.flatten().is_some();
                 Ok((is_there.then(|| place.clone()).into_iter().collect(), None))
             }
-            Self::All(collection, scope) => {
+            Self::All { collection, scope, key } => {
                 let holders = app.store.holders(scope, &collection.name, id)?;
                 let place = |partition: &Partition| {
                     let partition = partition.name().map(partition_name).transpose()?;
                     let at = PartitionRef { collection: collection.name.clone(), partition };
-                    Ok(Place { scope: scope.clone(), at })
+                    Ok(Place { scope: scope.clone(), at, key: key.clone() })
                 };
                 let places = holders.partitions.iter().map(place).collect::<Result<_, ApiError>>()?;
                 Ok((places, holders.unread))

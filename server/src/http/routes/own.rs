@@ -1,12 +1,13 @@
 //! Which routes are the server's own?
 
 use super::{Access, BodyKind, Kind, Partition, Route, not_offered};
-use crate::api::{admin, people, receipts, system};
+use crate::api::{admin, people, receipts, system, usage};
 use crate::control::scopes::Scope;
 
 /// Receipts are read by whoever may look into what was done, and by whoever may do it.
 const RECEIPTS: Access = Access::Past(&[Scope::AuditRead, Scope::PartitionDelete]);
 
+const USAGE: &[&str] = &["window_days", "limit", "offset", "format", "by"];
 const AUDIT: &[&str] =
     &["action", "actor_id", "resource_type", "resource_id", "since", "until", "limit", "offset"];
 const READ_AUDIT: Access = Access::Past(&[Scope::AuditRead]);
@@ -90,6 +91,13 @@ pub(super) static ROUTES: &[Route] = &[
     route!("POST" "/v1/auth/password", Free, Access::AnyKey, None, &[], Json, 200,
         "Change one's own password", people::own::change_password),
     route!(later "/v1/auth/preferences", "One's preferences"),
+    // What was used, and what may be
+    route!("GET" "/v1/usage", Free, Access::Key(Scope::UsageRead), None, USAGE, None, 200,
+        "What was used, by collection, day, key and partition", usage::get),
+    route!("GET" "/v1/admin/quotas", Admin, Access::Key(Scope::Keys), None, &["limit", "offset"], None, 200,
+        "The quotas that the key sees", admin::quotas::list),
+    route!("PUT" "/v1/admin/quotas", Admin, Access::Key(Scope::Keys), None, &[], Json, 200,
+        "Set or remove a quota of a workspace, a collection or a partition, or of each partition", admin::quotas::set),
     // The server itself
     route!("GET" "/status", Free, Access::OpenOrKey, None, &[], None, 200,
         "Version, and with a key its workspace's counts", system::status),
