@@ -21,6 +21,7 @@ mod error;
 mod maintain;
 mod read;
 mod rekey;
+mod replace;
 mod scored;
 mod search;
 mod types;

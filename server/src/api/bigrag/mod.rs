@@ -10,6 +10,7 @@ pub(crate) mod events;
 mod filters;
 pub(crate) mod queries;
 mod record;
+pub(crate) mod reembed;
 mod tenant;
 mod told;
 pub(crate) mod uploads;
