@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use strongroom_embed::Embedder;
-use strongroom_engine::{CollectionSpec, DocumentInfo, Store, WorkspaceId};
+use strongroom_engine::{CollectionSpec, DocumentInfo, NewDocument, Store, WorkspaceId};
 use tokio::sync::watch;
 
 use crate::auth::{DEFAULT_COLLECTION, Place};
@@ -18,12 +18,16 @@ use crate::message::body::Budget;
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::quota::Quotas;
 use crate::rerank::Reranker;
+use crate::usage::{self, Tally, Usage};
 
 /// The running server's parts.
 pub(crate) struct App {
     pub(crate) store: Arc<Store>,
-    pub(crate) control: Control,
+    pub(crate) control: Arc<Control>,
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) embedder: &'static dyn Embedder,
     pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) pool: Pool,
@@ -80,9 +84,31 @@ impl App {
     /// Embeds a document and writes it. Blocks.
     pub(crate) fn store_document(&self, place: &Place, intake: Intake) -> Result<DocumentInfo, ApiError> {
         let collection = self.text_collection(place.scope.workspace())?;
-        let document = intake.embed(self.embedder, self.limits.passages_max)?;
+        let _room = self.quotas.room(place, 1, intake.content.len() as u64)?;
+        let (document, done) = self.embed_document(place, intake)?;
         let spec = CollectionSpec::cosine(collection.dimension);
-        ingest::write(&self.store, place, spec, |partition| partition.put(document.clone()))
+        let stored = ingest::write(&self.store, place, spec, |partition| partition.put(document.clone()))?;
+        self.usage.count(place, place.key(), done);
+        Ok(stored)
+    }
+
+    /// Takes down that documents were deleted.
+    pub(crate) fn deleted(&self, place: &Place, documents: u64) {
+        self.usage.count(place, place.key(), Tally { deletes: documents, ..Tally::default() });
+        self.quotas.freed(place);
+    }
+
+    /// Embeds a document, within what the day has left; also what is to be counted once it is written. Blocks.
+    pub(crate) fn embed_document(
+        &self,
+        place: &Place,
+        intake: Intake,
+    ) -> Result<(NewDocument, Tally), ApiError> {
+        let bytes_in = intake.content.len() as u64;
+        let document = intake.embed(self.embedder, self.limits.passages_max)?;
+        let embedding_tokens = usage::tokens(self.embedder, &document);
+        self.quotas.tokens(place, embedding_tokens)?;
+        Ok((document, Tally { inserts: 1, embedding_tokens, bytes_in, ..Tally::default() }))
     }
 }
 

@@ -24,6 +24,8 @@ use crate::message::body::Received;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::message::query::Query;
+use crate::pool::{self, Tenant};
+use crate::quota::Admission;
 
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
 const PARSED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
@@ -43,6 +45,8 @@ pub(crate) struct Call {
     request_id: String,
     caller: Option<Caller>,
     place: Option<Place>,
+    admission: Option<Arc<Admission>>,
+    is_query: bool,
     values: Vec<String>,
     headers: HeaderMap,
     body: Body,
@@ -56,6 +60,10 @@ pub(crate) struct Parts {
     pub(crate) request_id: String,
     pub(crate) caller: Option<Caller>,
     pub(crate) place: Option<Place>,
+    /// What of quotas the request has taken; on routes that are free of them, nothing.
+    pub(crate) admission: Option<Arc<Admission>>,
+    /// Whether each partition that it names is searched.
+    pub(crate) is_query: bool,
     pub(crate) values: Vec<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -64,8 +72,22 @@ pub(crate) struct Parts {
 
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
-        let Parts { query, route, request_id, caller, place, values, headers, body, body_bytes_max } = parts;
-        Self { app, query, route, request_id, caller, place, values, headers, body, body_bytes_max }
+        let Parts { query, route, request_id, caller, place, admission, is_query, .. } = parts;
+        let Parts { values, headers, body, body_bytes_max, .. } = parts;
+        Self {
+            app,
+            query,
+            route,
+            request_id,
+            caller,
+            place,
+            admission,
+            is_query,
+            values,
+            headers,
+            body,
+            body_bytes_max,
+        }
     }
 
     /// Who calls; absent only on routes that ask for no key.
@@ -99,7 +121,9 @@ impl Call {
                 "the address and the body name different partitions; name one",
             ));
         }
-        place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })
+        let place = place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
+        admit(self.admission.as_deref(), &place, self.is_query)?;
+        Ok(place)
     }
 
     /// A value in the path, decoded.
@@ -129,6 +153,12 @@ impl Call {
         }
         Ok((self.app.pool.run(move || json::parse(&bytes)).await?, held))
     }
+}
+
+/// Admits a request to the partition that it acts on, within all quotas; from here on its work waits among the partition's.
+pub(crate) fn admit(admission: Option<&Admission>, place: &Place, is_query: bool) -> Result<(), ApiError> {
+    pool::now_for(Tenant::partition(place.scope.workspace(), &place.at));
+    admission.map_or(Ok(()), |admission| admission.place(place, is_query))
 }
 
 /// The partition that a request acts on. A pinned key that names its partition tells us its id for later.

@@ -32,12 +32,14 @@ mod message;
 mod metrics;
 mod outbound;
 mod pool;
+mod quota;
 mod random;
 mod receipt;
 mod rerank;
 pub mod serve;
 mod span;
 mod tenancy;
+mod usage;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;

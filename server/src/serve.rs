@@ -36,7 +36,9 @@ use crate::message::body::{Budget, Patience};
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::quota::Quotas;
 use crate::rerank::Reranker;
+use crate::usage::{self, Usage};
 use crate::{erasure, log, master_key, tenancy};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
@@ -78,6 +80,7 @@ impl Server {
         let background = vec![
             tokio::spawn(background::work(app.clone(), waiting, stopping.clone())),
             tokio::spawn(background::maintain(app.clone(), stopping.clone())),
+            tokio::spawn(usage::keep(app.usage.clone(), stopping.clone())),
             tokio::spawn(background::watch_disk(app.clone(), stopping.clone())),
         ];
         let (router, metrics, limits) =
@@ -156,11 +159,12 @@ impl Server {
 /// Writes down what spares the next start some work. What was acknowledged is durable already, so a full disk is no failure.
 fn close(app: &App) -> Result<(), ApiError> {
     let saved = app.control.save_last_used().map_err(ApiError::from);
+    let counted = app.usage.flush(true);
     let flushed =
         if app.store.is_poisoned() { Ok(()) } else { app.store.flush().map(drop).map_err(ApiError::from) };
     // Closing makes every purge final.
     let settled = erasure::settle(&app.control, &app.store);
-    for outcome in [saved, flushed, settled] {
+    for outcome in [saved, counted, flushed, settled] {
         match outcome {
             Err(error) if error.status == StatusCode::INSUFFICIENT_STORAGE => {
                 log::warn("the disk is full, so the next start has a longer log to read");
@@ -234,9 +238,15 @@ fn open(
     let path = control_path(data_dir);
     let control = Control::open(&path, &master_key, root_key)
         .map_err(|error| format!("{}: {error}", path.display()))?;
+    let (store, control) = (Arc::new(store), Arc::new(control));
+    let usage = Arc::new(Usage::new(control.clone(), store.clone()));
+    let quotas = Quotas::open(control.clone(), usage.clone(), store.clone());
+    let quotas = quotas.map_err(|error| format!("{}: {}", path.display(), error.cause.unwrap_or_default()))?;
     let app = App {
-        store: Arc::new(store),
+        store,
         control,
+        usage,
+        quotas: Arc::new(quotas),
         embedder: StaticEmbedder::built_in(),
         pool: Pool::new(limits.running_max, limits.waiting_max),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),

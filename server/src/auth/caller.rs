@@ -97,7 +97,8 @@ impl Caller {
     pub(crate) fn place(&self, named: Named<'_>) -> Result<Place, ApiError> {
         let workspace = self.workspace()?.id;
         let hash_of = |collection: &str, name: &PartitionName| self.hasher.hash(workspace, collection, name);
-        Ok(grant(workspace, choose(&self.pins, self.is_multi_tenant(), named, hash_of)?))
+        let at = choose(&self.pins, self.is_multi_tenant(), named, hash_of)?;
+        Ok(grant(workspace, at).with_key(self.key_id()))
     }
 
     /// What a request on the workspace as a whole may see: everything that the key is not kept from. `None` when that is

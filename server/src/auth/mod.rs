@@ -13,7 +13,7 @@ mod caller;
 mod reach;
 
 pub(crate) use caller::{Caller, DEFAULT_WORKSPACE, authenticate, server_itself};
-pub(crate) use reach::{DEFAULT_COLLECTION, Named, Place, partition_name};
+pub(crate) use reach::{DEFAULT_COLLECTION, Named, Place, counting, partition_name};
 
 #[cfg(test)]
 pub(crate) use reach::test_place;

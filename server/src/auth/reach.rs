@@ -9,6 +9,8 @@
 //! 2. A multi-tenant key that names no partition reaches nothing, whatever else it is.
 //! 3. Any other key that names none reaches the default partition, never all of them.
 
+use std::sync::Arc;
+
 use strongroom_engine::{PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::control::PartitionHash;
@@ -30,9 +32,20 @@ pub(crate) struct Named<'a> {
 pub(crate) struct Place {
     pub(crate) scope: Scope,
     pub(crate) at: PartitionRef,
+    key: Option<Arc<str>>,
 }
 
 impl Place {
+    /// The id of the key that it was reached with; the operator has none.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The same, reached with this key.
+    pub(super) fn with_key(self, key: Option<&str>) -> Self {
+        Self { key: key.map(Arc::from), ..self }
+    }
+
     /// The partition's id as answers show it: `None` for the default one.
     pub(crate) fn partition(&self) -> Option<&str> {
         self.at.partition.as_ref().map(PartitionName::as_str)
@@ -55,7 +68,13 @@ pub(crate) struct Pins {
 
 /// The right to reach exactly this partition.
 pub(super) fn grant(workspace: WorkspaceId, at: PartitionRef) -> Place {
-    Place { scope: Scope::grant(workspace, Reach::Partition(at.clone())), at }
+    Place { scope: Scope::grant(workspace, Reach::Partition(at.clone())), at, key: None }
+}
+
+/// The right of the server itself to count what a collection or a whole workspace holds.
+pub(crate) fn counting(workspace: WorkspaceId, collection: Option<&str>) -> Scope {
+    let reach = collection.map_or(Reach::Workspace, |name| Reach::Collection(name.to_owned()));
+    Scope::grant(workspace, reach)
 }
 
 /// The rule itself, without the engine.

@@ -21,9 +21,11 @@ mod audit;
 mod directory;
 mod jobs;
 mod keys;
+pub(crate) mod quotas;
 mod schema;
 pub(crate) mod scopes;
 mod secret;
+pub(crate) mod usage;
 mod workspaces;
 
 use std::collections::HashMap;

@@ -15,8 +15,11 @@ use strongroom_engine::WorkspaceId;
 use super::ControlError;
 use crate::random;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/1-workspaces.sql"), include_str!("migrations/2-audit.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1-workspaces.sql"),
+    include_str!("migrations/2-audit.sql"),
+    include_str!("migrations/5-usage.sql"),
+];
 
 /// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room
 /// that is set aside for erasures and what is written down of them.
@@ -79,7 +82,8 @@ mod tests {
             let db = open(&path).unwrap();
             let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
             assert_eq!((number("secure_delete"), number("foreign_keys"), number("synchronous")), (1, 1, 2));
-            assert_eq!((number("user_version"), number("wal_autocheckpoint")), (2, 100));
+            let version = i64::try_from(MIGRATIONS.len()).unwrap();
+            assert_eq!((number("user_version"), number("wal_autocheckpoint")), (version, 100));
         }
     }
 

@@ -17,12 +17,18 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use super::edge::{RequestId, Template};
-use super::routes::{Access, BodyKind, Partition, Route, routes};
+use super::routes::{Access, BodyKind, Kind, Partition, Route, routes};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate};
-use crate::call::{Call, Parts, place};
+use crate::call::{Call, Parts, admit, place};
+use crate::control::scopes::Scope;
 use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
+use crate::pool::{self, Tenant};
+use crate::quota::Admission;
+
+/// The route on which what was used is read.
+const USAGE: &str = "/v1/usage";
 
 /// Parameters that would change what is returned or who may read it, and that come with later versions.
 const NOT_OFFERED: [&str; 6] =
@@ -83,17 +89,26 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
-    let outcome = match check(app, route, request).await {
-        Ok(call) => (route.handler)(call).await,
-        Err(error) => Err(error),
-    };
-    let mut response = outcome.unwrap_or_else(ApiError::unrendered);
+    let mut admission = None;
+    let outcome = pool::with_tenant(async {
+        let call = check(app, route, request, &mut admission).await?;
+        (route.handler)(call).await
+    });
+    let mut response = outcome.await.unwrap_or_else(ApiError::unrendered);
+    if let Some(standing) = admission.and_then(|admission| admission.end(response.status().is_success())) {
+        response.extensions_mut().insert(standing);
+    }
     response.extensions_mut().insert(Template(route.path));
     response
 }
 
 /// Everything that comes before the handler, in order.
-async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result<Call, ApiError> {
+async fn check(
+    app: Arc<App>,
+    route: &'static Route,
+    request: Request,
+    admission: &mut Option<Arc<Admission>>,
+) -> Result<Call, ApiError> {
     let (head, body) = request.into_parts();
     let mut caller = match route.access {
         Access::Open => None,
@@ -112,6 +127,16 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
             Access::Open | Access::OpenOrKey | Access::AnyKey => caller.require_no_gone_workspace()?,
         }
     }
+    if let Some(caller) = &caller {
+        if let Ok(workspace) = caller.workspace() {
+            pool::now_for(Tenant::workspace(workspace.id));
+        }
+        // Quotas can be looked at and changed by those whose quota is used up.
+        if route.kind != Kind::Admin && route.path != USAGE {
+            admission.insert(app.quotas.admission()).caller(caller)?;
+        }
+    }
+    let is_query = route.access == Access::Key(Scope::QueryRead);
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let mut decided = None;
     if let Some(caller) = &mut caller {
@@ -120,7 +145,9 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
         }
         if route.partition == Partition::InQuery {
             let named = Named { collection: None, partition: query.get("partition") };
-            decided = Some(place(&app, caller, named)?);
+            let place = place(&app, caller, named)?;
+            admit(admission.as_deref(), &place, is_query)?;
+            decided = Some(place);
         }
     }
     let values = path_values(route.path, head.uri.path())?;
@@ -139,6 +166,8 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
         request_id: head.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
         caller,
         place: decided,
+        admission: admission.clone(),
+        is_query,
         values,
         headers: head.headers,
         body,

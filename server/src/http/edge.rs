@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use crate::message::error::{ApiError, Dialect, render};
 use crate::metrics::Metrics;
+use crate::quota::Standing;
 use crate::{log, random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,6 +54,7 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
         None => ApiError::internal("the handler panicked; the line before says where").unrendered(),
     };
     let template = response.extensions().get::<Template>().map_or("unmatched", |template| template.0);
+    let standing = response.extensions_mut().remove::<Standing>();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         if let Some(cause) = &error.cause {
             log::error(&format!("request {request_id} on {template}: {cause}"));
@@ -62,6 +64,12 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }
+    }
+    if let Some(Standing { limit, remaining, reset_seconds }) = standing {
+        let headers = response.headers_mut();
+        headers.insert("x-ratelimit-limit", HeaderValue::from(limit));
+        headers.insert("x-ratelimit-remaining", HeaderValue::from(remaining));
+        headers.insert("x-ratelimit-reset", HeaderValue::from(reset_seconds));
     }
     metrics.count(template, response.status(), begun.elapsed());
     if let Ok(value) = HeaderValue::from_str(&request_id) {

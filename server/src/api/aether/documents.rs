@@ -70,6 +70,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let done = ingest::change(&app.store, &place, |partition| partition.delete(&id))?;
         done.ok_or_else(no_document)?;
+        app.deleted(&place, 1);
         json::answer(StatusCode::OK, &json!({"doc_id": id, "status": "deleted", "hard": false}))
     })
     .await
@@ -78,6 +79,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
 /// Nothing brings it back from here on. In a large partition its bytes go a little later, but not later than is said.
 fn purge(app: &App, place: &Place, id: &str, by: By) -> Result<Response, ApiError> {
     let purged = erasure::purge(&app.control, &app.store, place, id, by)?.ok_or_else(no_document)?;
+    app.deleted(place, 1);
     let final_by = (!purged.is_final).then(|| clock::rfc3339(clock::now_ms().saturating_add(app.purge_ms)));
     json::answer(
         StatusCode::OK,
@@ -97,6 +99,7 @@ pub(crate) async fn restore(call: Call) -> Result<Response, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     pool.run(move || {
+        let _room = app.quotas.room(&place, 1, 0)?;
         let done = ingest::change(&app.store, &place, |partition| partition.restore(&id))?;
         done.ok_or_else(no_document)?;
         json::answer(StatusCode::OK, &json!({"doc_id": id, "status": "restored"}))

@@ -8,6 +8,7 @@
 //! 2. A partition that isn't there answers no results, not an error: whether it exists is nobody's business.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -24,6 +25,7 @@ use crate::auth::Place;
 use crate::ingest;
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::Tally;
 
 /// What a search asks for, apart from the vector.
 pub(super) struct Wanted {
@@ -75,9 +77,19 @@ pub(super) async fn answer_all(
 fn look(app: &Arc<App>, asks: &[Ask]) -> Result<Vec<Reply>, ApiError> {
     let Some(first) = asks.first() else { return Ok(Vec::new()) };
     let texts: Vec<&str> = asks.iter().map(|ask| ask.text.as_str()).collect();
+    let begun = Instant::now();
+    let tokens: Vec<_> = texts.iter().map(|text| app.embedder.count_tokens(text) as u64).collect();
+    for (ask, tokens) in asks.iter().zip(&tokens) {
+        app.quotas.tokens(&ask.wanted.place, *tokens)?;
+    }
     let vectors = embed(app, &first.wanted.place, &texts)?;
-    let searches = asks.iter().zip(vectors).map(|(ask, vector)| {
+    // The model took the texts together.
+    let embedding = begun.elapsed() / u32::try_from(asks.len()).unwrap_or(u32::MAX);
+    let searches = asks.iter().zip(vectors).zip(tokens).map(|((ask, vector), tokens)| {
+        let begun = Instant::now();
         let found = find(app, &ask.wanted, ask.manner.query(&ask.text, &vector))?;
+        let place = &ask.wanted.place;
+        app.usage.count(place, place.key(), Tally::of_search(embedding + begun.elapsed(), tokens));
         Ok((found, Outcome::NotAsked))
     });
     searches.collect()

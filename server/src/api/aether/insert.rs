@@ -22,6 +22,7 @@ use crate::config::Limits;
 use crate::ingest::{self, Intake, media};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json::{self, Texts};
+use crate::usage::Tally;
 
 /// What a document is called that came without a name.
 const UNTITLED: &str = "untitled";
@@ -81,10 +82,13 @@ pub(crate) async fn update(mut call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         app.text_collection(place.scope.workspace())?;
-        let document = intake.embed(app.embedder, app.limits.passages_max)?;
+        let _room = app.quotas.room(&place, 0, intake.content.len() as u64)?;
+        let (document, tally) = app.embed_document(&place, intake)?;
         let done = ingest::change(&app.store, &place, |partition| partition.update(&id, document.clone()))?;
         drop(held);
-        json::answer(StatusCode::OK, &Record::new(&done.ok_or_else(no_document)?, place.partition()))
+        let done = done.ok_or_else(no_document)?;
+        app.usage.count(&place, place.key(), tally);
+        json::answer(StatusCode::OK, &Record::new(&done, place.partition()))
     })
     .await
 }
@@ -135,9 +139,12 @@ pub(crate) async fn with_vectors(mut call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let collection = app.collection(place.scope.workspace())?;
         let (intake, passages) = checked_vectors(body, &app.limits)?;
+        let bytes_in = intake.content.len() as u64;
+        let _room = app.quotas.room(&place, 1, bytes_in)?;
         let document = intake.with_passages(passages);
         let spec = CollectionSpec::cosine(collection.dimension);
         let done = ingest::write(&app.store, &place, spec, |partition| partition.put(document.clone()))?;
+        app.usage.count(&place, place.key(), Tally { inserts: 1, bytes_in, ..Tally::default() });
         drop(held);
         json::answer(StatusCode::CREATED, &Record::new(&done, place.partition()))
     })
@@ -297,7 +304,10 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
         error
     };
     let sizes = (batch.chunk_size, batch.overlap);
-    let mut documents = Vec::with_capacity(places.len());
+    let sizes_in = batch.documents.iter().map(|item| item.content.len() as u64);
+    let wanted: Vec<_> = places.iter().zip(sizes_in).map(|(place, bytes)| (place, 1, bytes)).collect();
+    let _room = app.quotas.rooms(&wanted)?;
+    let (mut documents, mut tallies) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
     for (number, (item, place)) in batch.documents.into_iter().zip(places).enumerate() {
         app.text_collection(place.scope.workspace())?;
         let given = Fields {
@@ -307,10 +317,11 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
             source: item.source,
         };
         let (name, kind) = (item.filename.as_deref(), item.content_type.as_deref());
-        let document = intake_of_body(name, kind, item.content, given, sizes, &app.limits)
-            .and_then(|intake| intake.embed(app.embedder, app.limits.passages_max))
+        let (document, tally) = intake_of_body(name, kind, item.content, given, sizes, &app.limits)
+            .and_then(|intake| app.embed_document(place, intake))
             .map_err(|error| numbered(number, error))?;
         documents.push(Some(document));
+        tallies.push(tally);
     }
     let mut stored: Vec<Option<DocumentInfo>> = places.iter().map(|_| None).collect();
     for first in 0..places.len() {
@@ -324,6 +335,7 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
         let done =
             ingest::write(&app.store, &places[first], spec, |partition| partition.put_many(group.clone()))?;
         for (at, document) in same.into_iter().zip(done) {
+            app.usage.count(&places[at], places[at].key(), tallies[at]);
             stored[at] = Some(document);
         }
     }

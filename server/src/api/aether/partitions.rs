@@ -45,6 +45,8 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
         let dropped = erasure::drop_partition(&app.control, &app.store, &place, by)?;
         let (dropped, receipt) =
             dropped.map_or_else(Default::default, |(counts, receipt)| (counts, Some(receipt)));
+        app.deleted(&place, dropped.documents + dropped.deleted);
+        app.usage.forget(&place);
         json::answer(
             StatusCode::OK,
             &json!({

@@ -7,6 +7,8 @@
 //! Invariants:
 //! 1. What a search says and can't have is an error, never left out.
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -26,6 +28,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::message::error::ApiError;
 use crate::message::json::{self, Texts};
+use crate::usage::Tally;
 
 const K: u64 = 10;
 
@@ -138,7 +141,9 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
     let pool = app.pool.clone();
     pool.run(move || {
         check_vector(&app, &wanted.place, &vector)?;
+        let begun = Instant::now();
         let found = find(&app, &wanted, Query::Vector(&vector))?;
+        app.usage.count(&wanted.place, wanted.place.key(), Tally::of_search(begun.elapsed(), 0));
         json::answer(StatusCode::OK, &answer(&wanted, found.as_ref()))
     })
     .await
