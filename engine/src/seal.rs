@@ -52,6 +52,8 @@ pub enum Purpose {
     Identity,
     /// Signing receipts: the seed of a [`Signer`].
     Receipts,
+    /// A workspace's secrets that its host keeps.
+    Secret,
 }
 
 impl Purpose {
@@ -62,6 +64,7 @@ impl Purpose {
             Self::Segment => b"strongroom 1 segment",
             Self::Identity => b"strongroom 1 identity",
             Self::Receipts => b"strongroom 1 receipts",
+            Self::Secret => b"strongroom 1 secret",
         }
     }
 }

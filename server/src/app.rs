@@ -10,8 +10,10 @@ use tokio::sync::watch;
 
 use crate::auth::{DEFAULT_COLLECTION, Place};
 use crate::config::Limits;
-use crate::control::{Collection, Control};
+use crate::control::{Collection, Control, NewCollection, Settings, no_collection};
 use crate::damages::Damages;
+use crate::embedding::Models;
+use crate::events::Events;
 use crate::ingest::{self, Intake};
 use crate::jobs::Queue;
 use crate::message::body::Budget;
@@ -29,6 +31,7 @@ pub(crate) struct App {
     pub(crate) usage: Arc<Usage>,
     pub(crate) quotas: Arc<Quotas>,
     pub(crate) embedder: &'static dyn Embedder,
+    pub(crate) models: Models,
     pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) pool: Pool,
     pub(crate) bodies: Budget,
@@ -38,6 +41,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) damages: Damages,
     pub(crate) jobs: Queue,
+    pub(crate) events: Events,
     /// What `/openapi.json` answers.
     pub(crate) openapi: String,
     /// Whether requests are served: after recovery, before a stop.
@@ -48,16 +52,28 @@ pub(crate) struct App {
 
 impl App {
     /// The settings that every workspace's first collection begins with.
-    pub(crate) fn default_collection(&self) -> Collection {
+    pub(crate) fn default_collection(&self) -> NewCollection {
         let id = self.embedder.id();
-        Collection { dimension: u32::try_from(id.dimension).unwrap_or(u32::MAX), embedder: id.to_string() }
+        NewCollection {
+            spec: CollectionSpec::cosine(u32::try_from(id.dimension).unwrap_or(u32::MAX)),
+            embedder: id.to_string(),
+            settings: Settings::default(),
+            provider_key: None,
+        }
     }
 
     /// The settings of the collection that Aether's routes act on.
     pub(crate) fn collection(&self, workspace: WorkspaceId) -> Result<Arc<Collection>, ApiError> {
-        self.control.collection(workspace, DEFAULT_COLLECTION).ok_or_else(|| {
-            ApiError::missing("collection_not_found", "this workspace has no collection `default`")
-        })
+        self.collection_named(workspace, DEFAULT_COLLECTION)
+    }
+
+    /// The settings of a collection.
+    pub(crate) fn collection_named(
+        &self,
+        workspace: WorkspaceId,
+        name: &str,
+    ) -> Result<Arc<Collection>, ApiError> {
+        self.control.collection(workspace, name).ok_or_else(no_collection)
     }
 
     /// The settings of that collection, if this server's model is the one whose vectors are in it.
@@ -86,8 +102,8 @@ impl App {
         let collection = self.text_collection(place.scope.workspace())?;
         let _room = self.quotas.room(place, 1, intake.content.len() as u64)?;
         let (document, done) = self.embed_document(place, intake)?;
-        let spec = CollectionSpec::cosine(collection.dimension);
-        let stored = ingest::write(&self.store, place, spec, |partition| partition.put(document.clone()))?;
+        let stored =
+            ingest::write(&self.store, place, &collection, |partition| partition.put(document.clone()))?;
         self.usage.count(place, place.key(), done);
         Ok(stored)
     }

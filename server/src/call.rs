@@ -126,6 +126,13 @@ impl Call {
         Ok(place)
     }
 
+    /// A partition of this collection: the one named, or, when none is, what the key comes to without a name.
+    pub(crate) fn place_in(&self, collection: &str, partition: Option<&str>) -> Result<Place, ApiError> {
+        let place = place(&self.app, self.caller()?, Named { collection: Some(collection), partition })?;
+        admit(self.admission.as_deref(), &place, self.is_query)?;
+        Ok(place)
+    }
+
     /// A value in the path, decoded.
     pub(crate) fn value(&self, at: usize) -> Result<&str, ApiError> {
         let value = self.values.get(at).map(String::as_str);

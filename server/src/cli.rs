@@ -15,6 +15,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Told};
+use crate::embedding::settings as embedding;
 use crate::rerank::settings as reranker;
 use crate::serve::Server;
 use crate::{demo, log};
@@ -49,7 +50,7 @@ struct Serve {
     /// Where to listen [default: 127.0.0.1:7373; env: STRONGROOM_LISTEN]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, [reranker] and [limits]
+    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, [reranker], [embedding] and [limits]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A file with the root encryption key: 32 bytes as hexadecimal or base64 [or env: STRONGROOM_MASTER_KEY]
@@ -63,6 +64,8 @@ struct Serve {
     flush_age: Option<String>,
     #[command(flatten)]
     reranker: reranker::Told,
+    #[command(flatten)]
+    embedding: embedding::Told,
     /// Start over with three made-up companies in ./strongroom-demo-data, and show what isolation looks like
     #[arg(long)]
     demo: bool,
@@ -112,6 +115,7 @@ fn resolve(told: Serve) -> Result<Config, String> {
         retention: told.retention,
         flush_age: told.flush_age,
         reranker: told.reranker,
+        embedding: told.embedding,
     };
     // A variable that is set to nothing, as compose files do, is not set.
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use strongroom_engine::StoreOptions;
 
+use crate::embedding::settings as embedding;
 use crate::rerank::settings as reranker;
 use crate::{base64, span};
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub(crate) flush_age_ms: u64,
     /// Who orders what a search found, when it asks for that.
     pub(crate) reranker: Option<reranker::Settings>,
+    /// Where collections are embedded that ask for another model than the built-in one.
+    pub(crate) embedding: embedding::Settings,
     pub(crate) limits: Limits,
 }
 
@@ -159,6 +162,7 @@ pub(crate) struct Told {
     pub(crate) retention: Option<String>,
     pub(crate) flush_age: Option<String>,
     pub(crate) reranker: reranker::Told,
+    pub(crate) embedding: embedding::Told,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -170,6 +174,7 @@ struct File {
     retention: Option<String>,
     flush_age: Option<String>,
     reranker: reranker::Told,
+    embedding: embedding::Told,
     limits: Limits,
 }
 
@@ -208,6 +213,7 @@ pub(crate) fn resolve(
     let retention_ms = span("retention", command_line.retention, file.retention, usual.retention_ms)?;
     let flush_age_ms = span("flush_age", command_line.flush_age, file.flush_age, usual.flush_age_ms)?;
     let reranker = reranker::resolve(command_line.reranker, &environment, file.reranker)?;
+    let embedding = embedding::resolve(command_line.embedding, &environment, file.embedding)?;
     let root_key = environment("STRONGROOM_ROOT_KEY").map(RootKeyText);
     if let Some(RootKeyText(text)) = &root_key
         && (text.chars().count() < 16 || text.contains(|c: char| !c.is_ascii_graphic()))
@@ -217,7 +223,17 @@ pub(crate) fn resolve(
         );
     }
     let limits = file.limits;
-    Ok(Config { data_dir, listen, root_key, master_key, retention_ms, flush_age_ms, reranker, limits })
+    Ok(Config {
+        data_dir,
+        listen,
+        root_key,
+        master_key,
+        retention_ms,
+        flush_age_ms,
+        reranker,
+        embedding,
+        limits,
+    })
 }
 
 fn read_file(path: &Path) -> Result<File, String> {

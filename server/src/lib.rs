@@ -19,7 +19,9 @@ mod config;
 mod control;
 mod damages;
 mod demo;
+mod embedding;
 mod erasure;
+mod events;
 // For the fuzzers of this repository: no part of what the library offers.
 #[doc(hidden)]
 pub mod fuzzing;

@@ -30,6 +30,8 @@ use crate::config::{Config, Limits};
 use crate::control::scopes::ScopeSet;
 use crate::control::{Control, NewKey, Workspace};
 use crate::damages::Damages;
+use crate::embedding::Models;
+use crate::events::Events;
 use crate::http::{dispatch, listener, openapi};
 use crate::jobs::Queue;
 use crate::message::body::{Budget, Patience};
@@ -248,6 +250,7 @@ fn open(
         usage,
         quotas: Arc::new(quotas),
         embedder: StaticEmbedder::built_in(),
+        models: Models::new(StaticEmbedder::built_in(), config.embedding.clone(), metrics.clone()),
         pool: Pool::new(limits.running_max, limits.waiting_max),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
         purge_ms,
@@ -255,6 +258,7 @@ fn open(
         metrics,
         damages: Damages::default(),
         jobs: queue,
+        events: Events::default(),
         openapi: openapi::document().to_string(),
         is_ready: AtomicBool::new(false),
         disk_failed: watch::Sender::new(false),

@@ -99,9 +99,11 @@ async fn every_route_checks_key_then_scope_then_partition() {
         assert!(without.head.contains("x-request-id: "), "{name}");
         match route.access {
             Access::Open | Access::OpenOrKey => assert_eq!(without.status, 200, "{name}"),
-            Access::AnyKey | Access::Key(_) | Access::Past(_) => assert_eq!(without.status, 401, "{name}"),
+            Access::AnyKey | Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_) => {
+                assert_eq!(without.status, 401, "{name}")
+            }
         }
-        if matches!(route.access, Access::Key(_) | Access::Past(_)) {
+        if matches!(route.access, Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_)) {
             let answer = call(address, &weak, method, &path, &body).await;
             assert_eq!((answer.status, answer.code()), (403, "scope_missing"), "{name}");
         }

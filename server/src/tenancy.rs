@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use strongroom_engine::{Counts, OperatorScope, SignedReceipt, Store, WorkspaceId};
+use strongroom_engine::{Counts, OperatorScope, PartitionRef, Scope, SignedReceipt, Store, WorkspaceId};
 
-use crate::control::{By, Collection, Control, State, Workspace};
+use crate::auth::{Place, server_in};
+use crate::control::{By, Collection, Control, ControlError, Life, NewCollection, State, Workspace};
 use crate::erasure::{self, with_room};
 use crate::message::error::ApiError;
 
@@ -17,7 +18,7 @@ pub(crate) fn create_workspace(
     store: &Store,
     scope: &OperatorScope,
     name: &str,
-    collection: Collection,
+    collection: NewCollection,
 ) -> Result<Arc<Workspace>, ApiError> {
     let workspace = control.begin_workspace(name, collection)?;
     store.create_workspace(scope, workspace.id)?;
@@ -39,6 +40,70 @@ pub(crate) fn drop_workspace(
     Ok(dropped.map_or_else(Default::default, |(counts, receipt)| (counts, Some(receipt))))
 }
 
+/// The collection of this name, made if it isn't there.
+pub(crate) fn ensure_collection(
+    control: &Control,
+    workspace: WorkspaceId,
+    name: &str,
+    new: impl FnOnce() -> NewCollection,
+) -> Result<Arc<Collection>, ApiError> {
+    if let Some(found) = control.collection(workspace, name) {
+        return Ok(found);
+    }
+    match control.create_collection(workspace, name, new()) {
+        // Another call may have been faster.
+        Err(ControlError::CollectionTaken) => {
+            control.collection(workspace, name).ok_or_else(|| ControlError::CollectionTaken.into())
+        }
+        made => Ok(made?),
+    }
+}
+
+/// Shreds all that is in a collection, partition by partition, each with its receipt. What is written meanwhile may stay.
+pub(crate) fn truncate_collection(
+    control: &Control,
+    store: &Store,
+    scope: &Scope,
+    collection: &Collection,
+    by: &By,
+) -> Result<Vec<(Counts, SignedReceipt)>, ApiError> {
+    with_room(store, || control.set_life(collection, Life::Truncating))?;
+    let dropped = drop_partitions(control, store, scope, collection, by)?;
+    with_room(store, || control.set_life(collection, Life::Live))?;
+    Ok(dropped)
+}
+
+/// Deletes a collection: out of service from the first step on, shredded by the second.
+pub(crate) fn drop_collection(
+    control: &Control,
+    store: &Store,
+    scope: &Scope,
+    collection: &Collection,
+    by: &By,
+) -> Result<Vec<(Counts, SignedReceipt)>, ApiError> {
+    with_room(store, || control.set_life(collection, Life::Deleting))?;
+    collection.gate.close();
+    let dropped = drop_partitions(control, store, scope, collection, by)?;
+    with_room(store, || control.finish_collection(collection))?;
+    Ok(dropped)
+}
+
+fn drop_partitions(
+    control: &Control,
+    store: &Store,
+    scope: &Scope,
+    collection: &Collection,
+    by: &By,
+) -> Result<Vec<(Counts, SignedReceipt)>, ApiError> {
+    let mut dropped = Vec::new();
+    for info in store.partitions(scope, &collection.name)? {
+        let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
+        let place = Place { scope: scope.clone(), at, key: None };
+        dropped.extend(erasure::drop_partition(control, store, &place, by.clone())?);
+    }
+    Ok(dropped)
+}
+
 /// Finishes what was begun. Answers how many acts that were.
 pub(crate) fn finish_interrupted(
     control: &Control,
@@ -58,5 +123,14 @@ pub(crate) fn finish_interrupted(
             State::Live => {}
         }
     }
-    Ok(unfinished.len())
+    let collections = control.unfinished_collections();
+    for collection in &collections {
+        let (scope, by) = (server_in(collection.workspace, &collection.name), By::system());
+        match collection.life {
+            Life::Truncating => drop(truncate_collection(control, store, &scope, collection, &by)?),
+            Life::Deleting => drop(drop_collection(control, store, &scope, collection, &by)?),
+            Life::Live => {}
+        }
+    }
+    Ok(unfinished.len() + collections.len())
 }

@@ -20,6 +20,7 @@ mod publish;
 mod receipts;
 mod replay;
 mod scope;
+mod secrets;
 
 pub use erase::Purged;
 pub use jobs::{Maintained, Scrubbed};

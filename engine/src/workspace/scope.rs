@@ -44,6 +44,11 @@ impl Scope {
         self.workspace
     }
 
+    /// How far it goes in there.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     /// Whether it goes as far as this partition.
     pub fn covers(&self, at: &PartitionRef) -> bool {
         self.covers_named(&at.collection, &at.partition)

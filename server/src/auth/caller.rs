@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, header};
 use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
-use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, grant};
+use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, collection_forbidden, grant};
 use crate::control::api_key::ApiKey;
 use crate::control::scopes::{self, ScopeSet};
 use crate::control::{Actor, Control, KeyRow, PartitionHasher, Workspace};
@@ -117,6 +117,37 @@ impl Caller {
         Ok(Some(Scope::grant(workspace, reach)))
     }
 
+    /// The right to a whole collection, which a key that is pinned to a partition or to another collection lacks.
+    pub(crate) fn whole_collection(&self, collection: &str) -> Result<Scope, ApiError> {
+        if self.pins.collection.as_deref().is_some_and(|own| own != collection) {
+            return Err(collection_forbidden());
+        }
+        if self.pins.partition.is_some() {
+            return Err(ApiError::forbidden(
+                "pinned_key",
+                "this call acts on a whole collection, and this key is pinned to one partition of it",
+            ));
+        }
+        Ok(Scope::grant(self.workspace()?.id, Reach::Collection(collection.to_owned())))
+    }
+
+    /// What of a collection the caller may see: its own partition, when it is pinned to one. `None` when that isn't there.
+    pub(crate) fn within_collection(&self, collection: &str) -> Result<Option<Scope>, ApiError> {
+        if self.pins.collection.as_deref().is_some_and(|own| own != collection) {
+            return Err(collection_forbidden());
+        }
+        let workspace = self.workspace()?.id;
+        let reach = match &self.pins.partition {
+            None => Reach::Collection(collection.to_owned()),
+            Some(Pin { name: None, .. }) => return Ok(None),
+            Some(Pin { name: Some(name), .. }) => Reach::Partition(PartitionRef {
+                collection: collection.to_owned(),
+                partition: Some(name.clone()),
+            }),
+        };
+        Ok(Some(Scope::grant(workspace, reach)))
+    }
+
     /// Where to look for the partition that this caller is pinned to, when its name isn't known: a hash alone can only
     /// be compared with what is there.
     pub(crate) fn search_for_pin(&self) -> Option<(Pin, Scope, String)> {
@@ -190,6 +221,11 @@ impl Caller {
 /// The right of the server itself, for first starts and for finishing what a crash cut short.
 pub(crate) fn server_itself() -> OperatorScope {
     OperatorScope::grant()
+}
+
+/// The right of the server itself over one collection, for ending what a crash cut short.
+pub(crate) fn server_in(workspace: WorkspaceId, collection: &str) -> Scope {
+    Scope::grant(workspace, Reach::Collection(collection.to_owned()))
 }
 
 /// Who sends these headers? 401 when that can't be told.

@@ -12,8 +12,8 @@
 mod caller;
 mod reach;
 
-pub(crate) use caller::{Caller, DEFAULT_WORKSPACE, authenticate, server_itself};
+pub(crate) use caller::{Caller, DEFAULT_WORKSPACE, authenticate, server_in, server_itself};
 pub(crate) use reach::{DEFAULT_COLLECTION, Named, Place, counting, partition_name};
 
 #[cfg(test)]
-pub(crate) use reach::test_place;
+pub(crate) use reach::{test_place, test_place_named};

@@ -32,11 +32,12 @@ pub(crate) struct Named<'a> {
 pub(crate) struct Place {
     pub(crate) scope: Scope,
     pub(crate) at: PartitionRef,
-    key: Option<Arc<str>>,
+    /// The id of the key that it was reached with; neither the operator nor the server itself has one.
+    pub(crate) key: Option<Arc<str>>,
 }
 
 impl Place {
-    /// The id of the key that it was reached with; the operator has none.
+    /// The key that what is done here counts on.
     pub(crate) fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }
@@ -87,10 +88,7 @@ pub(super) fn choose(
     let collection = named.collection.unwrap_or(DEFAULT_COLLECTION);
     let own = pins.collection.as_deref();
     if own.is_some_and(|own| own != collection) {
-        return Err(ApiError::forbidden(
-            "collection_forbidden",
-            "this key is pinned to another collection than the one that this request acts on",
-        ));
+        return Err(collection_forbidden());
     }
     let partition = match (named.partition.map(partition_name).transpose()?, &pins.partition) {
         (None, _) if multi_tenant => return Err(partition_required()),
@@ -105,6 +103,13 @@ pub(super) fn choose(
         (named, _) => named,
     };
     Ok(PartitionRef { collection: collection.to_owned(), partition })
+}
+
+pub(super) fn collection_forbidden() -> ApiError {
+    ApiError::forbidden(
+        "collection_forbidden",
+        "this key is pinned to another collection than the one that this request acts on",
+    )
 }
 
 fn partition_required() -> ApiError {
@@ -133,6 +138,13 @@ pub(crate) fn partition_name(id: &str) -> Result<PartitionName, ApiError> {
 #[cfg(test)]
 pub(crate) fn test_place() -> Place {
     grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition: None })
+}
+
+/// The same, of a partition that has a name.
+#[cfg(test)]
+pub(crate) fn test_place_named(name: &str) -> Place {
+    let partition = PartitionName::new(name).ok();
+    grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition })
 }
 
 #[cfg(test)]

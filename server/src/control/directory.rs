@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use strongroom_engine::WorkspaceId;
 
 use super::ControlError;
+use super::collections::Collection;
 use super::keys::KeyRow;
 use super::schema::workspace_id;
 
@@ -50,14 +51,6 @@ pub(crate) struct Workspace {
     pub(crate) created_ms: u64,
 }
 
-/// What all partitions of a collection share.
-#[derive(Debug, Clone)]
-pub(crate) struct Collection {
-    pub(crate) dimension: u32,
-    /// The embedder whose vectors are in it.
-    pub(crate) embedder: String,
-}
-
 /// Everything, by what it is found by.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
@@ -80,11 +73,8 @@ impl Directory {
                 created_ms: row.get(3)?,
             });
         }
-        let mut rows = db.prepare("SELECT workspace, name, dimension, embedder FROM collections")?;
-        let mut rows = rows.query([])?;
-        while let Some(row) = rows.next()? {
-            let collection = Collection { dimension: row.get(2)?, embedder: row.get(3)? };
-            directory.put_collection(workspace_id(row, 0)?, row.get(1)?, collection);
+        for collection in Collection::load_all(db)? {
+            directory.put_collection(collection);
         }
         for key in KeyRow::load_all(db)? {
             directory.put_key(key);
@@ -121,8 +111,16 @@ impl Directory {
         self.workspaces.insert(workspace.id, Arc::new(workspace));
     }
 
-    pub(super) fn put_collection(&mut self, workspace: WorkspaceId, name: String, collection: Collection) {
-        self.collections.insert((workspace, name), Arc::new(collection));
+    pub(super) fn collections(&self) -> impl Iterator<Item = &Arc<Collection>> {
+        self.collections.values()
+    }
+
+    pub(super) fn put_collection(&mut self, collection: Collection) {
+        self.collections.insert((collection.workspace, collection.name.clone()), Arc::new(collection));
+    }
+
+    pub(super) fn remove_collection(&mut self, workspace: WorkspaceId, name: &str) {
+        self.collections.remove(&(workspace, name.to_owned()));
     }
 
     pub(super) fn put_key(&mut self, key: KeyRow) {

@@ -18,9 +18,11 @@
 
 pub(crate) mod api_key;
 mod audit;
+mod collections;
 mod directory;
 mod jobs;
 mod keys;
+mod metadata_schema;
 pub(crate) mod quotas;
 mod schema;
 pub(crate) mod scopes;
@@ -36,9 +38,13 @@ use rusqlite::Connection;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
 pub(crate) use audit::{Action, Actor, AuditFilter, AuditRow, By, Entry};
-pub(crate) use directory::{Collection, State, Workspace};
+pub(crate) use collections::{
+    Collection, Embedding, Life, NewCollection, SearchMode, Settings, metric_of, metric_word,
+};
+pub(crate) use directory::{State, Workspace};
 pub(crate) use jobs::{INTERRUPTED, JobState};
 pub(crate) use keys::{KeyChanges, KeyRow, NewKey};
+pub(crate) use metadata_schema::MetadataSchema;
 pub(crate) use secret::{PartitionHash, PartitionHasher};
 
 use crate::message::error::ApiError;
@@ -52,6 +58,12 @@ pub(crate) enum ControlError {
     /// The name belongs to another workspace.
     #[error("the name is taken")]
     Taken,
+    /// The name belongs to another collection of the workspace.
+    #[error("the collection's name is taken")]
+    CollectionTaken,
+    /// No such collection in this workspace.
+    #[error("no such collection")]
+    NoCollection,
     /// No such workspace.
     #[error("no such workspace")]
     NoWorkspace,
@@ -73,6 +85,10 @@ impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Taken => Self::conflict("name_taken", "a workspace with this name exists"),
+            ControlError::CollectionTaken => {
+                Self::conflict("name_taken", "a collection with this name exists, or is being deleted")
+            }
+            ControlError::NoCollection => no_collection(),
             ControlError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             ControlError::NoKey => Self::missing("key_not_found", "there is no such API key"),
             ControlError::NoJob => Self::missing("job_not_found", "there is no such job"),
@@ -80,6 +96,11 @@ impl From<ControlError> for ApiError {
             ControlError::Sqlite(_) | ControlError::Corrupt(_) => Self::internal(format!("control: {error}")),
         }
     }
+}
+
+/// A collection that isn't there, or that the key doesn't reach.
+pub(crate) fn no_collection() -> ApiError {
+    ApiError::missing("collection_not_found", "there is no such collection in this workspace")
 }
 
 impl ControlError {
@@ -138,11 +159,6 @@ impl Control {
     pub(crate) fn find_workspace(&self, name_or_id: &str) -> Option<Arc<Workspace>> {
         let by_id = crate::random::parse_hex(name_or_id).and_then(|id| self.workspace(WorkspaceId(id)));
         by_id.or_else(|| self.workspace_named(name_or_id))
-    }
-
-    /// A collection's settings.
-    pub(crate) fn collection(&self, workspace: WorkspaceId, name: &str) -> Option<Arc<Collection>> {
-        self.read().collection(workspace, name)
     }
 
     /// A key's row, revoked ones too.

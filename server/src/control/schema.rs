@@ -13,11 +13,12 @@ use rusqlite::{Connection, Row};
 use strongroom_engine::WorkspaceId;
 
 use super::ControlError;
-use crate::random;
+use crate::{log, random};
 
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/1-workspaces.sql"),
     include_str!("migrations/2-audit.sql"),
+    include_str!("migrations/3-collections.sql"),
     include_str!("migrations/5-usage.sql"),
 ];
 
@@ -58,6 +59,20 @@ pub(super) fn workspace_id(row: &Row<'_>, column: usize) -> Result<WorkspaceId, 
     random::parse_hex(&text)
         .map(WorkspaceId)
         .ok_or_else(|| ControlError::Corrupt("a workspace's id is not 32 hexadecimal digits".to_owned()))
+}
+
+/// The write-ahead log keeps rows as they were before they were deleted, names and all, until it is begun anew. Emptied
+/// here for what must not be found any more; that it can't be is no reason to undo the deletion.
+pub(super) fn empty_wal(db: &Connection) {
+    let emptied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    let why = match emptied {
+        Ok(false) => return,
+        Ok(true) => "another program holds the database open".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    log::warn(&format!(
+        "control.sqlite-wal still holds the name of a deleted workspace or collection until the server stops: {why}"
+    ));
 }
 
 /// Makes the file, if it isn't there, for its owner alone.

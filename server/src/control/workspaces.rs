@@ -6,19 +6,21 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use strongroom_engine::WorkspaceId;
 
-use super::directory::{Collection, State, Workspace};
+use super::collections::{Collection, NewCollection};
+use super::directory::{State, Workspace};
+use super::schema::empty_wal;
 use super::{Control, ControlError};
-use crate::{clock, log, random};
+use crate::{clock, random};
 
 impl Control {
     /// Writes the intent to make a workspace with its collection `default`. Not in service yet.
     pub(crate) fn begin_workspace(
         &self,
         name: &str,
-        collection: Collection,
+        collection: NewCollection,
     ) -> Result<Workspace, ControlError> {
         let workspace = Workspace {
             id: WorkspaceId(random::bytes()),
@@ -39,15 +41,11 @@ impl Control {
             return Err(ControlError::Taken);
         }
         made?;
-        change.execute(
-            "INSERT INTO collections (workspace, name, dimension, embedder, created_ms)
-             VALUES (?1, 'default', ?2, ?3, ?4)",
-            params![id, collection.dimension, collection.embedder, workspace.created_ms],
-        )?;
+        let collection = Collection::insert(&change, workspace.id, "default", collection)?;
         change.commit()?;
         self.publish(&db, |directory| {
             directory.put_workspace(workspace.clone());
-            directory.put_collection(workspace.id, "default".to_owned(), collection);
+            directory.put_collection(collection);
         });
         Ok(workspace)
     }
@@ -111,18 +109,4 @@ impl Control {
         self.publish(&db, |directory| directory.put_workspace(Workspace { state, ..(*old).clone() }));
         self.read().workspace(id).ok_or(ControlError::NoWorkspace)
     }
-}
-
-/// The write-ahead log keeps rows as they were before they were deleted, names and all, until it is begun anew. Emptied
-/// here for what must not be found any more; that it can't be is no reason to undo the deletion.
-fn empty_wal(db: &Connection) {
-    let emptied = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-    let why = match emptied {
-        Ok(false) => return,
-        Ok(true) => "another program holds the database open".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    log::warn(&format!(
-        "control.sqlite-wal still holds the name of a deleted workspace until the server stops: {why}"
-    ));
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 
@@ -113,14 +113,15 @@ async fn check(
     let mut caller = match route.access {
         Access::Open => None,
         Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => None,
-        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::Past(_) => {
+        Access::KeyOrToken(_) if brings_token(&head.uri) => None,
+        Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_) => {
             Some(authenticate(&app.control, &head.headers)?)
         }
     };
     if let Some(caller) = &caller {
         match route.access {
             Access::Past(scopes) => caller.require_one_of(scopes)?,
-            Access::Key(scope) => {
+            Access::Key(scope) | Access::KeyOrToken(scope) => {
                 caller.require_no_gone_workspace()?;
                 caller.require(scope)?;
             }
@@ -174,6 +175,10 @@ async fn check(
         body_bytes_max,
     };
     Ok(Call::new(app, parts))
+}
+
+fn brings_token(uri: &Uri) -> bool {
+    uri.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("token="))
 }
 
 /// Finds the name of the partition that a caller is pinned to, which only the engine keeps, when this process hasn't met

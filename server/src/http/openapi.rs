@@ -99,6 +99,10 @@ fn operation(route: &Route) -> Value {
                 names.join(" or ")
             ));
         }
+        Access::KeyOrToken(scope) => {
+            operation["security"] = json!([{}, {"key": []}]);
+            operation["description"] = json!(format!("Needs a key with the scope `{scope}`, or a token."));
+        }
         Access::Key(scope) => {
             operation["security"] = json!([{"key": []}]);
             operation["description"] = json!(format!("Needs a key with the scope `{scope}`."));
@@ -226,7 +230,7 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
         statuses.push((401, "No key, or a dead one"));
         statuses.push((400, "Malformed"));
     }
-    if matches!(route.access, Access::Key(_) | Access::Past(_)) {
+    if matches!(route.access, Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_)) {
         statuses.push((403, "The key may not"));
     }
     if route.path.contains('{') {

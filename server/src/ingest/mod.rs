@@ -12,13 +12,13 @@ pub(crate) mod media;
 pub(crate) mod typed;
 
 use bytes::Bytes;
-use strongroom_embed::{ChunkOptions, Embedder, chunk};
+use strongroom_embed::{Chunk, ChunkOptions, Embedder, chunk};
 use strongroom_engine::{
-    CollectionSpec, NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError,
-    WriteError,
+    NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError, WriteError,
 };
 
 use crate::auth::Place;
+use crate::control::{Collection, no_collection};
 use crate::message::error::ApiError;
 
 /// How many handles a call takes before it gives up on a partition that is dropped again and again.
@@ -43,8 +43,18 @@ pub(crate) struct Intake {
 impl Intake {
     /// Reads, cuts and embeds the text.
     pub(crate) fn embed(self, embedder: &dyn Embedder, passages_max: usize) -> Result<NewDocument, ApiError> {
+        let cut = self.cut(embedder, passages_max)?;
+        let mut vectors = Vec::with_capacity(cut.chunks.len());
+        for batch in cut.texts()?.chunks(EMBED_BATCH) {
+            vectors.extend(embedder.embed(batch)?);
+        }
+        cut.with_vectors(vectors)
+    }
+
+    /// Reads and cuts the text, in tokens as this model counts them.
+    pub(crate) fn cut(self, counter: &dyn Embedder, passages_max: usize) -> Result<Cut, ApiError> {
         let text = media::text(&self.content_type, &self.content)?;
-        let chunks = chunk(text, &self.chunking, &|piece| embedder.count_tokens(piece));
+        let chunks = chunk(text, &self.chunking, &|piece| counter.count_tokens(piece));
         if chunks.is_empty() {
             return Err(ApiError::unacceptable(
                 "no_text",
@@ -60,15 +70,7 @@ impl Intake {
                 ),
             ));
         }
-        let mut passages = Vec::with_capacity(chunks.len());
-        for batch in chunks.chunks(EMBED_BATCH) {
-            let texts: Vec<&str> = batch.iter().map(|chunk| &text[chunk.start..chunk.end]).collect();
-            let vectors = embedder.embed(&texts)?;
-            for (chunk, vector) in batch.iter().zip(vectors) {
-                passages.push(NewPassage { text: range(chunk.start, chunk.end)?, vector });
-            }
-        }
-        Ok(self.with_passages(passages))
+        Ok(Cut { intake: self, chunks })
     }
 
     /// The document with passages that are there already.
@@ -88,6 +90,37 @@ impl Intake {
     }
 }
 
+/// A document whose text is cut, and has no vectors yet.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    intake: Intake,
+    chunks: Vec<Chunk>,
+}
+
+impl Cut {
+    /// The passages' texts, in order.
+    pub(crate) fn texts(&self) -> Result<Vec<&str>, ApiError> {
+        let text = media::text(&self.intake.content_type, &self.intake.content)?;
+        Ok(self.chunks.iter().map(|chunk| &text[chunk.start..chunk.end]).collect())
+    }
+
+    /// The document with a vector for each passage.
+    pub(crate) fn with_vectors(self, vectors: Vec<Vec<f32>>) -> Result<NewDocument, ApiError> {
+        if vectors.len() != self.chunks.len() {
+            return Err(ApiError::internal(
+                "a model answered another number of vectors than it was given texts",
+            ));
+        }
+        let passages = self
+            .chunks
+            .iter()
+            .zip(vectors)
+            .map(|(chunk, vector)| Ok(NewPassage { text: range(chunk.start, chunk.end)?, vector }));
+        let passages = passages.collect::<Result<Vec<_>, ApiError>>()?;
+        Ok(self.intake.with_passages(passages))
+    }
+}
+
 /// A byte range of a document's content.
 pub(crate) fn range(start: usize, end: usize) -> Result<Passage, ApiError> {
     let byte =
@@ -99,12 +132,13 @@ pub(crate) fn range(start: usize, end: usize) -> Result<Passage, ApiError> {
 pub(crate) fn write<T>(
     store: &Store,
     place: &Place,
-    spec: CollectionSpec,
+    collection: &Collection,
     mut act: impl FnMut(&Partition) -> Result<T, WriteError>,
 ) -> Result<T, ApiError> {
+    let _inside = collection.gate.enter().ok_or_else(no_collection)?;
     let mut last = WriteError::Dropped;
     for _ in 0..HANDLES_MAX {
-        match act(&store.partition_for_write(&place.scope, &place.at, spec)?) {
+        match act(&store.partition_for_write(&place.scope, &place.at, collection.spec)?) {
             Err(WriteError::Dropped) => last = WriteError::Dropped,
             outcome => return Ok(outcome?),
         }

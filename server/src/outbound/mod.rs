@@ -18,7 +18,9 @@ mod failure;
 #[cfg(test)]
 mod tests;
 
+use std::io::Read;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,7 @@ use crate::metrics::Metrics;
 
 /// Calls of one service that wait for their turn.
 const WAITING_MAX: usize = 256;
+const KEY_BYTES_MAX: u64 = 16 << 10;
 /// Who says "try again" and not when is asked again after this.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("strongroom/", env!("CARGO_PKG_VERSION")));
@@ -223,6 +226,15 @@ pub(crate) fn bearer(setting: &str, key: &str) -> Result<HeaderValue, String> {
     let mut value = value.ok_or_else(|| format!("{setting} must be one word of visible ASCII"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Reads a key from a file. The error is one line.
+pub(crate) fn key_in_file(what: &str, path: &Path) -> Result<HeaderValue, String> {
+    let unreadable = |error| format!("{what} can't be read from {}: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut key = String::new();
+    file.take(KEY_BYTES_MAX).read_to_string(&mut key).map_err(unreadable)?;
+    bearer(&format!("{what} in {}", path.display()), &key)
 }
 
 fn is_loopback(address: &Uri) -> bool {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Uri};
+use axum::http::Uri;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
@@ -21,7 +21,6 @@ const CALLS: usize = 8;
 const CALLS_MAX: usize = 256;
 /// A score takes some 50 bytes, and some servers send the texts back.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
-const KEY_BYTES_MAX: u64 = 16 << 10;
 
 /// A reranker, and what may be asked of it.
 #[derive(Debug, Clone)]
@@ -74,6 +73,7 @@ pub(crate) fn resolve(
         let number = variable(name).map(|text| text.trim().parse::<usize>()).transpose();
         number.map_err(|_| format!("STRONGROOM_RERANKER{name} must be a whole number"))
     };
+    let read_key = |path: &Path| outbound::key_in_file("the reranker's key", path);
     // A key file on the command line stands over a key in the environment, which stands over a key file in the file.
     let authorization = match (command_line.key_file, variable("_KEY")) {
         (Some(path), _) => Some(read_key(&path)?),
@@ -137,15 +137,6 @@ fn word<T: ValueEnum>(name: &str, text: Option<String>) -> Result<Option<T>, Str
         let known: Vec<_> = known.map(|value| value.get_name().to_owned()).collect();
         format!("STRONGROOM_RERANKER{name} must be {}", known.join(" or "))
     })
-}
-
-fn read_key(path: &Path) -> Result<HeaderValue, String> {
-    use std::io::Read;
-    let unreadable = |error| format!("the reranker's key file {} can't be read: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut key = String::new();
-    file.take(KEY_BYTES_MAX).read_to_string(&mut key).map_err(unreadable)?;
-    outbound::bearer(&format!("the reranker's key in {}", path.display()), &key)
 }
 
 #[cfg(test)]

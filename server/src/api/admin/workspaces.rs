@@ -67,6 +67,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
         // One whose deletion failed half-way can be deleted again.
         app.control.workspace_in_any_state(id).ok_or_else(no_workspace)?;
         let (dropped, receipt) = tenancy::drop_workspace(&app.control, &app.store, &scope, id, by)?;
+        app.quotas.forget(id);
         json::answer(
             StatusCode::OK,
             &json!({

@@ -11,7 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use strongroom_engine::{CollectionSpec, DocumentInfo, NewPassage, Passage};
+use strongroom_engine::{DocumentInfo, NewPassage, Passage};
 
 use super::fields;
 use super::record::Record;
@@ -142,8 +142,8 @@ pub(crate) async fn with_vectors(mut call: Call) -> Result<Response, ApiError> {
         let bytes_in = intake.content.len() as u64;
         let _room = app.quotas.room(&place, 1, bytes_in)?;
         let document = intake.with_passages(passages);
-        let spec = CollectionSpec::cosine(collection.dimension);
-        let done = ingest::write(&app.store, &place, spec, |partition| partition.put(document.clone()))?;
+        let done =
+            ingest::write(&app.store, &place, &collection, |partition| partition.put(document.clone()))?;
         app.usage.count(&place, place.key(), Tally { inserts: 1, bytes_in, ..Tally::default() });
         drop(held);
         json::answer(StatusCode::CREATED, &Record::new(&done, place.partition()))
@@ -331,9 +331,9 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
         let same: Vec<_> = (first..places.len()).filter(|at| places[*at].at == places[first].at).collect();
         let group: Vec<_> = same.iter().filter_map(|at| documents[*at].take()).collect();
         let collection = app.collection(places[first].scope.workspace())?;
-        let spec = CollectionSpec::cosine(collection.dimension);
-        let done =
-            ingest::write(&app.store, &places[first], spec, |partition| partition.put_many(group.clone()))?;
+        let done = ingest::write(&app.store, &places[first], &collection, |partition| {
+            partition.put_many(group.clone())
+        })?;
         for (at, document) in same.into_iter().zip(done) {
             app.usage.count(&places[at], places[at].key(), tallies[at]);
             stored[at] = Some(document);

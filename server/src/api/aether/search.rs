@@ -254,7 +254,7 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
 /// What is wrong with a vector is wrong whether or not the partition is there, so that its sender learns it at once
 /// and nobody learns from the answer which partitions exist.
 fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError> {
-    let expected = app.collection(place.scope.workspace())?.dimension;
+    let expected = app.collection(place.scope.workspace())?.spec.dimension;
     if vector.len() as u64 != u64::from(expected) {
         return Err(ApiError::unacceptable(
             "wrong_dimension",

@@ -34,11 +34,12 @@ macro_rules! route {
 }
 
 mod aether;
+mod bigrag;
 mod own;
 
 /// Every route there is.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    [aether::ROUTES, own::ROUTES].into_iter().flatten()
+    [aether::ROUTES, bigrag::ROUTES, own::ROUTES].into_iter().flatten()
 }
 
 /// What a route touches.
@@ -63,6 +64,8 @@ pub enum Access {
     AnyKey,
     /// A key with this scope.
     Key(Scope),
+    /// A key with this scope, or a token in the query that such a key bought.
+    KeyOrToken(Scope),
     /// A key that is not pinned, with one of these scopes: it is told what was done in the whole workspace. The operator may
     /// name one that is gone.
     Past(&'static [Scope]),

@@ -1,0 +1,198 @@
+//! How are collections made, changed, emptied and deleted?
+//!
+//! A key that is pinned to a collection sees that one alone; a key that is pinned to a partition is told counts of that
+//! partition alone, and changes nothing here. Emptying and deleting shred, partition by partition, with a receipt each.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use strongroom_engine::{Counts, Scope, SignedReceipt, Totals};
+
+use super::decide::{Asked, Changes, changed, checked_key, new_collection};
+use super::record;
+use crate::app::App;
+use crate::auth::{Caller, DEFAULT_COLLECTION};
+use crate::call::Call;
+use crate::control::{Collection, no_collection};
+use crate::message::error::ApiError;
+use crate::message::json;
+use crate::{random, tenancy};
+
+const LIST_LIMIT: u64 = 50;
+/// The collection of tenants' memories, which the routes of memories make and fill.
+const MEMORIES: &str = "memory";
+
+/// `POST /v1/collections`
+pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
+    let (asked, _) = call.json::<Asked>().await?;
+    let scope = call.caller()?.whole_collection(&asked.name)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let mut new = new_collection(&app, &asked)?;
+        if asked.name == MEMORIES {
+            return Err(reserved("is made by the first memory, and has settings of its own"));
+        }
+        if let Some(key) = &asked.embedding_api_key {
+            new.provider_key = Some(app.store.seal_secret(&scope, checked_key(key)?.as_bytes())?);
+        }
+        let made = app.control.create_collection(scope.workspace(), &asked.name, new)?;
+        json::answer(StatusCode::CREATED, &record::collection(&app, &made, &Totals::default()))
+    })
+    .await
+}
+
+/// `GET /v1/collections`
+pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+    let most = call.app.limits.list_limit_max as u64;
+    let limit = call.query.number("limit", 1..=most)?.unwrap_or(LIST_LIMIT);
+    let offset = call.query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
+    let named = call.query.get("name").map(str::to_lowercase);
+    let caller = call.caller()?.clone();
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let all = app.control.collections_of(caller.workspace()?.id);
+        let seen: Vec<_> = all
+            .iter()
+            .filter(|one| named.as_ref().is_none_or(|part| one.name.to_lowercase().contains(part)))
+            .filter_map(|one| Some((one, caller.within_collection(&one.name).ok()?)))
+            .collect();
+        let page = seen
+            .iter()
+            .skip(usize::try_from(offset).unwrap_or(usize::MAX))
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .map(|(one, scope)| Ok(record::collection(&app, one, &totals(&app, scope.as_ref())?)))
+            .collect::<Result<Vec<_>, ApiError>>()?;
+        json::answer(StatusCode::OK, &json!({"collections": page, "total": seen.len()}))
+    })
+    .await
+}
+
+/// `GET /v1/collections/{name}`
+pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+    let (collection, scope) = seen(&call)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let totals = totals(&app, scope.as_ref())?;
+        json::answer(StatusCode::OK, &record::collection(&app, &collection, &totals))
+    })
+    .await
+}
+
+/// `PUT /v1/collections/{name}`
+pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
+    let (collection, scope) = whole(&call)?;
+    let (changes, _) = call.json::<Changes>().await?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let settings = changed(&app, &changes, &collection.settings)?;
+        let key = match &changes.embedding_api_key {
+            None => None,
+            Some(None) => Some(None),
+            Some(Some(key)) => Some(Some(app.store.seal_secret(&scope, checked_key(key)?.as_bytes())?)),
+        };
+        let new = app.control.change_collection(&collection, |old| *old = settings, key)?;
+        json::answer(StatusCode::OK, &record::collection(&app, &new, &totals(&app, Some(&scope))?))
+    })
+    .await
+}
+
+/// `DELETE /v1/collections/{name}`
+pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let (collection, scope) = whole(&call)?;
+    if [DEFAULT_COLLECTION, MEMORIES].contains(&collection.name.as_str()) {
+        return Err(reserved(
+            "stays as long as its workspace: truncate it, or delete its partitions or tenants",
+        ));
+    }
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let dropped = tenancy::drop_collection(&app.control, &app.store, &scope, &collection, &by)?;
+        json::answer(StatusCode::OK, &erased("deleted", &collection, &dropped))
+    })
+    .await
+}
+
+/// `POST /v1/collections/{name}/truncate`
+pub(crate) async fn truncate(call: Call) -> Result<Response, ApiError> {
+    let (collection, scope) = whole(&call)?;
+    if collection.name == MEMORIES {
+        return Err(reserved("holds what is registered of tenants, too: delete those"));
+    }
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let dropped = tenancy::truncate_collection(&app.control, &app.store, &scope, &collection, &by)?;
+        json::answer(StatusCode::OK, &erased("truncated", &collection, &dropped))
+    })
+    .await
+}
+
+/// `GET /v1/collections/{name}/stats`
+pub(crate) async fn stats(call: Call) -> Result<Response, ApiError> {
+    let (collection, scope) = seen(&call)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let totals = totals(&app, scope.as_ref())?;
+        let documents = totals.counts.documents;
+        json::answer(
+            StatusCode::OK,
+            &json!({
+                "collection": collection.name,
+                "partitions": totals.partitions,
+                "document_count": documents,
+                "total_chunks": totals.counts.passages,
+                "total_tokens": 0,
+                "total_size_bytes": totals.stored_bytes,
+                "status_counts": {"ready": documents},
+            }),
+        )
+    })
+    .await
+}
+
+/// The collection in the path, and what of it the caller may see.
+pub(super) fn seen(call: &Call) -> Result<(Arc<Collection>, Option<Scope>), ApiError> {
+    let (caller, name) = (call.caller()?, call.value(0)?);
+    let scope = caller.within_collection(name)?;
+    Ok((find(&call.app, caller, name)?, scope))
+}
+
+/// The collection in the path, for a caller that may act on all of it.
+pub(super) fn whole(call: &Call) -> Result<(Arc<Collection>, Scope), ApiError> {
+    let (caller, name) = (call.caller()?, call.value(0)?);
+    let scope = caller.whole_collection(name)?;
+    Ok((find(&call.app, caller, name)?, scope))
+}
+
+fn find(app: &App, caller: &Caller, name: &str) -> Result<Arc<Collection>, ApiError> {
+    app.control.collection(caller.workspace()?.id, name).ok_or_else(no_collection)
+}
+
+fn totals(app: &App, scope: Option<&Scope>) -> Result<Totals, ApiError> {
+    scope.map_or(Ok(Totals::default()), |scope| Ok(app.store.totals(scope)?))
+}
+
+fn erased(status: &str, collection: &Collection, dropped: &[(Counts, SignedReceipt)]) -> Value {
+    let sum = |of: fn(&Counts) -> u64| dropped.iter().map(|(counts, _)| of(counts)).sum::<u64>();
+    let receipts: Vec<_> = dropped.iter().map(|(_, signed)| random::hex(&signed.receipt.id)).collect();
+    json!({
+        "status": status,
+        "collection": collection.name,
+        "partitions_deleted": dropped.len(),
+        "documents_deleted": sum(|counts| counts.documents + counts.deleted),
+        "vectors_deleted": sum(|counts| counts.passages),
+        "receipt_ids": receipts,
+    })
+}
+
+fn reserved(why: &str) -> ApiError {
+    ApiError::conflict("collection_reserved", format!("this collection {why}"))
+}
