@@ -1,5 +1,6 @@
 //! What do all requests share?
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) pool: Pool,
     pub(crate) bodies: Budget,
     pub(crate) limits: Limits,
+    /// What a million tokens cost in US dollars, by embedder.
+    pub(crate) embedding_prices: BTreeMap<String, f64>,
     /// How long a purge in a large partition waits at most until it is final, in milliseconds.
     pub(crate) purge_ms: u64,
     pub(crate) metrics: Arc<Metrics>,

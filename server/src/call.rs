@@ -121,7 +121,8 @@ impl Call {
                 "the address and the body name different partitions; name one",
             ));
         }
-        let place = place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
+        let place =
+            place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
         admit(self.admission.as_deref(), &place, self.is_query)?;
         Ok(place)
     }

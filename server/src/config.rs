@@ -7,6 +7,7 @@
 //! 1. Secrets come from the environment or from files, never from the command line, where other users see them.
 //! 2. Reading the configuration changes nothing on disk.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub(crate) reranker: Option<reranker::Settings>,
     /// Where collections are embedded that ask for another model than the built-in one.
     pub(crate) embedding: embedding::Settings,
+    /// What a million tokens cost in US dollars, by the embedder that a collection names; nothing where none is told.
+    pub(crate) embedding_prices: BTreeMap<String, f64>,
     pub(crate) limits: Limits,
 }
 
@@ -175,6 +178,7 @@ struct File {
     flush_age: Option<String>,
     reranker: reranker::Told,
     embedding: embedding::Told,
+    embedding_prices: BTreeMap<String, f64>,
     limits: Limits,
 }
 
@@ -232,6 +236,7 @@ pub(crate) fn resolve(
         flush_age_ms,
         reranker,
         embedding,
+        embedding_prices: file.embedding_prices,
         limits,
     })
 }

@@ -243,7 +243,8 @@ fn open(
     let (store, control) = (Arc::new(store), Arc::new(control));
     let usage = Arc::new(Usage::new(control.clone(), store.clone()));
     let quotas = Quotas::open(control.clone(), usage.clone(), store.clone());
-    let quotas = quotas.map_err(|error| format!("{}: {}", path.display(), error.cause.unwrap_or_default()))?;
+    let quotas =
+        quotas.map_err(|error| format!("{}: {}", path.display(), error.cause.unwrap_or_default()))?;
     let app = App {
         store,
         control,
@@ -253,6 +254,7 @@ fn open(
         models: Models::new(StaticEmbedder::built_in(), config.embedding.clone(), metrics.clone()),
         pool: Pool::new(limits.running_max, limits.waiting_max),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
+        embedding_prices: config.embedding_prices.clone(),
         purge_ms,
         reranker,
         metrics,

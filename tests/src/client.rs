@@ -79,6 +79,11 @@ impl Client {
         self.send("PATCH", path, &[("content-type", "application/json")], body.to_string().into_bytes())
     }
 
+    /// PUT of JSON.
+    pub fn put(&self, path: &str, body: &Value) -> Answer {
+        self.send("PUT", path, &[("content-type", "application/json")], body.to_string().into_bytes())
+    }
+
     /// POST of bytes, as the published client sends files.
     pub fn post_bytes(&self, path: &str, body: &[u8]) -> Answer {
         self.send("POST", path, &[], body.to_vec())

@@ -114,6 +114,8 @@ pub struct PartitionInfo {
     pub name: Option<PartitionName>,
     /// How many documents it has; what is left of them to count, when it is quarantined.
     pub counts: Counts,
+    /// Its bytes in segments and memtables.
+    pub stored_bytes: u64,
     /// Whether damage hit it: nothing of it is served.
     pub is_quarantined: bool,
 }
@@ -307,6 +309,7 @@ impl Store {
             .map(|(name, entry)| PartitionInfo {
                 name: name.clone(),
                 counts: entry.counts(),
+                stored_bytes: entry.stored_bytes(),
                 is_quarantined: entry.is_quarantined(),
             })
             .collect();
@@ -412,9 +415,7 @@ impl Workspace {
         let entries = self.entries();
         let covered =
             entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
-        covered.fold(Totals::default(), |sum, (_, _, entry)| {
-            sum.plus(totals_of(entry))
-        })
+        covered.fold(Totals::default(), |sum, (_, _, entry)| sum.plus(totals_of(entry)))
     }
 }
 

@@ -63,11 +63,6 @@ impl Scope {
         }
     }
 
-    /// How far it goes.
-    pub(super) fn reach(&self) -> &Reach {
-        &self.reach
-    }
-
     /// Whether it goes as far as everything in its workspace.
     pub fn covers_workspace(&self) -> bool {
         self.reach == Reach::Workspace

@@ -8,6 +8,7 @@ pub(crate) mod aether;
 pub(crate) mod bigrag;
 pub(crate) mod receipts;
 pub(crate) mod system;
+pub(crate) mod usage;
 
 /// Routes that the contract names and this server doesn't have yet.
 pub(crate) mod not_offered {

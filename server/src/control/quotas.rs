@@ -29,6 +29,28 @@ impl Quota {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// This one with `own` limits where it has none; `None` when it is wider than those.
+    pub(crate) fn within(&self, own: &Self) -> Option<Self> {
+        fn narrower<T: PartialOrd + Copy>(asked: Option<T>, own: Option<T>) -> Option<Option<T>> {
+            match (asked, own) {
+                (Some(asked), Some(own)) if asked > own => None,
+                (asked, own) => Some(asked.or(own)),
+            }
+        }
+        let rate = narrower(self.requests_per_second, own.requests_per_second)?;
+        let usual = |quota: &Self| quota.burst.or_else(|| Some(quota.requests_per_second?.ceil() as u64));
+        let burst =
+            if own.requests_per_second.is_some() { narrower(usual(self), usual(own))? } else { self.burst };
+        Some(Self {
+            requests_per_second: rate,
+            burst,
+            queries_per_day: narrower(self.queries_per_day, own.queries_per_day)?,
+            documents: narrower(self.documents, own.documents)?,
+            stored_bytes: narrower(self.stored_bytes, own.stored_bytes)?,
+            embedding_tokens_per_day: narrower(self.embedding_tokens_per_day, own.embedding_tokens_per_day)?,
+        })
+    }
 }
 
 /// Whose quota it is.
@@ -60,7 +82,9 @@ impl Subject {
             Self::Workspace(_) => ("workspace", "", Vec::new(), ""),
             Self::Collection(_, name) => ("collection", name, Vec::new(), ""),
             Self::Partition(_, name, hash) => ("partition", name, column(*hash), ""),
-            Self::EachPartition(_, name) => ("each_partition", name.as_deref().unwrap_or_default(), Vec::new(), ""),
+            Self::EachPartition(_, name) => {
+                ("each_partition", name.as_deref().unwrap_or_default(), Vec::new(), "")
+            }
             Self::Key(_, id) => ("key", "", Vec::new(), id),
         }
     }

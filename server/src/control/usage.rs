@@ -78,6 +78,17 @@ pub(crate) struct Stored {
     pub(crate) bytes: u64,
 }
 
+impl Stored {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            documents: self.documents + other.documents,
+            passages: self.passages + other.passages,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 /// What a sum by key is of. No key is the operator's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OfKey {
@@ -158,8 +169,16 @@ impl Control {
                 let key = of.key.as_deref().unwrap_or_default();
                 let Tally { queries, inserts, deletes, embedding_tokens, bytes_in, search_us } = tally;
                 keys.execute(params![
-                    random::hex(&of.workspace.0), of.day, &*of.collection, key, queries, inserts, deletes,
-                    embedding_tokens, bytes_in, search_us
+                    random::hex(&of.workspace.0),
+                    of.day,
+                    &*of.collection,
+                    key,
+                    queries,
+                    inserts,
+                    deletes,
+                    embedding_tokens,
+                    bytes_in,
+                    search_us
                 ])?;
             }
             let mut partitions = change.prepare_cached(&format!(
@@ -173,9 +192,19 @@ impl Control {
             for (of, tally, stored) in &batch.partitions {
                 let Tally { queries, inserts, deletes, embedding_tokens, bytes_in, search_us } = tally;
                 partitions.execute(params![
-                    random::hex(&of.workspace.0), of.day, &*of.collection, column(of.partition), queries, inserts,
-                    deletes, embedding_tokens, bytes_in, search_us, stored.map(|stored| stored.documents),
-                    stored.map(|stored| stored.passages), stored.map(|stored| stored.bytes)
+                    random::hex(&of.workspace.0),
+                    of.day,
+                    &*of.collection,
+                    column(of.partition),
+                    queries,
+                    inserts,
+                    deletes,
+                    embedding_tokens,
+                    bytes_in,
+                    search_us,
+                    stored.map(|stored| stored.documents),
+                    stored.map(|stored| stored.passages),
+                    stored.map(|stored| stored.bytes)
                 ])?;
             }
             let mut collections = change.prepare_cached(&format!(
@@ -186,7 +215,12 @@ impl Control {
             ))?;
             for (workspace, collection, day, stored) in &batch.collections {
                 collections.execute(params![
-                    random::hex(&workspace.0), &**collection, day, stored.documents, stored.passages, stored.bytes
+                    random::hex(&workspace.0),
+                    &**collection,
+                    day,
+                    stored.documents,
+                    stored.passages,
+                    stored.bytes
                 ])?;
             }
         }
@@ -194,7 +228,11 @@ impl Control {
     }
 
     /// Sums by collection and key, told apart by one of them or by day.
-    pub(crate) fn usage_of_keys(&self, asked: Asked<'_>, by: By) -> Result<BTreeMap<String, Tally>, ControlError> {
+    pub(crate) fn usage_of_keys(
+        &self,
+        asked: Asked<'_>,
+        by: By,
+    ) -> Result<BTreeMap<String, Tally>, ControlError> {
         let group = match by {
             By::Day => "CAST(day AS TEXT)",
             By::Collection => "collection",
@@ -213,7 +251,8 @@ impl Control {
         let mut rows = db.prepare_cached(&format!(
             "SELECT {group}, {SUMMED} FROM usage_keys WHERE workspace = ?1 AND day >= ?2{filter} GROUP BY 1"
         ))?;
-        let rows = rows.query_map(params_from_iter(values), |row| Ok((row.get(0)?, Tally::of_row(row, 1)?)))?;
+        let rows =
+            rows.query_map(params_from_iter(values), |row| Ok((row.get(0)?, Tally::of_row(row, 1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -230,7 +269,10 @@ impl Control {
     }
 
     /// What a partition held at the end of each day since `of.day` on which that changed, and before, if that is known.
-    pub(crate) fn stored_of_partition(&self, of: &OfPartition) -> Result<BTreeMap<u32, Stored>, ControlError> {
+    pub(crate) fn stored_of_partition(
+        &self,
+        of: &OfPartition,
+    ) -> Result<BTreeMap<u32, Stored>, ControlError> {
         self.stored(
             "FROM usage_partitions WHERE workspace = ?1 AND collection = ?2 AND documents IS NOT NULL AND partition = ?4",
             of.workspace,
@@ -316,7 +358,8 @@ impl Control {
         &self,
         after: Option<(WorkspaceId, &str)>,
     ) -> Result<Option<(WorkspaceId, Arc<str>)>, ControlError> {
-        let (workspace, collection) = after.map_or_else(Default::default, |(id, name)| (random::hex(&id.0), name));
+        let (workspace, collection) =
+            after.map_or_else(Default::default, |(id, name)| (random::hex(&id.0), name));
         let db = self.lock();
         let mut row = db.prepare_cached(
             "SELECT workspace, collection FROM usage_partitions WHERE (workspace, collection) > (?1, ?2)
@@ -349,7 +392,8 @@ impl Control {
     /// The names of a workspace's collections, in order.
     pub(crate) fn collection_names(&self, workspace: WorkspaceId) -> Result<Vec<String>, ControlError> {
         let db = self.lock();
-        let mut rows = db.prepare_cached("SELECT name FROM collections WHERE workspace = ?1 ORDER BY name")?;
+        let mut rows =
+            db.prepare_cached("SELECT name FROM collections WHERE workspace = ?1 ORDER BY name")?;
         let rows = rows.query_map(params![random::hex(&workspace.0)], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -59,7 +59,8 @@ impl<W> Turns<W> {
                 None => return Place::Refused,
             }
         }
-        let queue = self.queues.entry(tenant).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
+        let queue =
+            self.queues.entry(tenant).or_insert_with(|| Queue { running: 0, waiting: VecDeque::new() });
         if queue.waiting.is_empty() {
             self.round.push_back(tenant);
         }
@@ -75,7 +76,10 @@ impl<W> Turns<W> {
         }
         // No fewer than one each; rounded up, so that no thread lies idle for the rest of a division.
         let share = self.running_max.div_ceil(self.queues.len().max(1));
-        let at = self.round.iter().position(|tenant| self.queues.get(tenant).is_some_and(|q| q.running < share))?;
+        let at = self
+            .round
+            .iter()
+            .position(|tenant| self.queues.get(tenant).is_some_and(|q| q.running < share))?;
         let tenant = self.round.remove(at)?;
         let queue = self.queues.get_mut(&tenant)?;
         let waiter = queue.waiting.pop_front()?;

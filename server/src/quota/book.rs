@@ -45,7 +45,8 @@ impl Book {
 
     pub(super) fn set(&mut self, subject: Subject, quota: Quota) {
         let workspace = subject.workspace();
-        let old = if quota.is_empty() { self.quotas.remove(&subject) } else { self.quotas.insert(subject, quota) };
+        let old =
+            if quota.is_empty() { self.quotas.remove(&subject) } else { self.quotas.insert(subject, quota) };
         let counts = self.workspaces.entry(workspace).or_default();
         if let Some(old) = old {
             *counts = (counts.0 - 1, counts.1 - usize::from(is_of_room(&old)));
@@ -87,7 +88,8 @@ impl Book {
             bound.queries_per_day = bound.queries_per_day.or(quota.queries_per_day);
             bound.documents = bound.documents.or(quota.documents);
             bound.stored_bytes = bound.stored_bytes.or(quota.stored_bytes);
-            bound.embedding_tokens_per_day = bound.embedding_tokens_per_day.or(quota.embedding_tokens_per_day);
+            bound.embedding_tokens_per_day =
+                bound.embedding_tokens_per_day.or(quota.embedding_tokens_per_day);
         }
         (!bound.is_empty()).then_some(bound)
     }

@@ -121,7 +121,13 @@ impl Meters {
     }
 
     /// Takes tokens out of a day; fails with how many were used.
-    pub(super) fn take_tokens(&self, subject: &Subject, day: u32, tokens: u64, limit: u64) -> Result<(), u64> {
+    pub(super) fn take_tokens(
+        &self,
+        subject: &Subject,
+        day: u32,
+        tokens: u64,
+        limit: u64,
+    ) -> Result<(), u64> {
         self.with(subject, Some(day), |meter| {
             let used = meter.tokens.saturating_add(tokens);
             if used > limit {
@@ -154,7 +160,8 @@ impl Meters {
 /// Halves a shard: who has done least today goes first.
 fn thin_out(shard: &mut HashMap<Subject, Meter>) {
     let day = shard.values().map(|meter| meter.day).max().unwrap_or(0);
-    let weight = |meter: &Meter| if meter.day == day { meter.queries.saturating_add(meter.tokens) } else { 0 };
+    let weight =
+        |meter: &Meter| if meter.day == day { meter.queries.saturating_add(meter.tokens) } else { 0 };
     let mut weights: Vec<u64> = shard.values().map(weight).collect();
     let middle = weights.len() / 2;
     let (_, median, _) = weights.select_nth_unstable(middle);

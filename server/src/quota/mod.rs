@@ -50,7 +50,11 @@ fn rest_of_day_ms() -> u64 {
 
 impl Quotas {
     /// Reads the quotas, and from usage how far those of today are used.
-    pub(crate) fn open(control: Arc<Control>, usage: Arc<Usage>, store: Arc<Store>) -> Result<Self, ApiError> {
+    pub(crate) fn open(
+        control: Arc<Control>,
+        usage: Arc<Usage>,
+        store: Arc<Store>,
+    ) -> Result<Self, ApiError> {
         let book = Book::of(control.quotas()?);
         let rooms = Arc::new(Rooms::new(store));
         let quotas = Self { control, usage, book: RwLock::new(book), meters: Meters::new(METERS_MAX), rooms };
@@ -187,14 +191,17 @@ impl Quotas {
             let spent = bounds.iter().find_map(|bound| {
                 let limit = bound.quota.embedding_tokens_per_day?;
                 let used = self.meters.tokens(&bound.subject, today);
-                (used >= limit).then(|| Limit::by_day("embedding tokens a day", limit, used)).map(|limit| (bound, limit))
+                (used >= limit)
+                    .then(|| Limit::by_day("embedding tokens a day", limit, used))
+                    .map(|limit| (bound, limit))
             });
             // What can't be embedded any more today needn't begin.
             if let Some((bound, limit)) = spent {
                 return Err(Refusal::new(&bound.subject, limit).error());
             }
             let bounds = bounds.into_iter().filter(|bound| book::is_of_room(&bound.quota));
-            let bounds = bounds.map(|bound| (self.over(&bound.subject), bound)).map(|(over, bound)| (bound, over));
+            let bounds =
+                bounds.map(|bound| (self.over(&bound.subject), bound)).map(|(over, bound)| (bound, over));
             wants.push(Want { place, bounds: bounds.collect(), documents: *documents, bytes: *bytes });
         }
         if !self.book().has_rooms(first.scope.workspace()) {

@@ -85,7 +85,9 @@ impl Refusal {
                 let midnight = clock::now_ms() + rest_of_day_ms();
                 format!("it renews at {}", clock::rfc3339(midnight / 1000 * 1000))
             }
-            Renews::ByDeletion => "it does not renew by itself: delete something, or have it raised".to_owned(),
+            Renews::ByDeletion => {
+                "it does not renew by itself: delete something, or have it raised".to_owned()
+            }
         };
         let code = if matches!(limit.renews, Renews::Steadily) { "rate_limited" } else { "quota_exceeded" };
         let text = format!("{on} has a limit of {} {}{used}; {renews}", limit.most, limit.what);

@@ -55,8 +55,11 @@ impl Usage {
         self.control.forget_usage_before(today().saturating_sub(DAYS_MAX))?;
         let mut at = None;
         loop {
-            let after = at.as_ref().map(|(workspace, collection): &(_, Arc<str>)| (*workspace, &**collection));
-            let Some((workspace, collection)) = self.control.next_collection_with_usage(after)? else { return Ok(()) };
+            let after =
+                at.as_ref().map(|(workspace, collection): &(_, Arc<str>)| (*workspace, &**collection));
+            let Some((workspace, collection)) = self.control.next_collection_with_usage(after)? else {
+                return Ok(());
+            };
             self.tidy_collection(workspace, &collection)?;
             at = Some((workspace, collection));
         }

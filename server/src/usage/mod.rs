@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_embed::Embedder;
-use strongroom_engine::{NewDocument, Passage, Scope, Store, Totals, WorkspaceId};
+use strongroom_engine::{NewDocument, PartitionName, Passage, Scope, Store, Totals, WorkspaceId};
 use tokio::sync::Notify;
 
 pub(crate) use keep::keep;
@@ -110,11 +110,19 @@ impl Usage {
 
     /// Of which partition sums are, since a day or of one.
     fn of(&self, place: &Place, day: u32) -> OfPartition {
-        let workspace = place.scope.workspace();
+        self.of_names(place.scope.workspace(), &place.at.collection, place.at.partition.as_ref(), day)
+    }
+
+    fn of_names(
+        &self,
+        workspace: WorkspaceId,
+        collection: &str,
+        partition: Option<&PartitionName>,
+        day: u32,
+    ) -> OfPartition {
         let hasher = self.control.partition_hasher();
-        let hash = |name| hasher.hash(workspace, &place.at.collection, name);
-        let partition = place.at.partition.as_ref().map(hash);
-        OfPartition { workspace, day, collection: place.at.collection.as_str().into(), partition }
+        let partition = partition.map(|name| hasher.hash(workspace, collection, name));
+        OfPartition { workspace, day, collection: collection.into(), partition }
     }
 
     fn only(&self) -> MutexGuard<'_, ()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use strongroom_engine::WorkspaceId;
+use strongroom_engine::{PartitionName, WorkspaceId};
 
 use super::{Usage, since};
 use crate::auth::Place;
@@ -28,10 +28,24 @@ impl Sums {
 impl Usage {
     /// What was done in a partition in the last days, today included. Blocks, like all of these.
     pub(crate) fn of_partition(&self, place: &Place, window_days: u32) -> Result<Sums, ApiError> {
-        let of = self.of(place, since(window_days));
+        self.sums_of(&self.of(place, since(window_days)))
+    }
+
+    /// The same of a partition that a listing names.
+    pub(crate) fn of_named(
+        &self,
+        workspace: WorkspaceId,
+        collection: &str,
+        partition: Option<&PartitionName>,
+        window_days: u32,
+    ) -> Result<Sums, ApiError> {
+        self.sums_of(&self.of_names(workspace, collection, partition, since(window_days)))
+    }
+
+    fn sums_of(&self, of: &OfPartition) -> Result<Sums, ApiError> {
         let _only = self.only();
-        let mut by_day = self.control.usage_of_partition(&of)?;
-        self.pending.of_partition(&of, |day, tally| {
+        let mut by_day = self.control.usage_of_partition(of)?;
+        self.pending.of_partition(of, |day, tally| {
             if day >= of.day {
                 by_day.entry(day).or_default().add(tally);
             }
@@ -55,7 +69,12 @@ impl Usage {
     }
 
     /// The same of a key.
-    pub(crate) fn of_key(&self, workspace: WorkspaceId, key: &str, window_days: u32) -> Result<Sums, ApiError> {
+    pub(crate) fn of_key(
+        &self,
+        workspace: WorkspaceId,
+        key: &str,
+        window_days: u32,
+    ) -> Result<Sums, ApiError> {
         self.by_day(asked(workspace, window_days, None, Some(key)))
     }
 

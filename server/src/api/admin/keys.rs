@@ -15,10 +15,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
+use super::quotas;
 use crate::app::App;
 use crate::auth::{Caller, DEFAULT_COLLECTION, partition_name};
 use crate::call::Call;
 use crate::clock;
+use crate::control::quotas::{Quota, Subject};
 use crate::control::scopes::ScopeSet;
 use crate::control::{KeyChanges, KeyRow, NewKey};
 use crate::message::error::ApiError;
@@ -37,27 +39,29 @@ struct Asked {
     partition: Option<String>,
     multi_tenant: Option<bool>,
     expires_at: Option<String>,
-    quota: Option<Value>,
+    quota: Option<quotas::Told>,
 }
 
 /// `POST /v1/admin/api-keys`
 pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let (asked, _) = call.json::<Asked>().await?;
     let (new, partition) = new_key(&call.app, call.caller()?, &asked)?;
+    let quota = narrowed_quota(&call.app, call.caller()?, asked.quota.as_ref())?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         let (row, key) = app.control.mint(&new)?;
-        json::answer(StatusCode::CREATED, &with_secret(&row, key.text(), partition.as_ref()))
+        // A crash in between leaves a key that nobody was told.
+        if !quota.is_empty() {
+            app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), &quota)?;
+        }
+        json::answer(StatusCode::CREATED, &with_secret(&app, &row, key.text(), partition.as_ref()))
     })
     .await
 }
 
 /// What a caller asks for, as far as the caller may.
 fn new_key(app: &App, caller: &Caller, asked: &Asked) -> Result<(NewKey, Option<PartitionName>), ApiError> {
-    if asked.quota.as_ref().is_some_and(|quota| !quota.is_null()) {
-        return Err(ApiError::not_offered("the field `quota`"));
-    }
     let own = caller.pins();
     let scopes = match &asked.scopes {
         Some(names) => parse_scopes(names)?,
@@ -131,14 +135,14 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
         .iter()
         .skip(usize::try_from(offset).unwrap_or(usize::MAX))
         .take(usize::try_from(limit).unwrap_or(usize::MAX))
-        .map(|key| record(key))
+        .map(|key| record(&call.app, key))
         .collect();
     json::answer(StatusCode::OK, &json!({"keys": page, "total": visible.len()}))
 }
 
 /// `GET /v1/admin/api-keys/{id}`
 pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
-    json::answer(StatusCode::OK, &record(&*managed_key(&call)?))
+    json::answer(StatusCode::OK, &record(&call.app, &*managed_key(&call)?))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +153,8 @@ struct Changes {
     multi_tenant: Option<bool>,
     #[serde(deserialize_with = "json::present")]
     expires_at: Option<Option<String>>,
+    #[serde(deserialize_with = "json::present")]
+    quota: Option<Option<quotas::Told>>,
 }
 
 /// `PATCH /v1/admin/api-keys/{id}`
@@ -156,9 +162,18 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let key = managed_key(&call)?;
     let (asked, _) = call.json::<Changes>().await?;
     let changes = narrowed(call.caller()?, &key, &asked)?;
+    let quota = asked.quota.as_ref().map(|told| narrowed_quota(&call.app, call.caller()?, told.as_ref()));
+    let quota = quota.transpose()?;
     let app = call.app.clone();
     let pool = app.pool.clone();
-    pool.run(move || json::answer(StatusCode::OK, &record(&*app.control.change_key(&key, &changes)?))).await
+    pool.run(move || {
+        let row = app.control.change_key(&key, &changes)?;
+        if let Some(quota) = &quota {
+            app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), quota)?;
+        }
+        json::answer(StatusCode::OK, &record(&app, &row))
+    })
+    .await
 }
 
 fn narrowed(caller: &Caller, key: &KeyRow, asked: &Changes) -> Result<KeyChanges, ApiError> {
@@ -187,6 +202,7 @@ pub(crate) async fn revoke(call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let row = app.control.revoke(&key)?;
+        app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), &Quota::default())?;
         json::answer(StatusCode::OK, &json!({"id": row.id, "status": "revoked"}))
     })
     .await
@@ -199,7 +215,7 @@ pub(crate) async fn rotate(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let (row, new) = app.control.rotate(&key)?;
         let partition = row.partition.and_then(|hash| app.control.partition_of(hash));
-        json::answer(StatusCode::CREATED, &with_secret(&row, new.text(), partition.as_ref()))
+        json::answer(StatusCode::CREATED, &with_secret(&app, &row, new.text(), partition.as_ref()))
     })
     .await
 }
@@ -262,7 +278,17 @@ fn wider(why: &str) -> ApiError {
     ApiError::forbidden("wider_than_own", format!("a key can't make one that may do more than itself: {why}"))
 }
 
-fn record(key: &KeyRow) -> Value {
+/// The quota of a key that this caller makes or changes: no wider than the caller's own, which stands where nothing is said.
+fn narrowed_quota(app: &App, caller: &Caller, told: Option<&quotas::Told>) -> Result<Quota, ApiError> {
+    let asked = told.map_or_else(|| Ok(Quota::default()), quotas::Told::checked)?;
+    let workspace = caller.workspace().map(|workspace| workspace.id);
+    let own = workspace.ok().zip(caller.key_id());
+    let own = own.and_then(|(workspace, id)| app.quotas.get(&Subject::Key(workspace, id.into())));
+    let within = own.map_or(Some(asked), |own| asked.within(&own));
+    within.ok_or_else(|| wider("its quota would be above the one that binds the key minting it"))
+}
+
+fn record(app: &App, key: &KeyRow) -> Value {
     let is_expired = key.expires_ms.is_some_and(|end| end <= clock::now_ms());
     json!({
         "id": key.id,
@@ -274,6 +300,7 @@ fn record(key: &KeyRow) -> Value {
         "collection": key.collection,
         "partition_pinned": key.partition.is_some(),
         "multi_tenant": key.multi_tenant,
+        "quota": quotas::shown(app.quotas.get(&Subject::Key(key.workspace, key.id.as_str().into())).as_ref()),
         "expires_at": key.expires_ms.map(clock::rfc3339),
         "last_used_at": key.last_used_ms().map(clock::rfc3339),
         "created_at": clock::rfc3339(key.created_ms),
@@ -281,8 +308,8 @@ fn record(key: &KeyRow) -> Value {
     })
 }
 
-fn with_secret(key: &KeyRow, text: &str, partition: Option<&PartitionName>) -> Value {
-    let mut answer = record(key);
+fn with_secret(app: &App, key: &KeyRow, text: &str, partition: Option<&PartitionName>) -> Value {
+    let mut answer = record(app, key);
     answer["key"] = json!(text);
     answer["partition"] = json!(partition.map(PartitionName::as_str));
     answer

@@ -1,5 +1,6 @@
-//! How are workspaces and keys managed?
+//! How are workspaces, keys and quotas managed?
 
 pub(crate) mod audit;
 pub(crate) mod keys;
+pub(crate) mod quotas;
 pub(crate) mod workspaces;

@@ -1,12 +1,13 @@
 //! Which routes are the server's own?
 
 use super::{Access, BodyKind, Kind, Partition, Route};
-use crate::api::{admin, receipts, system};
+use crate::api::{admin, receipts, system, usage};
 use crate::control::scopes::Scope;
 
 /// Receipts are read by whoever may look into what was done, and by whoever may do it.
 const RECEIPTS: Access = Access::Past(&[Scope::AuditRead, Scope::PartitionDelete]);
 
+const USAGE: &[&str] = &["window_days", "limit", "offset", "format", "by"];
 const AUDIT: &[&str] = &["action", "actor_id", "resource_type", "resource_id", "limit", "offset"];
 
 /// What was erased, who may do what, what was done, and how the server is.
@@ -39,6 +40,13 @@ pub(super) static ROUTES: &[Route] = &[
         "Give an API key a new secret", admin::keys::rotate),
     route!("GET" "/v1/admin/audit", Admin, Access::Past(&[Scope::AuditRead]), None, AUDIT, None, 200,
         "What was done in the workspace, and by whom, newest first", admin::audit::list),
+    // What was used, and what may be
+    route!("GET" "/v1/usage", Free, Access::Key(Scope::UsageRead), None, USAGE, None, 200,
+        "What was used, by collection, day, key and partition", usage::get),
+    route!("GET" "/v1/admin/quotas", Admin, Access::Key(Scope::Keys), None, &["limit", "offset"], None, 200,
+        "The quotas that the key sees", admin::quotas::list),
+    route!("PUT" "/v1/admin/quotas", Admin, Access::Key(Scope::Keys), None, &[], Json, 200,
+        "Set or remove a quota of a workspace, a collection or a partition, or of each partition", admin::quotas::set),
     // The server itself
     route!("GET" "/status", Free, Access::OpenOrKey, None, &[], None, 200,
         "Version, and with a key its workspace's counts", system::status),

@@ -1,0 +1,1 @@
+//! Do limits hold?

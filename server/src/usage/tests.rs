@@ -1,0 +1,1 @@
+//! Do sums say what was done?
