@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use strongroom_engine::io::{Medium, disk};
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition, PartitionName,
-    PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
+    PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, Unit,
+    WorkspaceId,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
@@ -124,6 +125,7 @@ pub fn time_search(store: &Store, name: &str, vector: &[f32]) -> Duration {
     let filter = Filter::default();
     let request = SearchRequest {
         query: Query::Vector(vector),
+        unit: Unit::Documents,
         k: 10,
         filter: &filter,
         similarity_min: 0.0,

@@ -31,7 +31,7 @@ pub use filter::{Condition, Filter, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Partition, Passage,
-    Query, ReadError, SearchRequest, SearchResponse, Trace, WriteError,
+    PassageInfo, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
@@ -40,6 +40,7 @@ pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use strongroom_format::record::{CollectionSpec, Identity, Metric};
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    Erased, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName, PartitionRef,
-    Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals, WorkspaceId,
+    Erased, Holders, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
+    PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,
+    WorkspaceId,
 };

@@ -6,7 +6,7 @@
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionName, PartitionRef,
-    Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId, WriteError,
+    Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, Unit, WorkspaceId, WriteError,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([7; 16]);
@@ -46,6 +46,7 @@ fn document(text: &str, vector: [f32; 2], tags: &[&str]) -> NewDocument {
 fn search(partition: &Partition, vector: [f32; 2], filter: &Filter) -> Vec<String> {
     let request = SearchRequest {
         query: Query::Vector(&vector),
+        unit: Unit::Documents,
         k: 10,
         filter,
         similarity_min: 0.0,

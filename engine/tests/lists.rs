@@ -8,7 +8,7 @@ use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
     CollectionSpec, Filter, Fusion, Metric, NewDocument, NewPassage, OperatorScope, Partition, PartitionName,
     PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store, StoreOptions,
-    WorkspaceId, verify,
+    Unit, WorkspaceId, verify,
 };
 use strongroom_kernel::{Variant, dot, normalize};
 
@@ -143,6 +143,7 @@ fn search(
     let filter = Filter { all_tags: tag.into_iter().map(str::to_owned).collect(), ..Filter::default() };
     let request = SearchRequest {
         query,
+        unit: Unit::Documents,
         k,
         filter: &filter,
         similarity_min: 0.0,

@@ -7,7 +7,7 @@ use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
     Ageing, Ages, CollectionSpec, Filter, Finding, Fusion, Metric, NewDocument, NewPassage, OperatorScope,
     Partition, PartitionName, PartitionRef, Passage, Query, Reach, ReadError, RootKey, Scope, SearchRequest,
-    SearchResponse, Store, StoreError, StoreOptions, WorkspaceId, WriteError, verify,
+    SearchResponse, Store, StoreError, StoreOptions, Unit, WorkspaceId, WriteError, verify,
 };
 use strongroom_kernel::{Variant, normalize};
 
@@ -49,7 +49,16 @@ fn document(id: usize, text: &str, vectors: Vec<Vec<f32>>) -> NewDocument {
 }
 
 fn request<'a>(query: Query<'a>, filter: &'a Filter) -> SearchRequest<'a> {
-    SearchRequest { query, k: 12, filter, similarity_min: 0.0, recall: None, ages: None, with_content: false }
+    SearchRequest {
+        query,
+        unit: Unit::Documents,
+        k: 12,
+        filter,
+        similarity_min: 0.0,
+        recall: None,
+        ages: None,
+        with_content: false,
+    }
 }
 
 fn hits(response: &SearchResponse) -> Vec<(usize, f32)> {

@@ -37,6 +37,7 @@ mod pool;
 mod quota;
 mod random;
 mod receipt;
+mod reembedding;
 mod rerank;
 pub mod serve;
 mod span;

@@ -41,7 +41,7 @@ use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::usage::{self, Usage};
-use crate::{erasure, log, master_key, tenancy};
+use crate::{erasure, log, master_key, reembedding, tenancy};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(9);
@@ -96,6 +96,7 @@ impl Server {
             listener::serve(listener, router, metrics, limits, stopped, DRAIN_MAX).await;
         });
         app.is_ready.store(true, Ordering::Relaxed);
+        tokio::spawn(reembedding::resume(app.clone()));
         log::info(&format!("strongroom {} listening on http://{address}", env!("CARGO_PKG_VERSION")));
         Ok(Self { address, owner_key, app, stop, listening, background })
     }

@@ -16,6 +16,7 @@ pub mod model;
 pub mod residue;
 pub mod routes;
 pub mod server;
+pub mod service;
 pub mod shred;
 pub mod spec;
 pub mod without;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use strongroom_engine::io::sim::{Fault, Sim};
 use strongroom_engine::{
     Filter, NewDocument, OpenError, OperatorScope, Query, ReadError, Receipt, ReceiptKind, RootKey,
-    SearchRequest, Store, StoreError, StoreOptions, WriteError, verify_receipt,
+    SearchRequest, Store, StoreError, StoreOptions, Unit, WriteError, verify_receipt,
 };
 use strongroom_tests::chance::Chance;
 use strongroom_tests::model::{Spot, whole, workspace_id};
@@ -267,7 +267,9 @@ fn a_handle_goes_on_after_a_purge() {
         let id = id(&spot, number);
         assert_eq!(handle.get(&id).expect("read").is_some(), was_live);
         purge(&scene, number).expect("purged");
-        assert!(handle.get(&id).expect("read").is_none() && handle.passages(&id).expect("read").is_none());
+        assert!(
+            handle.get(&id).expect("read").is_none() && handle.passages(&id, 0, 9).expect("read").is_none()
+        );
         assert!(matches!(handle.restore(&id), Err(WriteError::NotFound)), "it can be restored");
         assert!(matches!(purge(&scene, number), Err(StoreError::Write(WriteError::NotFound))));
     }
@@ -333,6 +335,7 @@ fn segments_opened(scene: &Scene) -> u32 {
     let (vector, filter) = (vector(&victim(), 1), Filter::default());
     let request = SearchRequest {
         query: Query::Vector(&vector),
+        unit: Unit::Documents,
         k: 1,
         filter: &filter,
         similarity_min: 0.0,

@@ -3,10 +3,9 @@
 //! The reranker is a small server of the test's own. It scores a text by the number at its end, so a test knows what the order
 //! must be; and it can be told to misbehave.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,111 +13,16 @@ use strongroom_tests::client::{Client, with_query};
 use strongroom_tests::documents::{insert, path};
 use strongroom_tests::keys::client_with;
 use strongroom_tests::server::{Plan, Server};
+use strongroom_tests::service::{Behaviour, Service, last, said};
 
 const KEY: &str = "key-of-the-reranker-0123456789";
 /// Long enough for any machine that is busy; nothing here waits so long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the reranker does with a request.
-#[derive(Clone)]
-enum Behaviour {
-    /// Scores each text.
-    Score,
-    /// Answers these bytes and closes.
-    Say(String),
-    /// Never answers.
-    KeepSilent,
-    /// Scores each text when it is told to.
-    Wait(Arc<Mutex<Receiver<()>>>),
-}
-
-struct Reranker {
-    address: SocketAddr,
-    behaviour: Arc<Mutex<Behaviour>>,
-    /// The heads and bodies of the requests.
-    seen: Arc<Mutex<Vec<(String, Value)>>>,
-    came: Receiver<()>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Reranker {
-    fn start() -> Reranker {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let behaviour = Arc::new(Mutex::new(Behaviour::Score));
-        let seen = Arc::<Mutex<Vec<(String, Value)>>>::default();
-        let (tell, came) = channel();
-        let (how, all) = (behaviour.clone(), seen.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (how, all, tell) = (how.clone(), all.clone(), tell.clone());
-                std::thread::spawn(move || converse(stream, &how, &all, &tell));
-            }
-        });
-        Reranker { address, behaviour, seen, came }
-    }
-
-    /// A server that is told of it.
-    fn plan(&self) -> Plan {
-        let plan = Plan::default().set("STRONGROOM_RERANKER", &format!("http://{}/v1/rerank", self.address));
-        plan.set("STRONGROOM_RERANKER_MODEL", "judge-1").set("STRONGROOM_RERANKER_KEY", KEY)
-    }
-
-    fn behave(&self, behaviour: Behaviour) {
-        *lock(&self.behaviour) = behaviour;
-    }
-
-    /// The requests since this was asked last.
-    fn take_seen(&self) -> Vec<(String, Value)> {
-        std::mem::take(&mut lock(&self.seen))
-    }
-}
-
-fn converse(
-    mut stream: TcpStream,
-    behaviour: &Mutex<Behaviour>,
-    seen: &Mutex<Vec<(String, Value)>>,
-    came: &Sender<()>,
-) {
-    while let Some((head, body)) = read_request(&mut stream) {
-        lock(seen).push((head, body.clone()));
-        // The test may have ended.
-        came.send(()).ok();
-        let behaviour = lock(behaviour).clone();
-        let answer = match &behaviour {
-            Behaviour::Score => scores(&body),
-            Behaviour::Say(text) => text.clone(),
-            Behaviour::KeepSilent => {
-                // Until the other side gives up.
-                stream.read_to_end(&mut Vec::new()).ok();
-                return;
-            }
-            Behaviour::Wait(go) => {
-                lock(go).recv().ok();
-                scores(&body)
-            }
-        };
-        if stream.write_all(answer.as_bytes()).is_err() || matches!(behaviour, Behaviour::Say(_)) {
-            return;
-        }
-    }
-}
-
-fn read_request(stream: &mut TcpStream) -> Option<(String, Value)> {
-    let (mut bytes, mut piece) = (Vec::new(), [0; 65_536]);
-    loop {
-        let count = stream.read(&mut piece).ok().filter(|count| *count > 0)?;
-        bytes.extend_from_slice(&piece[..count]);
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-        if bytes.len() == end + 4 + length.parse::<usize>().ok()? {
-            return Some((head, serde_json::from_slice(&bytes[end + 4..]).ok()?));
-        }
-    }
+/// A server that is told of the reranker.
+fn plan(reranker: &Service) -> Plan {
+    let plan = Plan::default().set("STRONGROOM_RERANKER", &format!("http://{}/v1/rerank", reranker.address));
+    plan.set("STRONGROOM_RERANKER_MODEL", "judge-1").set("STRONGROOM_RERANKER_KEY", KEY)
 }
 
 /// Each text's last word as its score, the last text first.
@@ -133,15 +37,6 @@ fn scores(body: &Value) -> String {
         texts.iter().enumerate().rev().map(|(index, text)| json!({"index": index, name: score(text)}));
     let scored: Vec<Value> = scored.collect();
     said("200 OK", &if is_tei { json!(scored) } else { json!({"id": "x", "results": scored}) }.to_string())
-}
-
-fn said(status: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
-/// The same from one that hangs up then.
-fn last(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 fn search(client: &Client, pairs: &[(&str, &str)]) -> Value {
@@ -172,8 +67,8 @@ fn filled(server: &Server) -> Client {
 // What the operator pays a reranker for would have no effect, or its scores be given to other documents.
 #[test]
 fn the_rerankers_order_counts() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).start();
     let client = filled(&server);
     let plain = search(&client, &[("k", "2")]);
     assert!(plain.get("reranked").is_none() && reranker.take_seen().is_empty(), "nobody asked for it");
@@ -224,8 +119,8 @@ fn the_rerankers_order_counts() {
 // A reranker that is down would take the search down with it, or its nonsense would order the results.
 #[test]
 fn a_reranker_that_fails_costs_its_order_alone() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).start();
     let client = filled(&server);
     let plain = search(&client, &[("k", "5")]);
     let results = |more: &str| {
@@ -266,7 +161,7 @@ fn a_reranker_that_fails_costs_its_order_alone() {
         assert!(!refused.text().contains(KEY) && !refused.text().contains("stack"), "{refused}");
         reranker.take_seen();
     }
-    reranker.behave(Behaviour::Score);
+    reranker.behave(Behaviour::Answer);
     assert_eq!(
         search(&client, &[("rerank", "require")])["reranked"],
         true,
@@ -280,8 +175,8 @@ fn a_reranker_that_fails_costs_its_order_alone() {
 // A search would hang as long as the reranker does, or fail because nobody listens there.
 #[test]
 fn a_search_waits_no_longer_than_it_was_told() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().set("STRONGROOM_RERANKER_TIMEOUT", "1s").start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).set("STRONGROOM_RERANKER_TIMEOUT", "1s").start();
     let client = server.operator();
     insert(&client, Some("acme"), "Red apples weigh 0.5");
     reranker.behave(Behaviour::KeepSilent);
@@ -300,8 +195,8 @@ fn a_search_waits_no_longer_than_it_was_told() {
 // A wish would be left out silently, or a limit of the operator's passed over.
 #[test]
 fn wishes_that_can_not_be_met_are_refused() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().set("STRONGROOM_RERANKER_CANDIDATES", "20").start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).set("STRONGROOM_RERANKER_CANDIDATES", "20").start();
     let client = server.operator();
     insert(&client, Some("acme"), "Red apples weigh 0.5");
     for query in [
@@ -336,8 +231,8 @@ fn wishes_that_can_not_be_met_are_refused() {
 // Passages of one tenant would be sent out on another's request.
 #[test]
 fn nothing_is_sent_that_the_caller_may_not_read() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).start();
     let client = filled(&server);
     let pinned =
         client_with(&client, &json!({"name": "pinned", "scopes": ["query:read"], "partition": "acme"}));
@@ -360,8 +255,8 @@ fn nothing_is_sent_that_the_caller_may_not_read() {
 // A batch would be answered without the order that it asked for, or its queries get each other's.
 #[test]
 fn a_batch_is_reranked_query_by_query() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().set("STRONGROOM_RERANKER_CALLS", "2").start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).set("STRONGROOM_RERANKER_CALLS", "2").start();
     let client = filled(&server);
     let mut queries: Vec<Value> = (0..9)
         .map(|n| json!({"q": format!("sort {n}"), "k": n + 1, "rerank": true, "rerank_candidates": 30}))
@@ -388,9 +283,9 @@ fn a_batch_is_reranked_query_by_query() {
 // Rerankers that speak the other form, or score by logits, could not be used; ages would stop counting.
 #[test]
 fn the_other_form_and_scale_and_ages() {
-    let reranker = Reranker::start();
+    let reranker = Service::start(scores);
     let plan =
-        reranker.plan().set("STRONGROOM_RERANKER_FORM", "tei").set("STRONGROOM_RERANKER_SCORES", "logits");
+        plan(&reranker).set("STRONGROOM_RERANKER_FORM", "tei").set("STRONGROOM_RERANKER_SCORES", "logits");
     let server = plan.start();
     let client = server.operator();
     for weight in ["-2.5", "0", "3.5"] {
@@ -408,8 +303,8 @@ fn the_other_form_and_scale_and_ages() {
 // A document deleted while the reranker thinks would be served after its deletion was acknowledged.
 #[test]
 fn what_is_deleted_meanwhile_is_left_out() {
-    let reranker = Reranker::start();
-    let server = reranker.plan().set("STRONGROOM_RERANKER_TIMEOUT", "30s").start();
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).set("STRONGROOM_RERANKER_TIMEOUT", "30s").start();
     let client = server.operator();
     let ids: Vec<String> =
         (1..4).map(|n| insert(&client, Some("acme"), &format!("Red apples weigh 0.{n}"))).collect();

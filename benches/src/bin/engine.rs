@@ -15,7 +15,7 @@ use strongroom_benches::{Numbers, percentile};
 use strongroom_engine::io::disk;
 use strongroom_engine::{
     CollectionSpec, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionName, PartitionRef,
-    Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, WorkspaceId,
+    Passage, Query, Reach, RootKey, Scope, SearchRequest, Store, StoreOptions, Unit, WorkspaceId,
 };
 
 const DIMENSION: usize = 384;
@@ -109,6 +109,7 @@ fn search(partition: &Partition, vector: &[f32]) {
     let filter = Filter::default();
     let request = SearchRequest {
         query: Query::Vector(vector),
+        unit: Unit::Documents,
         k: 10,
         filter: &filter,
         similarity_min: 0.0,

@@ -26,7 +26,7 @@ use strongroom_benches::nearest::clock::{Cost, cost, each};
 use strongroom_benches::nearest::sets::{Set, bytes};
 use strongroom_benches::nearest::truth::{self, K, Truth};
 use strongroom_benches::{Numbers, parameter, stores};
-use strongroom_engine::{Filter, NewDocument, Partition, Query, SearchRequest, Store, StoreOptions};
+use strongroom_engine::{Filter, NewDocument, Partition, Query, SearchRequest, Store, StoreOptions, Unit};
 
 /// A way to search that is measured: its name, and the recall that is asked for.
 struct Setting {
@@ -38,6 +38,7 @@ impl Setting {
     fn request<'a>(&self, vector: &'a [f32], filter: &'a Filter) -> SearchRequest<'a> {
         SearchRequest {
             query: Query::Vector(vector),
+            unit: Unit::Documents,
             k: K,
             filter,
             similarity_min: 0.0,

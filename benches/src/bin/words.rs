@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 use strongroom_benches::machine::{describe, files, fresh_folder, remove};
 use strongroom_benches::{Numbers, parameter, percentile, stores};
-use strongroom_engine::{Filter, Fusion, Partition, Query, SearchRequest};
+use strongroom_engine::{Filter, Fusion, Partition, Query, SearchRequest, Unit};
 
 const DIMENSION: usize = 256;
 const WORDS: usize = 60;
@@ -120,6 +120,7 @@ fn ask(partition: &Partition, query: Query<'_>) {
     let filter = Filter::default();
     let request = SearchRequest {
         query,
+        unit: Unit::Documents,
         k: 10,
         filter: &filter,
         similarity_min: 0.0,

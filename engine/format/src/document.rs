@@ -58,6 +58,16 @@ pub enum Passage {
     Own(String),
 }
 
+impl Passage {
+    /// Where it stands in the content, in bytes; `None` when it has a text of its own.
+    pub fn range(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Range { start, end } => Some((*start, *end)),
+            Self::Own(_) => None,
+        }
+    }
+}
+
 impl Document {
     /// The texts of its passages, in order. What is not UTF-8 has no text.
     pub fn texts(&self) -> impl Iterator<Item = &str> {

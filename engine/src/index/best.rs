@@ -1,15 +1,16 @@
-//! What must a row reach to be of one of the `k` nearest documents, and which are these?
+//! What must a row reach to be one of the `k` nearest, or of one, and which are these?
 
-use super::{Candidate, Document, Rows, Survivor};
+use super::{Candidate, Counted, Rows, Survivor, Unit};
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
-/// What documents are known to score at least, as far as that counts.
+/// What is known to score at least so much, as far as that counts.
 #[derive(Debug)]
 pub(super) struct Floor {
     k: usize,
     at: f32,
-    /// Of documents that score more than the floor: fewer than twice `k`, and then some.
-    leasts: FxHashMap<Document, f32>,
+    /// Of what scores more than the floor: fewer than twice `k`, and then some.
+    leasts: FxHashMap<Counted, f32>,
 }
 
 impl Floor {
@@ -21,17 +22,17 @@ impl Floor {
         self.k
     }
 
-    /// Where the floor is: never above the k-th best of what documents score.
+    /// Where the floor is: never above the k-th best score.
     pub(super) fn at(&self) -> f32 {
         self.at
     }
 
-    /// A document scores at least so much.
-    pub(super) fn raise(&mut self, document: Document, least: f32) {
+    /// This scores at least so much.
+    pub(super) fn raise(&mut self, counted: Counted, least: f32) {
         if least <= self.at {
             return;
         }
-        self.leasts.entry(document).and_modify(|known| *known = known.max(least)).or_insert(least);
+        self.leasts.entry(counted).and_modify(|known| *known = known.max(least)).or_insert(least);
         if self.leasts.len() >= 2 * self.k + 16 {
             self.settle();
         }
@@ -49,18 +50,26 @@ impl Floor {
     }
 }
 
-/// The documents whose scores are known.
+/// What has scores that are known.
 pub(super) struct Best {
+    unit: Unit,
     k: usize,
-    /// What a document has to reach.
+    /// What a row has to reach.
     floor: f32,
-    /// For each the best score, and which passage has it.
-    documents: FxHashMap<Document, (f32, u32)>,
+    /// Of each the best row.
+    scored: FxHashMap<Counted, BestRow>,
+}
+
+/// A row, and what it scores.
+struct BestRow {
+    score: f32,
+    ordinal: u32,
+    passage: u32,
 }
 
 impl Best {
-    pub(super) fn new(floor: &Floor) -> Self {
-        Self { k: floor.k, floor: floor.at, documents: FxHashMap::default() }
+    pub(super) fn new(floor: &Floor, unit: Unit) -> Self {
+        Self { unit, k: floor.k, floor: floor.at, scored: FxHashMap::default() }
     }
 
     /// Where the floor is.
@@ -91,29 +100,40 @@ impl Best {
                     _ => scored.next().copied().unwrap_or(f32::NEG_INFINITY),
                 };
                 if score >= self.floor {
-                    self.offer(number, source.row(survivor.place), score);
+                    self.offer(number, source, survivor.place, score);
                 }
             }
         }
-        if self.documents.len() >= self.k {
-            let mut scores: Vec<f32> = self.documents.values().map(|(score, _)| *score).collect();
+        if self.scored.len() >= self.k {
+            let mut scores: Vec<f32> = self.scored.values().map(|row| row.score).collect();
             let (_, worst, _) = scores.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
             self.floor = self.floor.max(*worst);
         }
         Ok(())
     }
 
-    fn offer(&mut self, source: u32, (ordinal, passage): (u32, u32), score: f32) {
-        let best = self.documents.entry((source, ordinal)).or_insert((score, passage));
-        if score > best.0 || (score == best.0 && passage < best.1) {
-            *best = (score, passage);
+    fn offer<'a, R: Rows<'a>>(&mut self, number: u32, source: &R, place: u32, score: f32) {
+        let (ordinal, passage) = source.row(place);
+        let counted = match self.unit {
+            Unit::Documents => (number, ordinal),
+            Unit::Passages => (number, place),
+        };
+        let row = BestRow { score, ordinal, passage };
+        match self.scored.entry(counted) {
+            Entry::Vacant(free) => drop(free.insert(row)),
+            Entry::Occupied(mut best) => {
+                let known = best.get();
+                if score > known.score || (score == known.score && passage < known.passage) {
+                    best.insert(row);
+                }
+            }
         }
     }
 
     /// The `k` best, best first.
     pub(super) fn into_candidates<'a, R: Rows<'a>>(self, sources: &[R]) -> Vec<Candidate<'a>> {
-        let reach = self.documents.into_iter().filter(|(_, (score, _))| *score >= self.floor);
-        let candidate = |((source, ordinal), (score, passage)): (Document, (f32, u32))| {
+        let reach = self.scored.into_iter().filter(|(_, row)| row.score >= self.floor);
+        let candidate = |((source, _), BestRow { score, ordinal, passage }): (Counted, BestRow)| {
             let source = source as usize;
             Candidate { score, id: sources[source].id(ordinal), source, ordinal, passage }
         };

@@ -1,14 +1,14 @@
-//! Which documents are nearest to a query?
+//! Which documents, or which passages, are nearest to a query?
 //!
 //! In two passes. The first looks at all rows of documents that the mask lets pass and learns between which bounds each
-//! one's score lies; the k-th best of what documents score at least is the floor, and rows that can't reach it are
+//! one's score lies; the k-th best of what these score at least is the floor, and rows that can't reach it are
 //! forgotten. The second scores what is left, the most promising first, until nothing can reach the k-th best score any
 //! more. One [`Nearest`] collects over memtable and all segments, so a floor that one source raised spares work in the next.
 //!
 //! Invariants:
 //! 1. What is answered does not depend on how rows are spread over sources, nor on what bounds they had as long as their
-//!    scores lie within: every document answered has its exact score, and ties break by document id.
-//! 2. At most `k` documents are kept, and exactly `min(k, documents offered)`.
+//!    scores lie within: everything answered has its exact score, and ties break by document id, then by passage.
+//! 2. At most `k` are kept, and exactly `min(k, offered)`, of what the [`Unit`] says is counted.
 
 mod best;
 
@@ -28,10 +28,20 @@ const READ_SHARE: usize = 4;
 /// So many rows at least are scored together in the second pass.
 const SCORED_TOGETHER: usize = 32;
 
-/// A document that may be among the nearest.
+/// What a search counts and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// Documents, each with the best of its passages.
+    #[default]
+    Documents,
+    /// Passages: several may be of one document.
+    Passages,
+}
+
+/// A document with its best passage, or a passage, that may be among the nearest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate<'a> {
-    /// The best row's score.
+    /// The row's score.
     pub score: f32,
     /// The document's id.
     pub id: &'a str,
@@ -39,7 +49,7 @@ pub struct Candidate<'a> {
     pub source: usize,
     /// Its ordinal there.
     pub ordinal: u32,
-    /// Which of its passages is the best.
+    /// Which of its passages the row is.
     pub passage: u32,
 }
 
@@ -54,7 +64,8 @@ impl PartialOrd for Candidate<'_> {
 /// Worse is greater: the best are sorted first.
 impl Ord for Candidate<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then_with(|| self.id.cmp(other.id))
+        let by_score = other.score.total_cmp(&self.score);
+        by_score.then_with(|| self.id.cmp(other.id)).then(self.passage.cmp(&other.passage))
     }
 }
 
@@ -101,7 +112,7 @@ pub trait Rows<'a> {
     fn scores(&self, places: &[u32], scores: &mut [f32]) -> Result<(), Self::Error>;
 }
 
-/// A row that may be of one of the nearest.
+/// A row that may be one of the nearest, or of one.
 #[derive(Debug, Clone, Copy)]
 struct Survivor {
     bounds: Bounds,
@@ -109,12 +120,23 @@ struct Survivor {
     place: u32,
 }
 
-/// A source's number, and a document's ordinal there.
-type Document = (u32, u32);
+/// What is counted as one: a source's number, and there a document's ordinal, or a passage's place.
+type Counted = (u32, u32);
+
+impl Unit {
+    /// What the row at a place counts as.
+    fn counted<'a, R: Rows<'a>>(self, source: u32, rows: &R, place: u32) -> Counted {
+        match self {
+            Self::Documents => (source, rows.ordinal(place)),
+            Self::Passages => (source, place),
+        }
+    }
+}
 
 /// The `k` nearest so far.
 #[derive(Debug)]
 pub struct Nearest {
+    unit: Unit,
     /// What a row has to reach.
     floor: Floor,
     survivors: Vec<Survivor>,
@@ -124,12 +146,17 @@ pub struct Nearest {
 }
 
 impl Nearest {
-    /// Will keep `k` documents.
-    pub fn new(k: usize) -> Self {
-        Self { floor: Floor::new(k), survivors: Vec::new(), bounds: Vec::new(), reach: Vec::new() }
+    /// Will keep `k` of these.
+    pub fn new(k: usize, unit: Unit) -> Self {
+        Self { unit, floor: Floor::new(k), survivors: Vec::new(), bounds: Vec::new(), reach: Vec::new() }
     }
 
-    /// How many documents are looked for.
+    /// What is counted.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// How many are looked for.
     pub fn k(&self) -> usize {
         self.floor.k()
     }
@@ -185,15 +212,11 @@ impl Nearest {
             if bounds.most < self.floor.at() {
                 continue;
             }
-            let raises = bounds.least > self.floor.at();
-            if raises || mask.is_some() {
-                let ordinal = rows.ordinal(place);
-                if mask.is_some_and(|mask| !mask.contains(ordinal)) {
-                    continue;
-                }
-                if raises {
-                    self.floor.raise((source as u32, ordinal), bounds.least);
-                }
+            if mask.is_some_and(|mask| !mask.contains(rows.ordinal(place))) {
+                continue;
+            }
+            if bounds.least > self.floor.at() {
+                self.floor.raise(self.unit.counted(source as u32, rows, place), bounds.least);
             }
             reach.push(place);
         }
@@ -235,7 +258,7 @@ impl Nearest {
         for (place, score) in promising.into_iter().zip(scores) {
             bounds[at(place)] = Bounds::exact(score);
             if score > self.floor.at() {
-                self.floor.raise((source as u32, rows.ordinal(place)), score);
+                self.floor.raise(self.unit.counted(source as u32, rows, place), score);
             }
         }
         self.floor.settle();
@@ -246,7 +269,7 @@ impl Nearest {
     pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[u32], bounds: &[Bounds]) {
         for (&place, bounds) in places.iter().zip(bounds) {
             if bounds.least > self.floor.at() {
-                self.floor.raise((source as u32, rows.ordinal(place)), bounds.least);
+                self.floor.raise(self.unit.counted(source as u32, rows, place), bounds.least);
             }
         }
         self.floor.settle();
@@ -263,7 +286,7 @@ impl Nearest {
         if self.k() == 0 {
             return Ok(Vec::new());
         }
-        let mut best = Best::new(&self.floor);
+        let mut best = Best::new(&self.floor, self.unit);
         let mut together = self.k().max(SCORED_TOGETHER);
         let mut left = self.survivors;
         while !left.is_empty() {

@@ -5,17 +5,20 @@ use std::convert::Infallible;
 
 /// Documents with ids, each with the scores of its rows.
 struct Known {
-    documents: Vec<(&'static str, Vec<f32>)>,
+    ids: Vec<&'static str>,
+    /// Each row's document and score.
+    rows: Vec<(u32, f32)>,
     /// By how much bounds are off.
     slack: f32,
 }
 
 impl Known {
-    fn rows(&self) -> Vec<(u32, f32)> {
+    fn new(documents: &[(&'static str, Vec<f32>)], slack: f32) -> Self {
         let of_document = |(ordinal, (_, rows)): (u32, &(_, Vec<f32>))| {
             rows.iter().map(move |&score| (ordinal, score)).collect::<Vec<_>>()
         };
-        (0..).zip(&self.documents).flat_map(of_document).collect()
+        let rows = (0..).zip(documents).flat_map(of_document).collect();
+        Self { ids: documents.iter().map(|(id, _)| *id).collect(), rows, slack }
     }
 }
 
@@ -23,13 +26,12 @@ impl Rows<'static> for Known {
     type Error = Infallible;
 
     fn places(&self, ordinals: Range<u32>) -> (Range<u32>, bool) {
-        let rows = |(_, rows): &(_, Vec<f32>)| rows.len() as u32;
-        let before = |ordinal: u32| self.documents[..ordinal as usize].iter().map(rows).sum();
+        let before = |ordinal: u32| self.rows.partition_point(|(of, _)| *of < ordinal) as u32;
         (before(ordinals.start)..before(ordinals.end), true)
     }
 
     fn ordinal(&self, place: u32) -> u32 {
-        self.rows()[place as usize].0
+        self.rows[place as usize].0
     }
 
     fn row(&self, place: u32) -> (u32, u32) {
@@ -38,11 +40,11 @@ impl Rows<'static> for Known {
     }
 
     fn id(&self, ordinal: u32) -> &'static str {
-        self.documents[ordinal as usize].0
+        self.ids[ordinal as usize]
     }
 
     fn bounds(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Infallible> {
-        for ((_, score), bounds) in self.rows()[rows.start as usize..rows.end as usize].iter().zip(bounds) {
+        for ((_, score), bounds) in self.rows[rows.start as usize..rows.end as usize].iter().zip(bounds) {
             // Of some the score is near the upper bound, of others near the lower.
             let up = self.slack * (score * 100.0).fract();
             *bounds = Bounds { least: score - (self.slack - up), most: score + up };
@@ -51,7 +53,7 @@ impl Rows<'static> for Known {
     }
 
     fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Infallible> {
-        let rows = &self.rows()[rows.start as usize..rows.end as usize];
+        let rows = &self.rows[rows.start as usize..rows.end as usize];
         bounds.copy_from_slice(&rows.iter().map(|(_, score)| Bounds::exact(*score)).collect::<Vec<_>>());
         Ok(())
     }
@@ -66,7 +68,7 @@ impl Rows<'static> for Known {
     fn scores(&self, rows: &[u32], scores: &mut [f32]) -> Result<(), Infallible> {
         assert!(rows.is_sorted());
         for (row, score) in rows.iter().zip(scores) {
-            *score = self.rows()[*row as usize].1;
+            *score = self.rows[*row as usize].1;
         }
         Ok(())
     }
@@ -77,7 +79,11 @@ fn documents() -> Vec<(&'static str, Vec<f32>)> {
 }
 
 fn search(sources: &[Known], k: usize, mask: &Mask) -> Vec<(String, f32, u32)> {
-    let mut nearest = Nearest::new(k);
+    search_for(Unit::Documents, sources, k, mask)
+}
+
+fn search_for(unit: Unit, sources: &[Known], k: usize, mask: &Mask) -> Vec<(String, f32, u32)> {
+    let mut nearest = Nearest::new(k, unit);
     for (number, source) in sources.iter().enumerate() {
         nearest.look(number, source, mask).expect("memory");
     }
@@ -94,7 +100,7 @@ fn hit(id: &str, score: f32, passage: u32) -> (String, f32, u32) {
 fn best_first_and_ties_by_id() {
     let all: Mask = (0..5).collect();
     for slack in [0.0, 0.01, 0.3, 10.0] {
-        let source = [Known { documents: documents(), slack }];
+        let source = [Known::new(&documents(), slack)];
         let found = search(&source, 10, &all);
         assert_eq!(found, [hit("a", 0.9, 0), hit("d", 0.9, 1), hit("c", 0.5, 0), hit("e", 0.5, 0)]);
         for k in 0..5 {
@@ -107,9 +113,32 @@ fn best_first_and_ties_by_id() {
 #[test]
 fn masked_documents_are_not_offered() {
     for slack in [0.0, 0.5] {
-        let source = [Known { documents: documents(), slack }];
+        let source = [Known::new(&documents(), slack)];
         let found = search(&source, 10, &[0, 2, 3].into_iter().collect());
         assert_eq!(found, [hit("c", 0.5, 0), hit("e", 0.5, 0)]);
+    }
+}
+
+/// Without this, a search for passages would answer one of a document and forget its others, or lose some when scores tie.
+#[test]
+fn passages_are_counted_each_for_itself() {
+    let documents = vec![("b", vec![0.5, 0.9, 0.5]), ("a", vec![0.5, 0.1]), ("c", vec![0.9])];
+    let wanted = [
+        hit("b", 0.9, 1),
+        hit("c", 0.9, 0),
+        hit("a", 0.5, 0),
+        hit("b", 0.5, 0),
+        hit("b", 0.5, 2),
+        hit("a", 0.1, 1),
+    ];
+    for slack in [0.0, 0.01, 0.3, 10.0] {
+        let source = [Known::new(&documents, slack)];
+        for k in 0..8 {
+            let found = search_for(Unit::Passages, &source, k, &(0..3).collect());
+            assert_eq!(found, wanted[..k.min(6)], "{slack} {k}");
+        }
+        let masked = search_for(Unit::Passages, &source, 9, &[0].into_iter().collect());
+        assert_eq!(masked, [hit("b", 0.9, 1), hit("b", 0.5, 0), hit("b", 0.5, 2)]);
     }
 }
 
@@ -132,10 +161,20 @@ fn bounds_and_sources_do_not_show() {
         })
         .collect();
     wanted.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let mut each: Vec<(String, f32, u32)> = documents
+        .iter()
+        .zip(0..)
+        .filter(|(_, n)| all.contains(*n))
+        .flat_map(|((id, rows), _)| (0..).zip(rows).map(|(passage, &score)| hit(id, score, passage)))
+        .collect();
+    each.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| (&a.0, a.2).cmp(&(&b.0, b.2))));
     for slack in [0.0, 0.02, 0.6] {
+        let source = [Known::new(&documents, slack)];
         for k in [1, 10, 300, 5000] {
-            let found = search(&[Known { documents: documents.clone(), slack }], k, &all);
+            let found = search(&source, k, &all);
             assert_eq!(found, wanted[..k.min(wanted.len())], "{slack} {k}");
+            let found = search_for(Unit::Passages, &source, k, &all);
+            assert_eq!(found, each[..k.min(each.len())], "passages {slack} {k}");
         }
     }
 }

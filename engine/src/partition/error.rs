@@ -15,6 +15,9 @@ pub enum WriteError {
     /// The id is taken, perhaps by a soft-deleted document: choose another, or update.
     #[error("a document with this id exists already")]
     Exists,
+    /// The document is another version than the one to be replaced: read it again.
+    #[error("the document was changed meanwhile")]
+    Changed,
     /// It is soft-deleted already.
     #[error("the document is deleted already")]
     AlreadyDeleted,

@@ -21,6 +21,7 @@ mod error;
 mod maintain;
 mod read;
 mod rekey;
+mod replace;
 mod scored;
 mod search;
 mod types;
@@ -33,8 +34,8 @@ pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use types::{
-    DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, Query, SearchRequest, SearchResponse,
-    Trace,
+    DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, PassageInfo, Query, SearchRequest,
+    SearchResponse, Trace, Unit,
 };
 pub use view::Counts;
 pub(crate) use write::{open_record, record_place};
@@ -138,6 +139,11 @@ impl Core {
     pub(crate) fn incarnation(&self) -> ([u8; 16], u32) {
         let shelf = self.shelf();
         (shelf.state.incarnation, shelf.state.key_slot)
+    }
+
+    /// Whether it has a live document of this id.
+    pub(crate) fn has(&self, id: &str) -> Result<bool, ReadError> {
+        self.attempt(|| self.with_view(|view| view.live(id).is_some()))
     }
 
     /// How many documents it has.

@@ -1,7 +1,7 @@
 //! How is a partition read?
 
 use super::view::{Location, Rows, Source, View};
-use super::{DocumentInfo, Page, Partition, Passage, ReadError};
+use super::{DocumentInfo, Page, Partition, Passage, PassageInfo, ReadError};
 use crate::filter::Filter;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
@@ -113,11 +113,25 @@ impl Partition {
         })
     }
 
-    /// The texts of a live document's passages, in order.
-    pub fn passages(&self, id: &str) -> Result<Option<Vec<String>>, ReadError> {
+    /// A live document with some of its passages, in order: at most `limit` from this number on.
+    pub fn passages(
+        &self,
+        id: &str,
+        from: u32,
+        limit: usize,
+    ) -> Result<Option<(DocumentInfo, Vec<PassageInfo>)>, ReadError> {
         self.read(id, |view, location| {
-            let (document, _) = view.info(location)?;
-            document.passages.iter().map(|passage| view.passage(location, passage)).collect()
+            let (document, content_bytes) = view.info(location)?;
+            let asked = (0..).zip(&document.passages).skip(from as usize).take(limit);
+            let told = |(number, passage): (u32, &Passage)| {
+                view.passage(location, passage).map(|text| PassageInfo {
+                    number,
+                    range: passage.range(),
+                    text,
+                })
+            };
+            let passages = asked.map(told).collect::<Result<_, ReadError>>()?;
+            Ok((DocumentInfo::of(document, content_bytes), passages))
         })
     }
 

@@ -4,7 +4,7 @@
 
 use super::view::{Rows, Source};
 use super::{Ages, ReadError};
-use crate::index::{Bounds, Nearest, Rows as _};
+use crate::index::{Bounds, Nearest, Rows as _, Unit};
 use crate::memtable::Entry;
 use crate::nearness::{measure, similarity};
 use crate::segment::Index;
@@ -136,7 +136,7 @@ impl<'v, 'a> Scored<'v, 'a> {
         Bounds { least: self.score(row, score - error), most: self.score(row, score + error) }
     }
 
-    /// Looks at the rows in the lists that are near; whether that was enough for `k` documents, if there are as many.
+    /// Looks at the rows in the lists that are near; whether that was enough for `k`, if there are as many.
     pub(super) fn probe(&self, number: usize, recall: f32, nearest: &mut Nearest) -> Result<bool, ReadError> {
         let (Some(Codes { index, query }), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
             return Ok(false);
@@ -148,6 +148,11 @@ impl<'v, 'a> Scored<'v, 'a> {
         }
         let live = (matches < documents).then(|| self.rows());
         let k = nearest.k();
+        let countable = match nearest.unit() {
+            Unit::Documents => matches,
+            Unit::Passages => live.as_deref().map_or(u64::from(segment.place().rows), Mask::count),
+        };
+        let enough = countable.min(k as u64) as usize;
         let (mut probes, mut rows) = index.effort(recall, k);
         // Where a filter lets few pass, the nearest of these are farther away.
         let widened = documents as f64 / matches.max(1) as f64;
@@ -161,7 +166,7 @@ impl<'v, 'a> Scored<'v, 'a> {
             };
             let (places, bounds): (Vec<u32>, Vec<Bounds>) =
                 found.into_iter().map(|(place, estimate)| (place, between(place, estimate))).unzip();
-            if self.has_documents(&places, matches.min(k as u64) as usize) {
+            if self.has_enough(&places, enough, nearest.unit()) {
                 nearest.take(number, self, &places, &bounds);
                 let mut others: Vec<u32> = self
                     .best_by_words(rows.max(BY_WORDS_MIN))
@@ -197,10 +202,10 @@ impl<'v, 'a> Scored<'v, 'a> {
         rows.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// Whether the rows at these places are of so many documents, or more.
-    fn has_documents(&self, places: &[u32], count: usize) -> bool {
-        if places.len() < count {
-            return false;
+    /// Whether the rows at these places count as so many, or more.
+    fn has_enough(&self, places: &[u32], count: usize, unit: Unit) -> bool {
+        if places.len() < count || unit == Unit::Passages {
+            return places.len() >= count;
         }
         let mut documents = HashSet::new();
         places.iter().any(|&place| {

@@ -6,7 +6,7 @@
 use super::scored::{Scored, Scoring};
 use super::view::{Rows, Source, View};
 use super::{
-    Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace,
+    Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit,
 };
 use crate::index::{Candidate, Nearest};
 use crate::keyword::{self, Found, Matches, Statistics, Terms};
@@ -22,7 +22,7 @@ const RANKS_FLATTENED: f32 = 60.0;
 const RANKS_MIN: usize = 100;
 
 impl View {
-    /// The best documents, best first, and whether they are surely the best.
+    /// The best documents or passages, best first, and whether they are surely the best.
     fn best(
         &self,
         metric: Metric,
@@ -48,7 +48,7 @@ impl View {
         let k = request.k.max(RANKS_MIN);
         let (by_vector, exact) = self.nearest(&Scoring { words: None, ..scoring }, request, k)?;
         let (by_words, _) = self.nearest(&Scoring { vector: None, ..scoring }, request, k)?;
-        Ok((by_ranks([by_vector, by_words], request.k), exact))
+        Ok((by_ranks([by_vector, by_words], request), exact))
     }
 
     fn nearest(
@@ -61,7 +61,7 @@ impl View {
         for (number, source) in self.sources().iter().enumerate() {
             scored.push(Scored::new(number, source, self.mask(source, request.filter)?, scoring)?);
         }
-        let mut nearest = Nearest::new(k);
+        let mut nearest = Nearest::new(k, request.unit);
         let mut exact = true;
         for (number, scored) in scored.iter().enumerate() {
             if let Some(recall) = request.recall
@@ -117,6 +117,8 @@ impl View {
         let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
         Ok(Hit {
             passage: self.passage(location, passage)?,
+            passage_number: candidate.passage,
+            passage_range: passage.range(),
             score: if is_bounded { candidate.score.clamp(0.0, 1.0) } else { candidate.score },
             content: if with_content { Some(self.content(location, None)?) } else { None },
             document: DocumentInfo::of(document, content_bytes),
@@ -137,26 +139,28 @@ impl Source {
 }
 
 /// Two lists as one, by the ranks in each.
-fn by_ranks(lists: [Vec<Candidate<'_>>; 2], k: usize) -> Vec<Candidate<'_>> {
+fn by_ranks<'a>(lists: [Vec<Candidate<'a>>; 2], request: &SearchRequest<'_>) -> Vec<Candidate<'a>> {
     let first = 2.0 / (RANKS_FLATTENED + 1.0);
-    let mut fused: HashMap<&str, Candidate<'_>> = HashMap::new();
+    let mut fused: HashMap<(&str, Option<u32>), Candidate<'_>> = HashMap::new();
     for list in lists {
         for (rank, candidate) in (1_u16..=u16::MAX).zip(list) {
             let share = 1.0 / (RANKS_FLATTENED + f32::from(rank)) / first;
+            // Of a document the two lists may know different passages.
+            let passage = (request.unit == Unit::Passages).then_some(candidate.passage);
             fused
-                .entry(candidate.id)
+                .entry((candidate.id, passage))
                 .and_modify(|known| known.score += share)
                 .or_insert(Candidate { score: share, ..candidate });
         }
     }
     let mut fused: Vec<_> = fused.into_values().collect();
     fused.sort_unstable();
-    fused.truncate(k);
+    fused.truncate(request.k);
     fused
 }
 
 impl Partition {
-    /// The live documents that agree best with a query, with evidence of what was opened.
+    /// The live documents that agree best with a query, or their passages, with evidence of what was opened.
     pub fn search(&self, request: &SearchRequest<'_>) -> Result<SearchResponse, ReadError> {
         let spec = self.core.identity.spec;
         if let Query::Vector(vector) | Query::Hybrid { vector, .. } = request.query {

@@ -2,6 +2,7 @@
 
 use super::ages::Ages;
 use crate::filter::Filter;
+pub use crate::index::Unit;
 use strongroom_format::document::Document;
 pub use strongroom_format::document::Passage;
 use strongroom_format::fields::Field;
@@ -93,6 +94,17 @@ impl DocumentInfo {
     }
 }
 
+/// One of a document's passages, without its vector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassageInfo {
+    /// Which of them it is, from 0.
+    pub number: u32,
+    /// Where it stands in the document's content, in bytes; `None` when it carries a text of its own.
+    pub range: Option<(u32, u32)>,
+    /// Its text.
+    pub text: String,
+}
+
 /// What documents are compared with.
 #[derive(Debug, Clone, Copy)]
 pub enum Query<'a> {
@@ -129,7 +141,9 @@ pub enum Fusion {
 pub struct SearchRequest<'a> {
     /// What documents are compared with.
     pub query: Query<'a>,
-    /// How many documents at most.
+    /// What is counted and answered.
+    pub unit: Unit,
+    /// How many of these at most.
     pub k: usize,
     /// Which documents take part.
     pub filter: &'a Filter,
@@ -145,7 +159,7 @@ pub struct SearchRequest<'a> {
     pub with_content: bool,
 }
 
-/// A document that was found, with its best passage.
+/// A document that was found, with its best passage; or a passage that was found, with its document.
 #[derive(Debug, Clone)]
 pub struct Hit {
     /// The document.
@@ -158,8 +172,12 @@ pub struct Hit {
     /// was cut to that; only where inner products are in it, alone or in a sum, it has no bounds and is not cut. By distance
     /// alone, hits stand in the order of distances, closer than the score can tell apart.
     pub score: f32,
-    /// The best passage's text.
+    /// The passage's text.
     pub passage: String,
+    /// Which of its document's passages it is, from 0.
+    pub passage_number: u32,
+    /// Where it stands in the document's content, in bytes; `None` when it carries a text of its own.
+    pub passage_range: Option<(u32, u32)>,
     /// The document's content, when it was asked for.
     pub content: Option<Vec<u8>>,
 }
@@ -167,7 +185,7 @@ pub struct Hit {
 /// What a search found, and what the engine opened for it.
 #[derive(Debug, Clone)]
 pub struct SearchResponse {
-    /// Best first; ties by document id.
+    /// Best first; ties by document id, then by passage.
     pub hits: Vec<Hit>,
     /// Evidence.
     pub trace: Trace,

@@ -66,20 +66,20 @@ impl Act {
 }
 
 /// What an id's state will be when all that is queued is durable.
-enum Standing<'a> {
+pub(super) enum Standing<'a> {
     Absent,
     Live(Option<&'a Document>),
     Deleted,
 }
 
 /// The view with all that is queued on top.
-struct Overlay<'a> {
-    view: &'a View,
+pub(super) struct Overlay<'a> {
+    pub(super) view: &'a View,
     pending: &'a VecDeque<Pending>,
 }
 
 impl<'a> Overlay<'a> {
-    fn standing(&self, id: &str) -> Standing<'a> {
+    pub(super) fn standing(&self, id: &str) -> Standing<'a> {
         let mut restored = false;
         for pending in self.pending.iter().rev() {
             match &pending.act {
@@ -127,28 +127,6 @@ impl Partition {
         })
     }
 
-    /// Replaces a live document under its id: everything but the id and the time of creation.
-    pub fn update(&self, id: &str, document: NewDocument) -> Result<DocumentInfo, WriteError> {
-        let mut document = self.prepare(document)?;
-        document.id = id.to_owned();
-        document.updated_ms = Some(document.created_ms);
-        self.core.write(Urgency::Write, |overlay| {
-            let (version, created_ms) = match overlay.standing(id) {
-                Standing::Absent | Standing::Deleted => return Err(WriteError::NotFound),
-                Standing::Live(Some(pending)) => (pending.version, pending.created_ms),
-                Standing::Live(None) => {
-                    let location = overlay.view.find(id).ok_or(WriteError::NotFound)?;
-                    let (before, _) = overlay.view.info(location)?;
-                    (before.version, before.created_ms)
-                }
-            };
-            document.version = version.saturating_add(1);
-            document.created_ms = created_ms;
-            let info = DocumentInfo::of(document.info(), document.content.len() as u64);
-            Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
-        })
-    }
-
     /// Soft-deletes a document: nothing finds it until it is restored.
     pub fn delete(&self, id: &str) -> Result<(), WriteError> {
         self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
@@ -184,7 +162,7 @@ impl Partition {
     }
 
     /// Checks a document against the limits and gives it id, digest and time.
-    fn prepare(&self, mut new: NewDocument) -> Result<Document, WriteError> {
+    pub(super) fn prepare(&self, mut new: NewDocument) -> Result<Document, WriteError> {
         let spec = self.core.identity.spec;
         let dimension = spec.dimension as usize;
         check(&new)?;
@@ -237,7 +215,7 @@ impl Partition {
 
 impl Core {
     /// Runs one write: `prepare` says what to do given all that was queued before.
-    fn write<R>(
+    pub(super) fn write<R>(
         &self,
         urgency: Urgency,
         mut prepare: impl FnMut(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,

@@ -4,6 +4,7 @@
 //! becomes a [`Core`], until it is left alone for long enough. Partitions whose name damage took are kept by
 //! its keyed hash: they are never mistaken for partitions that are not there.
 
+use super::Totals;
 use super::scope::{PartitionName, PartitionRef};
 use crate::partition::{Core, Counts, Dormant};
 use std::collections::HashMap;
@@ -41,6 +42,11 @@ impl Entry {
             Self::Dormant(_) => false,
             Self::Awake(core) => core.damage().is_some(),
         }
+    }
+
+    /// What it adds to sums.
+    pub(super) fn totals(&self) -> Totals {
+        Totals { partitions: 1, counts: self.counts(), stored_bytes: self.stored_bytes() }
     }
 
     /// Its bytes in segments and memtables.

@@ -12,6 +12,7 @@
 //! Concurrency: all calls may come from many threads. Locks are taken in the order `maintenance`,
 //! `workspaces`, a workspace's `changing`, its `entries`, a partition's own, `erased`.
 
+mod collections;
 mod entries;
 mod erase;
 mod jobs;
@@ -22,6 +23,7 @@ mod replay;
 mod scope;
 mod secrets;
 
+pub use collections::Holders;
 pub use erase::Purged;
 pub use jobs::{Maintained, Scrubbed};
 pub use open::{OpenError, RootKey};
@@ -324,7 +326,7 @@ impl Store {
         if let Reach::Partition(at) = scope.reach() {
             let entries = workspace.entries();
             let own = entries.get(at).filter(|entry| entry.is_born());
-            return Ok(own.map_or_else(Totals::default, totals_of));
+            return Ok(own.map_or_else(Totals::default, Found::totals));
         }
         Ok(workspace.totals(|collection, name| scope.covers_named(collection, name)))
     }
@@ -415,12 +417,8 @@ impl Workspace {
         let entries = self.entries();
         let covered =
             entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
-        covered.fold(Totals::default(), |sum, (_, _, entry)| sum.plus(totals_of(entry)))
+        covered.fold(Totals::default(), |sum, (_, _, entry)| sum.plus(entry.totals()))
     }
-}
-
-fn totals_of(entry: &Found) -> Totals {
-    Totals { partitions: 1, counts: entry.counts(), stored_bytes: entry.stored_bytes() }
 }
 
 impl PartitionRef {

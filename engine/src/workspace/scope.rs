@@ -63,6 +63,32 @@ impl Scope {
         }
     }
 
+    /// Whether it goes as far as anything of this collection.
+    pub(super) fn touches(&self, collection: &str) -> bool {
+        match &self.reach {
+            Reach::Workspace => true,
+            Reach::Collection(covered) => covered == collection,
+            Reach::Partition(covered) => covered.collection == collection,
+        }
+    }
+
+    /// The one partition that it goes as far as, if it is for one.
+    pub(super) fn partition(&self) -> Option<&PartitionRef> {
+        match &self.reach {
+            Reach::Partition(covered) => Some(covered),
+            Reach::Workspace | Reach::Collection(_) => None,
+        }
+    }
+
+    /// Whether it goes as far as everything in this collection.
+    pub fn covers_collection(&self, collection: &str) -> bool {
+        match &self.reach {
+            Reach::Workspace => true,
+            Reach::Collection(covered) => covered == collection,
+            Reach::Partition(_) => false,
+        }
+    }
+
     /// Whether it goes as far as everything in its workspace.
     pub fn covers_workspace(&self) -> bool {
         self.reach == Reach::Workspace
@@ -146,6 +172,10 @@ mod tests {
         assert_eq!(reaches(&at("a", Some("x "))), [true, true, false]);
         assert_eq!(reaches(&at("a", None)), [true, true, false]);
         assert_eq!(reaches(&at("b", Some("x"))), [true, false, false]);
+        let whole = |name| [&all, &collection, &partition].map(|scope| scope.covers_collection(name));
+        assert_eq!((whole("a"), whole("b")), ([true, true, false], [true, false, false]));
+        let part = |name| [&all, &collection, &partition].map(|scope| scope.touches(name));
+        assert_eq!((part("a"), part("b")), ([true, true, true], [true, false, false]));
     }
 
     /// Without this, an id that no URL can carry would be stored and never be reached again.

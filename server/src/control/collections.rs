@@ -16,6 +16,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use strongroom_embed::ChunkOptions;
 use strongroom_engine::{CollectionSpec, Metric, WorkspaceId};
 
 use super::metadata_schema::MetadataSchema;
@@ -97,11 +98,13 @@ pub(crate) struct Settings {
     pub(crate) default_search_mode: SearchMode,
     /// Whether queries that don't say are reranked.
     pub(crate) reranking: bool,
+    /// Whether its documents are being embedded anew, or are to be.
+    pub(crate) reembedding: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let chunking = strongroom_embed::ChunkOptions::default();
+        let chunking = ChunkOptions::default();
         let tokens = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Self {
             description: String::new(),
@@ -115,6 +118,7 @@ impl Default for Settings {
             default_min_score: None,
             default_search_mode: SearchMode::Hybrid,
             reranking: false,
+            reembedding: false,
         }
     }
 }
@@ -189,6 +193,13 @@ impl Collection {
             }
         };
         schema.check(metadata)
+    }
+
+    /// How its documents are cut.
+    pub(crate) fn chunking(&self) -> Result<ChunkOptions, ControlError> {
+        let Settings { chunk_size, chunk_overlap, .. } = self.settings;
+        ChunkOptions::new(chunk_size as usize, chunk_overlap as usize)
+            .map_err(|error| ControlError::Corrupt(format!("a collection's chunking: {error}")))
     }
 
     /// All that the database holds.
@@ -313,6 +324,11 @@ impl Control {
     /// Those whose emptying or deletion was begun and not finished.
     pub(crate) fn unfinished_collections(&self) -> Vec<Arc<Collection>> {
         self.collections_that(|collection| collection.life != Life::Live)
+    }
+
+    /// Those whose documents are still to be embedded anew.
+    pub(crate) fn collections_due(&self) -> Vec<Arc<Collection>> {
+        self.collections_that(|collection| collection.life == Life::Live && collection.settings.reembedding)
     }
 
     fn collections_that(&self, fits: impl Fn(&Collection) -> bool) -> Vec<Arc<Collection>> {

@@ -207,6 +207,7 @@ impl From<WriteError> for ApiError {
             WriteError::Exists => {
                 Self::conflict("document_exists", "a document with this id exists; update it instead")
             }
+            WriteError::Changed => Self::conflict("document_changed", "the document was changed meanwhile; try again"),
             WriteError::AlreadyDeleted => {
                 Self::conflict("already_deleted", "the document is deleted already")
             }

@@ -5,10 +5,11 @@
 //! before, as the dice fall.
 
 use strongroom_engine::{
-    Filter, OperatorScope, Partition, Query, SearchRequest, Store, StoreError, WriteError, verify_receipt,
+    Filter, OperatorScope, Partition, Query, SearchRequest, Store, StoreError, Unit, WriteError,
+    verify_receipt,
 };
 
-use super::check::one_search;
+use super::searched::one_search;
 use super::world::{Came, World, is_refusal};
 use super::{DIMENSION, Doc, Docs, Spot, UNKNOWN_ID, workspace_id};
 
@@ -87,6 +88,7 @@ impl World {
         let filter = Filter::default();
         let request = SearchRequest {
             query: Query::Vector(&vector),
+            unit: Unit::Documents,
             k: 5,
             filter: &filter,
             similarity_min: 0.0,

@@ -5,40 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use strongroom_engine::{
-    Ageing, Ages, Filter, Fusion, Metric, Partition, PartitionInfo, Query, ReadError, SearchRequest, Store,
-    StoreError,
-};
+use strongroom_engine::{Metric, PartitionInfo, Store, StoreError};
 
-use super::asked;
 use super::observe::{Observed, Read, Seen, observe};
-use super::ranking::{aged, scores};
-use super::{DIMENSION, Doc, Docs, Spot, State, UNKNOWN_ID};
+use super::searched::one_search;
+use super::{COLLECTION, Doc, Docs, Spot, State, UNKNOWN_ID, whole};
 use crate::chance::Chance;
-
-/// What searches ask for: words that many documents have, in other forms too, and one that none has; phrases of them, one
-/// with a word twice, one of a word alone, one that none has; and beginnings, of a word's other form and of numbers too.
-const ASKED: [&str; 16] = [
-    "whale ",
-    "Notes, ",
-    "sea ",
-    "due red ",
-    "on ",
-    "zeppelin ",
-    "\"whale, sea\" ",
-    "\"red Notes due\" ",
-    "\"sea sea\" ",
-    "\"so on\" ",
-    "\"whale\" ",
-    "\"on so\" ",
-    "wh* ",
-    "Notes* ",
-    "zep* ",
-    "12* ",
-];
-
-/// How far a score may be from the model's: single precision over a few dozen components.
-const SCORE_ERROR_MAX: f64 = 1e-4;
 
 /// What a comparison found.
 #[derive(Debug, Default)]
@@ -160,7 +132,13 @@ fn in_document(id: &str, doc: &Doc, read: &Read) -> Option<String> {
         && info.tags == doc.tags
         && info.entity == doc.entity
         && info.passages as usize == doc.vectors.len();
-    let passages_same = doc.passages().eq(read.passages.iter().map(String::as_str));
+    let piece = doc.content.len() / doc.vectors.len();
+    let passages_same = read.passages.len() == doc.vectors.len()
+        && (0..).zip(&read.passages).zip(doc.passages()).all(|((number, read), text)| {
+            let at = |n: usize| (number as usize + n) * piece;
+            let range = read.range.map(|(start, end)| (start as usize, end as usize));
+            read.number == number && read.text == text && range == Some((at(0), at(1)))
+        });
     (!same || !passages_same).then(|| format!("{id} is {read:?}, not {doc:?}"))
 }
 
@@ -186,13 +164,43 @@ pub(super) fn name_the_unknown(state: &mut State, observed: &Observed) {
 
 /// A few random searches in every partition of a model.
 pub(super) fn searches(state: &State, store: &Store, chance: &mut Chance, of_each: usize) -> Found {
-    let mut found = Found::default();
+    let mut found = held(state, store, chance);
     for (spot, docs) in &state.partitions {
         for _ in 0..of_each {
             match search_in(state.metric, docs, store, spot, chance) {
                 Ok(wrong) => found.wrong.extend(wrong.into_iter().map(|line| format!("{spot:?}: {line}"))),
                 Err(error) => found.failed.push(format!("{spot:?}: {error}")),
             }
+        }
+    }
+    found
+}
+
+/// For an id of each workspace, whether just those partitions hold it that should.
+fn held(state: &State, store: &Store, chance: &mut Chance) -> Found {
+    let mut found = Found::default();
+    for &workspace in &state.workspaces {
+        let of_workspace = || state.partitions.iter().filter(|(spot, _)| spot.workspace == workspace);
+        let ids: Vec<&String> = of_workspace().flat_map(|(_, docs)| docs.keys()).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let id = *chance.pick(&ids);
+        let should: Vec<Option<&str>> = of_workspace()
+            .filter(|(_, docs)| docs.get(id).is_some_and(|doc| doc.live))
+            .map(|(spot, _)| spot.name.as_deref())
+            .collect();
+        match store.holders(&whole(workspace), COLLECTION, id) {
+            Ok(holders) if holders.unread.is_some() => {
+                found.failed.push(format!("workspace {workspace}: {:?}", holders.unread));
+            }
+            Ok(holders) => {
+                let is: Vec<Option<&str>> = holders.partitions.iter().map(|one| one.name()).collect();
+                if is != should {
+                    found.wrong.push(format!("{id} is held by {is:?}, not {should:?}"));
+                }
+            }
+            Err(error) => found.failed.push(format!("workspace {workspace}: {error}")),
         }
     }
     found
@@ -209,131 +217,4 @@ fn search_in(
         Some(partition) => Ok(one_search(metric, docs, &partition, chance)?),
         None => Ok(vec!["it is not there".to_owned()]),
     }
-}
-
-/// Weights of ages, as of a time at which some documents are old and others are to come.
-fn ages(partition: &Partition, chance: &mut Chance) -> Result<Option<Ages>, ReadError> {
-    let newest = partition.list(&Filter::default(), 0, 1)?.documents.pop();
-    let half_life_ms = 1000.0 * (1 + chance.below(5000)) as f64;
-    let weight = |chance: &mut Chance| [0.0, 0.25, 0.5][chance.below(3)];
-    let ageing = |chance: &mut Chance| Ageing { weight: weight(chance), half_life_ms };
-    let (created, updated) = (ageing(chance), ageing(chance));
-    Ok(newest.map(|newest| Ages {
-        created,
-        updated,
-        now_ms: newest.created_ms + chance.below(100_000) as u64 - 50_000,
-    }))
-}
-
-/// One random search against brute force.
-pub(super) fn one_search(
-    metric: Metric,
-    docs: &Docs,
-    partition: &Partition,
-    chance: &mut Chance,
-) -> Result<Vec<String>, ReadError> {
-    let vector: Vec<f32> = match docs.values().nth(chance.below(docs.len().max(1))) {
-        Some(doc) if chance.percent(50) => doc.vectors[0].clone(),
-        _ => (0..DIMENSION).map(|_| chance.unit()).collect(),
-    };
-    let words: String = (0..1 + chance.below(4)).map(|_| *chance.pick(&ASKED)).collect();
-    let query = match chance.below(4) {
-        0 => Query::Words(&words),
-        1 => Query::Hybrid { vector: &vector, words: &words, fusion: Fusion::Sum },
-        _ => Query::Vector(&vector),
-    };
-    let labels = ["red", "green", "blue", "never"];
-    let mut filter = Filter::default();
-    for tags in [&mut filter.all_tags, &mut filter.any_tags] {
-        if chance.percent(30) {
-            tags.extend((0..=chance.below(2)).map(|_| (*chance.pick(&labels)).to_owned()));
-        }
-    }
-    if chance.percent(15) {
-        filter.entity = Some("ada".to_owned());
-    }
-    if chance.percent(50) {
-        filter.condition = Some(asked::condition(chance, 3));
-    }
-    let k = if chance.percent(20) { 1000 } else { 1 + chance.below(12) };
-    let ages = if chance.percent(25) { ages(partition, chance)? } else { None };
-    let request = SearchRequest {
-        query,
-        k,
-        filter: &filter,
-        similarity_min: 0.0,
-        ages,
-        recall: chance.percent(50).then_some(0.9),
-        with_content: true,
-    };
-    let response = partition.search(&request)?;
-    let mut found = Vec::new();
-    let mut matches: Vec<(&String, f64)> =
-        scores(metric, docs, &query).into_iter().filter(|(id, _)| docs[*id].passes(&filter)).collect();
-    if let Some(ages) = &ages {
-        for (id, score) in &mut matches {
-            // When it was written only the store knows.
-            let Some(info) = partition.get(id)? else { continue };
-            *score = aged(*score, ages, info.created_ms, info.updated_ms);
-        }
-    }
-    let hits = &response.hits;
-    if hits.len() != k.min(matches.len()) {
-        found.push(format!(
-            "a search found {} of {} matches with k = {k}, {filter:?}",
-            hits.len(),
-            matches.len()
-        ));
-    }
-    let distinct: BTreeSet<&str> = hits.iter().map(|h| h.document.id.as_str()).collect();
-    if distinct.len() != hits.len() {
-        found.push("a search found one document twice".to_owned());
-    }
-    let is_bounded = metric != Metric::InnerProduct || matches!(query, Query::Words(_));
-    let largest = matches.iter().map(|(_, score)| score.abs()).fold(1.0, f64::max);
-    let error_max = SCORE_ERROR_MAX * largest;
-    let mut worst = f64::INFINITY;
-    for hit in hits {
-        let id = &hit.document.id;
-        let Some((_, score)) = matches.iter().find(|(m, _)| *m == id) else {
-            found.push(format!("a search found {id}, which does not match {filter:?}"));
-            continue;
-        };
-        worst = worst.min(*score);
-        // Products of vectors have no bounds; what words are worth has.
-        let told = if is_bounded { score.clamp(0.0, 1.0) } else { *score };
-        if (f64::from(hit.score) - told).abs() > error_max {
-            found.push(format!("{id} scores {}, not {score}", hit.score));
-        }
-        let doc = &docs[id];
-        if hit.content.as_deref() != Some(doc.content.as_bytes())
-            || !doc.passages().any(|passage| passage == hit.passage)
-        {
-            found.push(format!("a search returned {id} with the words of another"));
-        }
-    }
-    let better =
-        matches.iter().find(|(id, score)| !distinct.contains(id.as_str()) && *score > worst + error_max);
-    if let Some((id, score)) = better {
-        found.push(format!("{id} scores {score} and was left out, the worst that was found has {worst}"));
-    }
-    for pair in hits.windows(2) {
-        let (first, second) = (&pair[0], &pair[1]);
-        // Distances are told apart by less than their scores can tell.
-        let known = |id: &str| matches.iter().find(|(other, _)| *other == id).map(|(_, score)| *score);
-        let is_even = metric != Metric::Euclidean || known(&first.document.id) == known(&second.document.id);
-        let is_cut = is_bounded && (first.score <= 0.0 || first.score >= 1.0);
-        let tie = first.score == second.score && !is_cut && is_even;
-        if first.score < second.score || (tie && first.document.id > second.document.id) {
-            found.push(format!("{} stands before {}", first.document.id, second.document.id));
-        }
-    }
-    if response.trace.partitions_opened != [partition.name().map(str::to_owned)] {
-        found.push(format!("the trace says {:?}", response.trace.partitions_opened));
-    }
-    let live = docs.values().filter(|d| d.live).count() as u64;
-    if response.trace.candidates != live {
-        found.push(format!("the trace says {} candidates, not {live}", response.trace.candidates));
-    }
-    Ok(found)
 }

@@ -15,6 +15,7 @@ mod observe;
 mod ranking;
 pub mod runner;
 pub mod script;
+mod searched;
 pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

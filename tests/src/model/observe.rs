@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strongroom_engine::{DocumentInfo, Filter, Partition, PartitionInfo, ReadError, Store, StoreError};
+use strongroom_engine::{
+    DocumentInfo, Filter, Partition, PartitionInfo, PassageInfo, ReadError, Store, StoreError,
+};
 
 use super::{COLLECTION, Docs, Spot, State, UNKNOWN_ID, whole};
 
@@ -14,7 +16,7 @@ use super::{COLLECTION, Docs, Spot, State, UNKNOWN_ID, whole};
 pub(super) struct Read {
     pub(super) info: DocumentInfo,
     pub(super) content: Vec<u8>,
-    pub(super) passages: Vec<String>,
+    pub(super) passages: Vec<PassageInfo>,
 }
 
 /// A partition as it was read.
@@ -95,8 +97,12 @@ fn see(partition: &Partition, known: &[&Docs]) -> Result<Seen, ReadError> {
     for id in ids {
         let found = match partition.content(id)? {
             Some((info, content)) => {
-                let passages = partition.passages(id)?.unwrap_or_default();
-                Some(Read { info, content, passages })
+                let passages = partition.passages(id, 0, usize::MAX)?;
+                Some(Read {
+                    info,
+                    content,
+                    passages: passages.map(|(_, passages)| passages).unwrap_or_default(),
+                })
             }
             None => None,
         };

@@ -11,25 +11,24 @@ use super::{Doc, Docs, similarity};
 /// What words count for beside vectors.
 const WORDS_SHARE: f64 = 0.42;
 
-/// The live documents that a query reaches, whatever its filter, each with the score of its best passage.
-pub(super) fn scores<'a>(metric: Metric, docs: &'a Docs, query: &Query<'_>) -> BTreeMap<&'a String, f64> {
+/// What each passage of each live document scores, whatever the query's filter; minus infinity where the query does not reach it.
+pub(super) fn scores<'a>(
+    metric: Metric,
+    docs: &'a Docs,
+    query: &Query<'_>,
+) -> BTreeMap<&'a String, Vec<f64>> {
     let live: BTreeMap<&String, &Doc> =
         docs.iter().filter(|(_, doc)| doc.live).map(|(id, doc)| (id, &**doc)).collect();
-    let best = |scores: Vec<f64>| scores.into_iter().fold(f64::NEG_INFINITY, f64::max);
     let similarities = |doc: &Doc, vector: &[f32]| {
         doc.vectors.iter().map(|v| similarity(metric, v, vector)).collect::<Vec<_>>()
     };
     match query {
-        Query::Vector(vector) => {
-            live.iter().map(|(id, doc)| (*id, best(similarities(doc, vector)))).collect()
-        }
+        Query::Vector(vector) => live.iter().map(|(id, doc)| (*id, similarities(doc, vector))).collect(),
         Query::Words(words) => {
-            let shares = shares(&live, words);
+            let mut shares = shares(&live, words);
+            let without = shares.values_mut().flatten().filter(|share| **share <= 0.0);
+            without.for_each(|share| *share = f64::NEG_INFINITY);
             shares
-                .into_iter()
-                .map(|(id, shares)| (id, best(shares)))
-                .filter(|(_, score)| *score > 0.0)
-                .collect()
         }
         Query::Hybrid { vector, words, fusion: Fusion::Sum } => {
             let shares = shares(&live, words);
@@ -37,7 +36,7 @@ pub(super) fn scores<'a>(metric: Metric, docs: &'a Docs, query: &Query<'_>) -> B
             let of = |id: &&'a String, doc: &Doc| {
                 similarities(doc, vector).into_iter().zip(&shares[*id]).map(both).collect()
             };
-            live.iter().map(|(id, doc)| (*id, best(of(id, doc)))).collect()
+            live.iter().map(|(id, doc)| (*id, of(id, doc))).collect()
         }
         other => panic!("the model does not rank by {other:?}"),
     }

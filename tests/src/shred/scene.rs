@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
     CollectionSpec, Field, FieldValue, Filter, NewDocument, NewPassage, OpenError, OperatorScope, Partition,
-    Passage, Query, RootKey, SearchRequest, SignedReceipt, Store, StoreError, StoreOptions,
+    Passage, Query, RootKey, SearchRequest, SignedReceipt, Store, StoreError, StoreOptions, Unit,
 };
 
 use crate::model::{COLLECTION, Spot, whole, workspace_id};
@@ -165,13 +165,15 @@ impl Scene {
             .expect("a String takes all");
         for info in &page.documents {
             let content = partition.content(&info.id)?.map(|(_, content)| content).unwrap_or_default();
-            let (content, passages) = (String::from_utf8_lossy(&content), partition.passages(&info.id)?);
+            let (content, passages) =
+                (String::from_utf8_lossy(&content), partition.passages(&info.id, 0, 99)?);
             writeln!(told, "{info:?} {content} {passages:?}").expect("a String takes all");
         }
         for number in [0, 1] {
             let vector = vector(spot, number);
             let response = partition.search(&SearchRequest {
                 query: Query::Vector(&vector),
+                unit: Unit::Documents,
                 k: 99,
                 filter: &filter,
                 similarity_min: 0.0,

@@ -5,7 +5,7 @@
 use sha2::{Digest, Sha256};
 use strongroom_engine::{
     Filter, OperatorScope, Partition, PartitionRef, Query, ReadError, Receipt, ReceiptKind, SearchRequest,
-    SignedReceipt, StoreError, WriteError, verify_receipt,
+    SignedReceipt, StoreError, Unit, WriteError, verify_receipt,
 };
 
 use super::scene::{Scene, document, id, mark, quiet, spot, vector};
@@ -104,6 +104,7 @@ pub fn insist_on_dropped(handle: &Partition, spot: &Spot) {
     let (vector, filter) = (vector(spot, 1), Filter::default());
     let request = SearchRequest {
         query: Query::Vector(&vector),
+        unit: Unit::Documents,
         k: 9,
         filter: &filter,
         similarity_min: 0.0,
@@ -114,7 +115,7 @@ pub fn insist_on_dropped(handle: &Partition, spot: &Spot) {
     let reads = [
         handle.get(&id).map(drop),
         handle.content(&id).map(drop),
-        handle.passages(&id).map(drop),
+        handle.passages(&id, 0, 9).map(drop),
         handle.list(&filter, 0, 9).map(drop),
         handle.search(&request).map(drop),
     ];

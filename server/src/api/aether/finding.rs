@@ -13,7 +13,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use strongroom_engine::{Ages, Filter, Query, SearchRequest, SearchResponse};
+use strongroom_engine::{Ages, Filter, Query, SearchRequest, SearchResponse, Unit};
 use tokio::task::JoinSet;
 
 use super::manner::Manner;
@@ -163,6 +163,7 @@ fn embed(app: &Arc<App>, place: &Place, texts: &[&str]) -> Result<Vec<Vec<f32>>,
 pub(super) fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchResponse>, ApiError> {
     let request = SearchRequest {
         query,
+        unit: Unit::Documents,
         k: wanted.wish.map_or(wanted.k, |wish| wish.candidates),
         filter: &wanted.filter,
         similarity_min: wanted.similarity_min,

@@ -64,7 +64,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
             .iter()
             .skip(usize::try_from(offset).unwrap_or(usize::MAX))
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .map(|(one, scope)| Ok(record::collection(&app, one, &totals(&app, scope.as_ref())?)))
+            .map(|(one, scope)| Ok(record::collection(&app, one, &totals(&app, one, scope.as_ref())?)))
             .collect::<Result<Vec<_>, ApiError>>()?;
         json::answer(StatusCode::OK, &json!({"collections": page, "total": seen.len()}))
     })
@@ -77,7 +77,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let totals = totals(&app, scope.as_ref())?;
+        let totals = totals(&app, &collection, scope.as_ref())?;
         json::answer(StatusCode::OK, &record::collection(&app, &collection, &totals))
     })
     .await
@@ -97,7 +97,7 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
             Some(Some(key)) => Some(Some(app.store.seal_secret(&scope, checked_key(key)?.as_bytes())?)),
         };
         let new = app.control.change_collection(&collection, |old| *old = settings, key)?;
-        json::answer(StatusCode::OK, &record::collection(&app, &new, &totals(&app, Some(&scope))?))
+        json::answer(StatusCode::OK, &record::collection(&app, &new, &totals(&app, &new, Some(&scope))?))
     })
     .await
 }
@@ -140,7 +140,7 @@ pub(crate) async fn stats(call: Call) -> Result<Response, ApiError> {
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let totals = totals(&app, scope.as_ref())?;
+        let totals = totals(&app, &collection, scope.as_ref())?;
         let documents = totals.counts.documents;
         json::answer(
             StatusCode::OK,
@@ -176,8 +176,8 @@ fn find(app: &App, caller: &Caller, name: &str) -> Result<Arc<Collection>, ApiEr
     app.control.collection(caller.workspace()?.id, name).ok_or_else(no_collection)
 }
 
-fn totals(app: &App, scope: Option<&Scope>) -> Result<Totals, ApiError> {
-    scope.map_or(Ok(Totals::default()), |scope| Ok(app.store.totals(scope)?))
+fn totals(app: &App, collection: &Collection, scope: Option<&Scope>) -> Result<Totals, ApiError> {
+    scope.map_or(Ok(Totals::default()), |scope| Ok(app.store.collection_totals(scope, &collection.name)?))
 }
 
 fn erased(status: &str, collection: &Collection, dropped: &[(Counts, SignedReceipt)]) -> Value {

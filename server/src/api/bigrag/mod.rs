@@ -7,3 +7,4 @@ pub(crate) mod collections;
 mod decide;
 pub(crate) mod events;
 mod record;
+pub(crate) mod reembed;

@@ -1,7 +1,7 @@
 //! Which routes do bigRAG's clients call?
 
 use super::{Access, BodyKind, Kind, Partition, Route};
-use crate::api::bigrag::{collections, events};
+use crate::api::bigrag::{collections, events, reembed};
 use crate::control::scopes::Scope;
 
 const READ: Access = Access::Key(Scope::CollectionRead);
@@ -22,6 +22,8 @@ pub(super) static ROUTES: &[Route] = &[
         "What a collection holds", collections::stats),
     route!("POST" "/v1/collections/{name}/truncate", Free, WRITE, None, &[], None, 200,
         "Empty a collection for good", collections::truncate),
+    route!("POST" "/v1/collections/{name}/reembed", Free, WRITE, None, &[], None, 202,
+        "Embed a collection's documents anew, in the background", reembed::begin),
     route!("GET" "/v1/collections/{name}/events", Free, Access::KeyOrToken(Scope::CollectionRead), None, &["token"], None, 200,
         "What goes on in a collection, as server-sent events", events::stream),
     route!("POST" "/v1/collections/{name}/events/token", Free, READ, None, &[], None, 200,

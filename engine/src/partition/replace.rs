@@ -1,0 +1,105 @@
+//! How does a document come in the place of another?
+//!
+//! Under the same id, with the next version and the time of creation of the one before, in one durable record: a reader sees
+//! the old document or the new one.
+
+use super::write::{Act, Overlay, Standing};
+use super::{DocumentInfo, NewDocument, Partition, WriteError};
+use crate::log::Urgency;
+use strongroom_format::document::Document;
+use strongroom_format::limits::BATCH_RECORDS_MAX;
+
+impl Partition {
+    /// Replaces a live document under its id: everything but the id and the time of creation.
+    pub fn update(&self, id: &str, document: NewDocument) -> Result<DocumentInfo, WriteError> {
+        self.replace(id, None, document)
+    }
+
+    /// The same of one version alone: [`WriteError::Changed`] when the live document is another by now.
+    pub fn update_version(
+        &self,
+        id: &str,
+        version: u32,
+        document: NewDocument,
+    ) -> Result<DocumentInfo, WriteError> {
+        self.replace(id, Some(version), document)
+    }
+
+    /// Inserts documents, each in the place of the live one of its id if there is one. They become durable together, or not at
+    /// all. The id of a soft-deleted document is taken.
+    pub fn upsert_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
+        if documents.len() >= BATCH_RECORDS_MAX {
+            let (found, limit) = (documents.len() as u64, BATCH_RECORDS_MAX as u64 - 1);
+            return Err(WriteError::TooLarge { what: "documents in one write", found, limit });
+        }
+        let mut documents =
+            documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
+        let mut ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(WriteError::Invalid { what: "an id", why: "comes twice in one write" });
+        }
+        self.core.write(Urgency::Write, |overlay| {
+            let mut befores = Vec::with_capacity(documents.len());
+            for document in &documents {
+                befores.push(match overlay.standing(&document.id) {
+                    Standing::Absent => None,
+                    Standing::Deleted => return Err(WriteError::Exists),
+                    Standing::Live(pending) => Some(before(overlay, &document.id, pending)?),
+                });
+            }
+            let (mut acts, mut infos) = (Vec::new(), Vec::new());
+            for (mut document, before) in std::mem::take(&mut documents).into_iter().zip(befores) {
+                if let Some(before) = before {
+                    follow(&mut document, before);
+                }
+                infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
+                acts.push(Act::Put(Box::new(document)));
+            }
+            Ok((acts, infos))
+        })
+    }
+
+    fn replace(
+        &self,
+        id: &str,
+        version: Option<u32>,
+        document: NewDocument,
+    ) -> Result<DocumentInfo, WriteError> {
+        let mut document = self.prepare(document)?;
+        document.id = id.to_owned();
+        self.core.write(Urgency::Write, |overlay| {
+            let before = match overlay.standing(id) {
+                Standing::Absent | Standing::Deleted => return Err(WriteError::NotFound),
+                Standing::Live(pending) => before(overlay, id, pending)?,
+            };
+            if version.is_some_and(|version| version != before.version) {
+                return Err(WriteError::Changed);
+            }
+            follow(&mut document, before);
+            let info = DocumentInfo::of(document.info(), document.content.len() as u64);
+            Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
+        })
+    }
+}
+
+/// What the next document keeps of the one before.
+struct Before {
+    version: u32,
+    created_ms: u64,
+}
+
+fn before(overlay: &Overlay<'_>, id: &str, pending: Option<&Document>) -> Result<Before, WriteError> {
+    if let Some(pending) = pending {
+        return Ok(Before { version: pending.version, created_ms: pending.created_ms });
+    }
+    let location = overlay.view.find(id).ok_or(WriteError::NotFound)?;
+    let (before, _) = overlay.view.info(location)?;
+    Ok(Before { version: before.version, created_ms: before.created_ms })
+}
+
+fn follow(document: &mut Document, before: Before) {
+    document.updated_ms = Some(document.created_ms);
+    document.version = before.version.saturating_add(1);
+    document.created_ms = before.created_ms;
+}

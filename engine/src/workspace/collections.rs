@@ -1,0 +1,149 @@
+//! What can be asked of a collection, and done to it, whatever partitions it has?
+//!
+//! A collection is the partitions that carry its name. Whose scope covers it may ask which of them hold a document, sum over
+//! them, and drop them all; a scope for one partition asks and sums within that one. An id is looked for in one partition after
+//! the other, each opened with its own key: nothing is kept of which ids there are beside the partitions themselves.
+//!
+//! Invariants:
+//! 1. Nothing is answered of a partition that the scope does not cover.
+//! 2. Looking for an id wakes no partition that rests and does not hold it.
+
+use super::entries::Entry;
+use super::{PartitionRef, Scope, Store, StoreError, Totals, Workspace};
+use crate::io::lock;
+use crate::partition::{Counts, Partition, ReadError};
+use crate::shred::SignedReceipt;
+use strongroom_format::Damage;
+use strongroom_format::receipt::ReceiptKind;
+
+/// Where in a collection a document was found.
+#[derive(Clone, Default)]
+pub struct Holders {
+    /// The partitions that hold it, the default partition first, then by name.
+    pub partitions: Vec<Partition>,
+    /// What keeps a partition from being looked at, if one is quarantined: it may hold the document too.
+    pub unread: Option<Damage>,
+}
+
+impl Store {
+    /// The partitions of a collection, as far as the scope covers it, that hold a live document of this id.
+    ///
+    /// Those that rest are opened in passing: their directories are unsealed and forgotten again.
+    pub fn holders(&self, scope: &Scope, collection: &str, id: &str) -> Result<Holders, StoreError> {
+        let workspace = self.workspace(scope.workspace())?;
+        if !scope.touches(collection) {
+            return Err(StoreError::Forbidden);
+        }
+        let mut holders = Holders::default();
+        for at in workspace.names(scope, collection) {
+            match self.holder(&workspace, &at, id) {
+                Ok(holder) => holders.partitions.extend(holder),
+                Err(StoreError::Read(ReadError::Quarantined(damage))) => {
+                    holders.unread.get_or_insert(damage);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // Whose name is lost may be of this collection.
+        let entries = workspace.entries();
+        let is_of_it = |tag: &[u8; 16]| scope.partition().is_none_or(|at| workspace.name_tag(at) == *tag);
+        if let Some((_, lost)) = entries.lost.iter().find(|(tag, _)| is_of_it(tag)) {
+            holders.unread.get_or_insert_with(|| lost.damage.clone());
+        }
+        Ok(holders)
+    }
+
+    /// The partition of this name, if it holds a live document of this id.
+    fn holder(
+        &self,
+        workspace: &Workspace,
+        at: &PartitionRef,
+        id: &str,
+    ) -> Result<Option<Partition>, StoreError> {
+        if self.rests_without(workspace, at, id)? {
+            return Ok(None);
+        }
+        let Some(core) = self.find(workspace, at)?.filter(|core| core.is_born()) else { return Ok(None) };
+        match core.has(id) {
+            Ok(has) => Ok(has.then_some(Partition { core })),
+            // It went after it was found.
+            Err(ReadError::Dropped) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the partition of this name rests, and surely holds no live document of this id.
+    fn rests_without(&self, workspace: &Workspace, at: &PartitionRef, id: &str) -> Result<bool, StoreError> {
+        // As long as this is held nobody wakes it, and so nobody moves its segments or drops it.
+        let _changing = lock(&workspace.changing);
+        if !self.workspaces().contains_key(&workspace.id) {
+            return Err(StoreError::NoWorkspace);
+        }
+        let dormant = match workspace.entries().get(at) {
+            Some(Entry::Dormant(dormant)) => (**dormant).clone(),
+            _ => return Ok(false),
+        };
+        if dormant.counts.documents == 0 && !dormant.is_damaged {
+            return Ok(true);
+        }
+        let passing = self.wake(workspace, at, dormant);
+        // What fails here is met again, and believed, when the partition itself is asked.
+        Ok(passing.is_ok_and(|passing| matches!(passing.has(id), Ok(false))))
+    }
+
+    /// Sums over the partitions of a collection that the scope covers.
+    pub fn collection_totals(&self, scope: &Scope, collection: &str) -> Result<Totals, StoreError> {
+        let workspace = self.workspace(scope.workspace())?;
+        if !scope.touches(collection) {
+            return Err(StoreError::Forbidden);
+        }
+        let entries = workspace.entries();
+        let covered = entries
+            .of_collection(collection)
+            .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born());
+        Ok(covered.map(|(_, entry)| entry.totals()).fold(Totals::default(), Totals::plus))
+    }
+
+    /// Drops every partition of a collection and shreds it, one after the other, each with a receipt of its own.
+    ///
+    /// When it fails, or the power goes, what was dropped stays so, and dropping the collection again drops the rest; the receipts
+    /// that were not answered are told by [`Store::take_erased`], or found by [`Store::receipt_ids`]. What is written to the
+    /// collection meanwhile may make partitions that stay. One whose name damage took is not known to be of the collection.
+    pub fn drop_collection(
+        &self,
+        scope: &Scope,
+        collection: &str,
+    ) -> Result<Vec<(Counts, SignedReceipt)>, StoreError> {
+        if !scope.covers_collection(collection) {
+            return Err(StoreError::Forbidden);
+        }
+        let workspace = self.workspace(scope.workspace())?;
+        let mut dropped = Vec::new();
+        for at in workspace.names(scope, collection) {
+            match self.drop_partition(scope, &at) {
+                Ok(one) => dropped.extend(one),
+                Err(error) => {
+                    dropped
+                        .iter()
+                        .for_each(|(_, receipt)| self.not_answered(receipt, ReceiptKind::Partition));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(dropped)
+    }
+}
+
+impl Workspace {
+    /// The partitions of a collection that the scope covers and that are there for others, in the order of their names.
+    fn names(&self, scope: &Scope, collection: &str) -> Vec<PartitionRef> {
+        let entries = self.entries();
+        let mut names: Vec<PartitionRef> = entries
+            .of_collection(collection)
+            .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born())
+            .map(|(name, _)| PartitionRef { collection: collection.to_owned(), partition: name.clone() })
+            .collect();
+        names.sort_unstable_by(|a, b| a.partition.cmp(&b.partition));
+        names
+    }
+}

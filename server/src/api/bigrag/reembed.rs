@@ -1,0 +1,26 @@
+//! How is a collection embedded anew, when its model or the size of its passages is not what it was?
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::collections::whole;
+use crate::call::Call;
+use crate::message::error::ApiError;
+use crate::message::json;
+use crate::reembedding;
+
+/// `POST /v1/collections/{name}/reembed`
+pub(crate) async fn begin(call: Call) -> Result<Response, ApiError> {
+    let (collection, _) = whole(&call)?;
+    let app = call.app.clone();
+    // What can't be embedded at all is said now.
+    app.models.of(&app.store, &collection)?;
+    let marking = app.clone();
+    let marked = app.pool.run(move || reembedding::begin(&marking.control, &collection)).await?;
+    tokio::spawn(reembedding::run(app, marked));
+    json::answer(
+        StatusCode::ACCEPTED,
+        &json!({"status": "queued", "message": "searches go on meanwhile; the collection's events tell how far it is"}),
+    )
+}
