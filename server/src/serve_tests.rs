@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use strongroom_engine::{NewDocument, NewPassage, PartitionName, PartitionRef, Passage};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::auth::server_in;
 use crate::config::{self, Told};
+use crate::control::Life;
 use crate::http::routes::{Access, BodyKind, Kind, Route, routes};
 
 const ROOT: &str = "operator's-key-of-these-tests";
@@ -300,6 +303,47 @@ async fn a_pinned_key_finds_its_partition_after_a_restart() {
         call(address, &empty, "GET", "/v1/search?q=now", "").await.body["results"][0]["partition"],
         "empty"
     );
+    server.stop().await.unwrap();
+}
+
+/// Lost otherwise: a collection whose deletion a crash cut short would stand there half empty, or its end-clients' data stay
+/// on the disk with nobody to delete it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_finishes_the_ends_of_collections() {
+    let folder = TempDir::new().unwrap();
+    let server = start(folder.path()).await;
+    let (address, owner) = (server.address(), server.owner_key().unwrap().to_owned());
+    let app = server.app.clone();
+    let workspace = app.control.workspace_named("default").unwrap().id;
+    for (name, life) in [("ended", Life::Deleting), ("emptied", Life::Truncating), ("kept", Life::Live)] {
+        let body = json!({"name": name, "dimension": 1}).to_string();
+        assert_eq!(call(address, &owner, "POST", "/v1/collections", &body).await.status, 201);
+        let collection = app.control.collection(workspace, name).unwrap();
+        let at = PartitionRef { collection: name.to_owned(), partition: PartitionName::new("acme").ok() };
+        let scope = server_in(workspace, name);
+        let partition = app.store.partition_for_write(&scope, &at, collection.spec).unwrap();
+        let passage = NewPassage { text: Passage::Own("x".to_owned()), vector: vec![1.0] };
+        partition.put(NewDocument { passages: vec![passage], ..NewDocument::default() }).unwrap();
+        // As if the process had died after the first step.
+        app.control.set_life(&collection, life).unwrap();
+    }
+    assert_eq!(call(address, &owner, "GET", "/v1/collections/ended", "").await.status, 404);
+    drop(app);
+    server.stop().await.unwrap();
+
+    let server = start(folder.path()).await;
+    let address = server.address();
+    let count = async |name: &str| {
+        let answer = call(address, &owner, "GET", &format!("/v1/collections/{name}"), "").await;
+        (answer.status, answer.body["document_count"].as_u64())
+    };
+    assert_eq!((count("ended").await, count("emptied").await), ((404, None), (200, Some(0))));
+    assert_eq!(count("kept").await, (200, Some(1)));
+    let audit = call(address, &owner, "GET", "/v1/admin/audit?action=partition.drop", "").await.body;
+    assert_eq!(audit["total"], 2, "{audit}");
+    let scope = server_in(workspace, "ended");
+    let left = server.app.store.partitions(&scope, "ended").unwrap();
+    assert!(left.is_empty());
     server.stop().await.unwrap();
 }
 
