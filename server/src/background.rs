@@ -21,6 +21,7 @@ use crate::erasure;
 use crate::jobs::Job;
 use crate::log;
 use crate::message::error::ApiError;
+use crate::pool::Tenant;
 
 const MAINTENANCE_PERIOD: Duration = Duration::from_secs(1);
 const MAINTENANCE_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -51,8 +52,9 @@ async fn run(app: Arc<App>, job: Job) -> Result<(), ApiError> {
     let pool = app.pool.clone();
     let id = job.id.clone();
     let worker = app.clone();
+    let tenant = Tenant::partition(job.place.scope.workspace(), &job.place.at);
     let outcome = pool
-        .run(move || {
+        .run_for(tenant, move || {
             worker.control.set_job(&job.id, &JobState::Processing)?;
             let stored = worker.store_document(&job.place, job.intake);
             drop(job.held);

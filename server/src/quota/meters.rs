@@ -151,6 +151,11 @@ impl Meters {
         self.with(subject, Some(day), |meter| meter.tokens)
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
     /// Sets what was done on a day, as usage has it.
     pub(super) fn learn(&self, subject: &Subject, day: u32, queries: u64, tokens: u64) {
         self.with(subject, Some(day), |meter| (meter.queries, meter.tokens) = (queries, tokens));
