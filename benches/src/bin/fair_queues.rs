@@ -43,7 +43,9 @@ fn main() {
     let others = |block: &Vec<f64>| block[..TENANTS].iter().sum::<f64>();
     let sums = shares.each_ref().map(|blocks| median(blocks.iter().map(others).collect()));
     let greedy = shares.each_ref().map(|blocks| median(blocks.iter().map(|block| block[TENANTS]).collect()));
-    println!("requests a second of {QUERIES} searches by text, {TENANTS} tenants of {CONNECTIONS} connections each\n");
+    println!(
+        "requests a second of {QUERIES} searches by text, {TENANTS} tenants of {CONNECTIONS} connections each\n"
+    );
     println!("| connections of the ninth | the eight together | the ninth |\n|---|---|---|");
     for (which, times) in [1, GREED].iter().enumerate() {
         println!("| {} | {:.1} | {:.1} |", times * CONNECTIONS, sums[which], greedy[which]);
@@ -67,9 +69,11 @@ fn block(server: &Server, greed: usize) -> Vec<f64> {
                 let (is_over, begin) = (&is_over, &begin);
                 scope.spawn(move || {
                     let mut connection = Connection::open(server);
-                    let queries: Vec<_> =
-                        (0..QUERIES).map(|number| json!({"q": format!("document {number}"), "k": 10})).collect();
-                    let body = json!({"queries": queries, "partition": format!("tenant-{tenant}")}).to_string();
+                    let queries: Vec<_> = (0..QUERIES)
+                        .map(|number| json!({"q": format!("document {number}"), "k": 10}))
+                        .collect();
+                    let body =
+                        json!({"queries": queries, "partition": format!("tenant-{tenant}")}).to_string();
                     begin.wait();
                     while !is_over.load(Ordering::Relaxed) {
                         connection.send("POST", "/v1/search/batch", "application/json", body.as_bytes());

@@ -8,7 +8,7 @@ use super::*;
 async fn what_is_beyond_the_bounds_is_refused() {
     let pool = Pool::new(1, 2);
     let (release, held) = mpsc::channel::<()>();
-    let (begin, begun) = tokio::sync::oneshot::channel();
+    let (begin, begun) = oneshot::channel();
     let first = tokio::spawn({
         let pool = pool.clone();
         let work = move || {

@@ -82,7 +82,7 @@ impl Quotas {
         self.book.write().unwrap_or_else(PoisonError::into_inner).set(subject.clone(), *quota);
         // While nothing was limited nobody took down what was written.
         self.rooms.freed(subject.workspace());
-        self.learn(Some(subject.workspace()))
+        self.learn(Some(subject))
     }
 
     /// Forgets what a workspace that is gone had.
@@ -90,42 +90,50 @@ impl Quotas {
         self.book.write().unwrap_or_else(PoisonError::into_inner).forget(workspace);
     }
 
-    /// Learns from usage what was done today by those who have a limit by the day.
-    fn learn(&self, only: Option<WorkspaceId>) -> Result<(), ApiError> {
-        let by_day: Vec<_> = {
+    /// Learns from usage what was done today by this subject, or by all, where that has a limit by the day.
+    fn learn(&self, only: Option<&Subject>) -> Result<(), ApiError> {
+        let by_day: Vec<Subject> = {
             let book = self.book();
-            let all = book.all().filter(|(subject, quota)| {
-                only.is_none_or(|only| only == subject.workspace()) && is_by_day(quota)
-            });
-            all.map(|(subject, _)| subject.clone()).collect()
+            let all = book.all().filter(|(subject, _)| only.is_none_or(|only| only == *subject));
+            all.filter(|(_, quota)| is_by_day(quota)).map(|(subject, _)| subject.clone()).collect()
         };
+        let mut of_keys = HashMap::new();
         let mut for_partitions = false;
         for subject in by_day {
-            let sums = match &subject {
-                Subject::Workspace(id) => self.usage.of_workspace(*id, 1)?,
-                Subject::Collection(id, name) => self.usage.of_collection(*id, name, 1)?,
-                Subject::Key(id, key) => self.usage.of_key(*id, key, 1)?,
+            let total = match &subject {
+                Subject::Workspace(id) => self.usage.of_workspace(*id, 1)?.total,
+                Subject::Collection(id, name) => self.usage.of_collection(*id, name, 1)?.total,
+                Subject::Key(id, key) if only.is_some() => self.usage.of_key(*id, key, 1)?.total,
+                Subject::Key(id, key) => {
+                    // Of all keys of a workspace at once: there may be very many.
+                    if !of_keys.contains_key(id) {
+                        of_keys.insert(*id, self.usage.by_key(*id, None, None, 1)?);
+                    }
+                    of_keys[id].get(&**key).copied().unwrap_or_default()
+                }
                 Subject::Partition(..) | Subject::EachPartition(..) => {
                     for_partitions = true;
                     continue;
                 }
             };
-            self.meters.learn(&subject, today(), sums.total.queries, sums.total.embedding_tokens);
+            self.meters.learn(&subject, today(), total.queries, total.embedding_tokens);
         }
-        if for_partitions {
-            let mut sums = HashMap::new();
-            for (of, tally) in self.usage.partitions_today()? {
-                if only.is_none_or(|only| only == of.workspace) {
-                    let subject = Subject::Partition(of.workspace, of.collection, of.partition);
-                    let (queries, tokens) = sums.entry(subject).or_insert((0, 0));
-                    *queries += tally.queries;
-                    *tokens += tally.embedding_tokens;
-                }
+        if for_partitions { self.learn_of_partitions(only.map(Subject::workspace)) } else { Ok(()) }
+    }
+
+    fn learn_of_partitions(&self, only: Option<WorkspaceId>) -> Result<(), ApiError> {
+        let mut sums = HashMap::new();
+        for (of, tally) in self.usage.partitions_today()? {
+            if only.is_none_or(|only| only == of.workspace) {
+                let subject = Subject::Partition(of.workspace, of.collection, of.partition);
+                let (queries, tokens) = sums.entry(subject).or_insert((0, 0));
+                *queries += tally.queries;
+                *tokens += tally.embedding_tokens;
             }
-            for (subject, (queries, tokens)) in sums {
-                if self.book().bound_of(&subject).is_some_and(|quota| is_by_day(&quota)) {
-                    self.meters.learn(&subject, today(), queries, tokens);
-                }
+        }
+        for (subject, (queries, tokens)) in sums {
+            if self.book().bound_of(&subject).is_some_and(|quota| is_by_day(&quota)) {
+                self.meters.learn(&subject, today(), queries, tokens);
             }
         }
         Ok(())
@@ -143,8 +151,12 @@ impl Quotas {
 
     /// The key's limit.
     fn bound_of_key(&self, workspace: WorkspaceId, key: Option<&str>) -> Option<Bound> {
-        let subject = Subject::Key(workspace, key?.into());
-        let quota = self.get(&subject)?;
+        let (book, key) = (self.book(), key?);
+        if !book.has(workspace) {
+            return None;
+        }
+        let subject = Subject::Key(workspace, key.into());
+        let quota = book.get(&subject)?;
         Some(Bound { subject, quota })
     }
 

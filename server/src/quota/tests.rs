@@ -42,7 +42,9 @@ fn a_day_holds_for_all_together() {
     let meters = Meters::new(1000);
     let taken = thread::scope(|scope| {
         let takers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| (0..100).filter(|_| meters.take_query(&key("a"), 3, 250).is_ok()).count()))
+            .map(|_| {
+                scope.spawn(|| (0..100).filter(|_| meters.take_query(&key("a"), 3, 250).is_ok()).count())
+            })
             .collect();
         takers.into_iter().map(|taker| taker.join().unwrap()).sum::<usize>()
     });
@@ -91,7 +93,9 @@ fn what_a_partition_may_is_told_field_by_field() {
     assert_eq!(book.bound_of(&elsewhere), Some(Quota { documents: Some(5), ..queries(10) }));
     assert_eq!(book.bounds_of(workspace, &name, None).len(), 1);
     assert!(book.has_rooms(workspace));
-    for subject in [Subject::EachPartition(workspace, None), Subject::EachPartition(workspace, Some(name)), own] {
+    for subject in
+        [Subject::EachPartition(workspace, None), Subject::EachPartition(workspace, Some(name)), own]
+    {
         book.set(subject, Quota::default());
     }
     assert!(!book.has(workspace) && !book.has_rooms(workspace));

@@ -28,7 +28,6 @@ use strongroom_engine::{NewDocument, PartitionName, Passage, Scope, Store, Total
 use tokio::sync::Notify;
 
 pub(crate) use keep::keep;
-pub(crate) use sums::Sums;
 
 use crate::auth::{Place, counting};
 use crate::clock::{self, DAY_MS};

@@ -11,7 +11,7 @@ use crate::auth::test_place;
 
 fn of(partition: u8, day: u32) -> OfPartition {
     // A hash stands for a partition here: its name is nowhere.
-    let name = strongroom_engine::PartitionName::new(&format!("p{partition}")).unwrap();
+    let name = PartitionName::new(&format!("p{partition}")).unwrap();
     let hasher = crate::control::PartitionHasher::of_key([1; 32]);
     let workspace = WorkspaceId([0; 16]);
     OfPartition {
