@@ -4,6 +4,8 @@
 //! it to [`World`] to settle which of the two it was. Calls go through a fresh handle or one that was taken long
 //! before, as the dice fall.
 
+use std::collections::BTreeSet;
+
 use strongroom_engine::{
     Filter, OperatorScope, Partition, Query, SearchRequest, Store, StoreError, Unit, WriteError,
     verify_receipt,
@@ -159,10 +161,44 @@ impl World {
     pub fn update(&mut self, spot: &Spot, id: &str, mut doc: Doc) -> Came {
         let known = self.state.doc(spot, id);
         doc.version = known.map_or(1, |d| d.version + 1);
-        let may = known.is_some_and(|d| d.live);
+        let is_live = known.is_some_and(|d| d.live);
         let new = doc.new_document(None);
-        let change = |docs: &mut Docs| drop(docs.insert(id.to_owned(), doc.into()));
-        self.write(spot, &format!("update {id}"), may, change, |p| p.update(id, new).map(drop))
+        let (before, change) =
+            (doc.version - 1, |docs: &mut Docs| drop(docs.insert(id.to_owned(), doc.into())));
+        if self.chance.percent(60) {
+            return self
+                .write(spot, &format!("update {id}"), is_live, change, |p| p.update(id, new).map(drop));
+        }
+        let asked = if self.chance.percent(70) { before } else { before + 1 };
+        let (what, may) = (format!("update version {asked} of {id}"), is_live && asked == before);
+        self.write(spot, &what, may, change, |p| p.update_version(id, asked, new).map(drop))
+    }
+
+    /// Inserts or replaces documents at once.
+    pub fn upsert(&mut self, spot: &Spot, docs: &[(String, Doc)]) -> Came {
+        let new = docs.iter().map(|(id, doc)| doc.new_document(Some(id))).collect();
+        let ids: BTreeSet<&str> = docs.iter().map(|(id, _)| id.as_str()).collect();
+        let is_taken = ids.iter().any(|id| self.state.doc(spot, id).is_some_and(|d| !d.live));
+        let held = self.held(spot).map(Ok);
+        let spec = self.state.spec();
+        let store = self.operate();
+        let partition = held.unwrap_or_else(|| store.partition_for_write(&spot.scope(), &spot.at(), spec));
+        let outcome = partition.and_then(|partition| Ok(partition.upsert_many(new)?));
+        let may = !is_taken && ids.len() == docs.len();
+        let (what, mut after) = (format!("upsert {ids:?} into {spot:?}"), self.state.clone());
+        if outcome.is_ok() {
+            assert!(may, "{what} had to be refused");
+        }
+        if may {
+            for (id, doc) in docs {
+                let version = self.state.doc(spot, id).map_or(0, |known| known.version) + 1;
+                after.docs_mut(spot).insert(id.clone(), Doc { version, ..doc.clone() }.into());
+            }
+        }
+        if let (true, Err(error)) = (may, &outcome) {
+            assert!(!is_refusal(error) || is_full(error), "{what} had to be taken, not: {error}");
+        }
+        self.settle(&what, outcome.map(drop), after)
     }
 
     /// Deletes a document softly.

@@ -8,7 +8,7 @@ use strongroom_engine::io::sim::Fault;
 use super::asked;
 use super::kinds::{Act, Kind};
 use super::world::{End, World};
-use super::{DIMENSION, Doc, Docs, Spot};
+use super::{DIMENSION, Doc, Docs, Spot, UNKNOWN_ID};
 use crate::chance::Chance;
 
 /// Operations of a life, at least.
@@ -95,7 +95,14 @@ fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
         }
         Act::Update => {
             let id = some_id(world, &spot, chance);
-            world.update(&spot, &id, doc(chance));
+            match own_id(chance, 1) {
+                Some(other) if id != UNKNOWN_ID => {
+                    world.upsert(&spot, &[(id, doc(chance)), (other, doc(chance))]);
+                }
+                _ => {
+                    world.update(&spot, &id, doc(chance));
+                }
+            }
         }
         Act::Delete => {
             let id = some_id(world, &spot, chance);

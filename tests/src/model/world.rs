@@ -431,6 +431,8 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
             error,
             WriteError::NotFound
                 | WriteError::Exists
+                | WriteError::Changed
+                | WriteError::Invalid { .. }
                 | WriteError::AlreadyDeleted
                 | WriteError::NotDeleted
                 | WriteError::Full
