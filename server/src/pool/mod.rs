@@ -135,7 +135,7 @@ impl Pool {
 
     async fn permit(&self, tenant: Tenant) -> Result<Permit, ApiError> {
         let (give, given) = oneshot::channel();
-        let place = lock(&self.turns).wait(tenant, give);
+        let place = lock(&self.turns).wait(tenant, give, oneshot::Sender::is_closed);
         match place {
             Place::Refused => return Err(overloaded()),
             // Its sender goes, and with it the wait of whoever had the place.

@@ -1,3 +1,5 @@
+//! Is what blocks bounded, and does everyone get their turn?
+
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -52,4 +54,82 @@ async fn a_panic_gives_its_place_back() {
         assert_eq!(error.status.as_u16(), 500);
     }
     pool.run(|| Ok(())).await.unwrap();
+}
+
+/// Lost otherwise: one tenant's flood would keep everybody else waiting until it is over.
+#[tokio::test]
+async fn a_flood_waits_behind_itself_alone() {
+    let pool = Pool::new(1, 100);
+    let (release, held) = mpsc::channel::<()>();
+    let (begin, begun) = oneshot::channel();
+    let flooding = Tenant(1);
+    let first = tokio::spawn({
+        let pool = pool.clone();
+        let work = move || {
+            begin.send(()).ok();
+            held.recv().map_err(|_| ApiError::internal("gone"))
+        };
+        async move { pool.run_for(flooding, work).await }
+    });
+    begun.await.unwrap();
+    let (done, order) = mpsc::channel();
+    let call = |tenant: Tenant| {
+        let (pool, done) = (pool.clone(), done.clone());
+        let work = move || done.send(tenant.0).map_err(|_| ApiError::internal("gone"));
+        with_tenant(async move {
+            now_for(tenant);
+            pool.run(work).await
+        })
+    };
+    let mut calls: Vec<_> = (0..20).map(|_| tokio::spawn(call(flooding))).collect();
+    while lock(&pool.turns).waiting() < 20 {
+        tokio::task::yield_now().await;
+    }
+    calls.push(tokio::spawn(call(Tenant(2))));
+    while lock(&pool.turns).waiting() < 21 {
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let order: Vec<_> = order.try_iter().collect();
+    assert_eq!(order.len(), 21);
+    assert!(order[..2].contains(&2), "{order:?}");
+}
+
+/// Lost otherwise: places of callers who have hung up would be kept from those who wait.
+#[tokio::test]
+async fn who_hangs_up_waits_no_more() {
+    let pool = Pool::new(1, 2);
+    let (release, held) = mpsc::channel::<()>();
+    let (begin, begun) = oneshot::channel();
+    let first = tokio::spawn({
+        let pool = pool.clone();
+        let work = move || {
+            begin.send(()).ok();
+            held.recv().map_err(|_| ApiError::internal("gone"))
+        };
+        async move { pool.run(work).await }
+    });
+    begun.await.unwrap();
+    for _ in 0..10 {
+        let call = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.run(|| Ok(())).await }
+        });
+        while lock(&pool.turns).waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled(), "it was not refused");
+    }
+    let last = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.run(|| Ok(7)).await }
+    });
+    release.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(last.await.unwrap().unwrap(), 7);
 }

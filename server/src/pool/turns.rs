@@ -41,11 +41,14 @@ impl<W> Turns<W> {
         Self { running_max: running_max.max(1), waiting_max, running: 0, waiting: 0, queues, round }
     }
 
-    /// Puts a call at the end of its tenant's queue.
-    pub(super) fn wait(&mut self, tenant: Tenant, waiter: W) -> Place<W> {
+    /// Puts a call at the end of its tenant's queue. When all places are taken, those go first whose callers have gone.
+    pub(super) fn wait(&mut self, tenant: Tenant, waiter: W, is_gone: impl Fn(&W) -> bool) -> Place<W> {
         // A call that can begin at once takes nobody's place.
         let begins = self.running < self.running_max && self.waiting == 0;
         let mut place = Place::Free;
+        if self.waiting >= self.waiting_max && !begins {
+            self.sweep(is_gone);
+        }
         if self.waiting >= self.waiting_max && !begins {
             let own = self.queues.get(&tenant).map_or(0, |queue| queue.waiting.len());
             let longest = self.queues.iter().max_by_key(|(_, queue)| queue.waiting.len());
@@ -67,6 +70,20 @@ impl<W> Turns<W> {
         queue.waiting.push_back(waiter);
         self.waiting += 1;
         place
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    fn sweep(&mut self, is_gone: impl Fn(&W) -> bool) {
+        for queue in self.queues.values_mut() {
+            queue.waiting.retain(|waiter| !is_gone(waiter));
+        }
+        self.queues.retain(|_, queue| queue.running > 0 || !queue.waiting.is_empty());
+        self.round.retain(|tenant| self.queues.get(tenant).is_some_and(|queue| !queue.waiting.is_empty()));
+        self.waiting = self.queues.values().map(|queue| queue.waiting.len()).sum();
     }
 
     /// The next call to begin, if one may.
@@ -121,11 +138,11 @@ mod tests {
     fn tenants_are_served_in_turn() {
         let mut turns = turns(1, 100);
         for call in 0..10 {
-            turns.wait(Tenant(1), call);
+            turns.wait(Tenant(1), call, |_| false);
         }
         assert_eq!(begun(&mut turns), [(1, 0)]);
-        turns.wait(Tenant(2), 20);
-        turns.wait(Tenant(3), 30);
+        turns.wait(Tenant(2), 20, |_| false);
+        turns.wait(Tenant(3), 30, |_| false);
         let mut order = Vec::new();
         let mut last = Tenant(1);
         for _ in 0..4 {
@@ -141,11 +158,11 @@ mod tests {
     #[test]
     fn threads_are_shared_among_those_who_have_calls() {
         let mut turns = turns(4, 100);
-        (0..8).for_each(|call| drop(turns.wait(Tenant(1), call)));
+        (0..8).for_each(|call| drop(turns.wait(Tenant(1), call, |_| false)));
         assert_eq!(begun(&mut turns).len(), 4, "nobody else is there");
-        turns.wait(Tenant(2), 20);
-        turns.wait(Tenant(2), 21);
-        turns.wait(Tenant(2), 22);
+        turns.wait(Tenant(2), 20, |_| false);
+        turns.wait(Tenant(2), 21, |_| false);
+        turns.wait(Tenant(2), 22, |_| false);
         for _ in 0..2 {
             turns.end(Tenant(1));
             assert_eq!(begun(&mut turns)[0].0, 2);
@@ -158,15 +175,19 @@ mod tests {
     #[test]
     fn a_full_queue_makes_room_for_those_with_less() {
         let mut turns = turns(1, 3);
-        turns.wait(Tenant(1), 0);
+        turns.wait(Tenant(1), 0, |_| false);
         turns.next().unwrap();
         for call in 1..4 {
-            assert!(matches!(turns.wait(Tenant(1), call), Place::Free));
+            assert!(matches!(turns.wait(Tenant(1), call, |_| false), Place::Free));
         }
-        assert!(matches!(turns.wait(Tenant(1), 4), Place::Refused));
-        assert!(matches!(turns.wait(Tenant(2), 20), Place::Taken(3)));
-        assert!(matches!(turns.wait(Tenant(2), 21), Place::Refused), "one each, and one over");
+        assert!(matches!(turns.wait(Tenant(1), 4, |_| false), Place::Refused));
+        assert!(matches!(turns.wait(Tenant(2), 20, |_| false), Place::Taken(3)));
+        assert!(matches!(turns.wait(Tenant(2), 21, |_| false), Place::Refused), "one each, and one over");
         assert_eq!(turns.waiting, 3);
+        // Callers who have gone keep no places from others.
+        assert!(matches!(turns.wait(Tenant(2), 22, |call| *call == 2), Place::Free));
+        turns.end(Tenant(1));
+        assert_eq!(begun(&mut turns), [(1, 1)]);
     }
 
     /// Lost otherwise: memory would grow with every tenant that ever called.
@@ -174,7 +195,7 @@ mod tests {
     fn nobody_is_remembered() {
         let mut turns = turns(2, 10);
         for tenant in 0..100 {
-            turns.wait(Tenant(tenant), 0);
+            turns.wait(Tenant(tenant), 0, |_| false);
             turns.next().unwrap();
             turns.end(Tenant(tenant));
         }
