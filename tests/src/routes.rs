@@ -53,6 +53,24 @@ pub fn vector(dimension: usize, seed: usize) -> Vec<f32> {
     (0..dimension).map(|i| if i % 7 == seed % 7 { 0.5 } else { 0.125 }).collect()
 }
 
+/// An address in the collection `default`.
+fn in_default(target: &Target<'_>, rest: &str) -> String {
+    query(&format!("/v1/collections/default{rest}"), target, &[])
+}
+
+/// A document's there.
+fn document_in_default(target: &Target<'_>, rest: &str) -> String {
+    in_default(target, &format!("/documents/{}{rest}", encoded(target.id)))
+}
+
+/// POST of a form with one file.
+fn form(client: &Client, path: &str) -> Answer {
+    let kind = "multipart/form-data; boundary=walk";
+    let body = "--walk\r\ncontent-disposition: form-data; name=\"file\"; filename=\"walk.txt\"\r\n\r\n\
+                A walk along every route.\r\n--walk--\r\n";
+    client.send("POST", path, &[("content-type", kind)], body.into())
+}
+
 const TEXT_FILE: &[(&str, &str)] = &[("filename", "walk.txt"), ("content_type", "text/plain")];
 const BODY: &[u8] = b"A walk along every route.";
 
@@ -154,6 +172,124 @@ pub const CASES: &[Case] = &[
             let one = scoped(t, json!({"q": "walk", "k": 5}));
             client.post("/v1/search/batch", &json!({"queries": [one]}))
         },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/documents",
+        by_id: false,
+        call: |client, t| form(client, &in_default(t, "/documents")),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/collections/{name}/documents",
+        by_id: false,
+        call: |client, t| client.get(&in_default(t, "/documents")),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/collections/{name}/documents/{id}",
+        by_id: true,
+        call: |client, t| client.get(&document_in_default(t, "")),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/collections/{name}/documents/{id}/chunks",
+        by_id: true,
+        call: |client, t| client.get(&document_in_default(t, "/chunks")),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/documents/{id}/chunks",
+        by_id: true,
+        call: |client, t| client.get(&document(t, "/chunks", &[])),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/collections/{name}/documents/{id}/file",
+        by_id: true,
+        call: |client, t| client.get(&document_in_default(t, "/file")),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/documents/{id}/reprocess",
+        by_id: true,
+        call: |client, t| client.post_bytes(&document_in_default(t, "/reprocess"), b""),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/documents/batch/upload",
+        by_id: false,
+        call: |client, t| form(client, &in_default(t, "/documents/batch/upload")),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/documents/batch/get",
+        by_id: false,
+        call: |client, t| {
+            client.post(&in_default(t, "/documents/batch/get"), &json!({"document_ids": [t.id]}))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/documents/batch/status",
+        by_id: false,
+        call: |client, t| {
+            client.post(&in_default(t, "/documents/batch/status"), &json!({"document_ids": [t.id]}))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/documents/batch/delete",
+        by_id: false,
+        // Not the target: a walk goes on with it.
+        call: |client, t| {
+            client.post(&in_default(t, "/documents/batch/delete"), &json!({"document_ids": ["nobody"]}))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/vectors/upsert",
+        by_id: false,
+        call: |client, t| {
+            let one = json!({"id": "walked", "embedding": vector(t.dimension, 1), "text": "a walk"});
+            client.post(&in_default(t, "/vectors/upsert"), &json!({"vectors": [one]}))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/vectors/delete",
+        by_id: false,
+        call: |client, t| client.post(&in_default(t, "/vectors/delete"), &json!({"ids": ["walked"]})),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/collections/{name}/query",
+        by_id: false,
+        call: |client, t| client.post(&in_default(t, "/query"), &json!({"query": "walk", "top_k": 5})),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/query",
+        by_id: false,
+        call: |client, t| {
+            let body = json!({"query": "walk", "collections": ["default"]});
+            client.post(&query("/v1/query", t, &[]), &body)
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/v1/batch/query",
+        by_id: false,
+        call: |client, t| {
+            let one = json!({"query": "walk", "collection": "default"});
+            client.post(&query("/v1/batch/query", t, &[]), &json!({"queries": [one]}))
+        },
+    },
+    Case {
+        method: "DELETE",
+        path: "/v1/collections/{name}/documents/{id}",
+        by_id: true,
+        call: |client, t| client.delete(&document_in_default(t, "")),
     },
 ];
 

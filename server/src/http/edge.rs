@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,6 +33,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Template(pub(crate) &'static str);
 
+/// Where the request's connection came from, left on the request by whoever accepted it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
 /// The request's id, left on the request for those who write down what it did.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
@@ -46,7 +51,7 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
     let begun = Instant::now();
     let _in_flight = metrics.begin();
     let request_id = new_request_id();
-    let dialect = Dialect::of(request.uri().path());
+    let usual = Dialect::of(request.uri().path());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let mut response = match unpanicking(router.oneshot(request)).await {
         Some(Ok(response)) => response,
@@ -60,7 +65,8 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
             log::error(&format!("request {request_id} on {template}: {cause}"));
         }
         let allow = response.headers_mut().remove(axum::http::header::ALLOW);
-        response = render(dialect, &error, &request_id);
+        let dialect = response.extensions().get::<Dialect>().copied();
+        response = render(dialect.unwrap_or(usual), &error, &request_id);
         if let Some(allow) = allow {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }

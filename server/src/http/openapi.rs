@@ -114,6 +114,10 @@ fn operation(route: &Route) -> Value {
             operation["requestBody"] =
                 json!({"content": {"application/json": {"schema": {"type": "object"}}}});
         }
+        BodyKind::Form => {
+            operation["requestBody"] =
+                json!({"required": true, "content": {"multipart/form-data": {"schema": {"type": "object"}}}});
+        }
         BodyKind::Document => {
             operation["requestBody"] = json!({"required": true, "content": {"application/octet-stream": {"schema": {"type": "string"}}}});
         }

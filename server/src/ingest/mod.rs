@@ -162,10 +162,10 @@ pub(crate) fn change<T>(
     Ok(None)
 }
 
-/// Purges a document, live or soft-deleted; `None` when it isn't there.
-pub(crate) fn purge(store: &Store, place: &Place, id: &str) -> Result<Option<Purged>, ApiError> {
+/// Purges documents, live or soft-deleted; `None` when one isn't there, which ends it.
+pub(crate) fn purge(store: &Store, place: &Place, ids: &[&str]) -> Result<Option<Purged>, ApiError> {
     for _ in 0..HANDLES_MAX {
-        match store.purge(&place.scope, &place.at, &[id]) {
+        match store.purge(&place.scope, &place.at, ids) {
             Err(StoreError::Write(WriteError::Dropped)) => {}
             Err(StoreError::Write(WriteError::NotFound)) => return Ok(None),
             outcome => return Ok(Some(outcome?)),

@@ -149,18 +149,21 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// The only place where a path decides the shape of an error.
+    /// The only place where a path decides the shape of an error. (`/v1/query` is of two clients, whose bodies tell them apart:
+    /// its handler says when an answer is the other's.)
     pub(crate) fn of(path: &str) -> Self {
         let mut parts = path.split('/').skip(1);
-        match (parts.next(), parts.next()) {
-            (Some("api"), Some("v1")) => Self::HyperSpark,
+        match (parts.next(), parts.next(), parts.nth(1)) {
+            (Some("api"), Some("v1"), _) => Self::HyperSpark,
             (
                 Some("v1"),
                 Some(
                     "collections" | "batch" | "chat" | "usage" | "webhooks" | "evaluations" | "auth"
-                    | "admin",
+                    | "admin" | "query",
                 ),
-            ) => Self::BigRag,
+                _,
+            )
+            | (Some("v1"), Some("documents"), Some("chunks")) => Self::BigRag,
             _ => Self::Aether,
         }
     }
@@ -329,7 +332,14 @@ mod tests {
             assert_eq!(body["detail"], "name a partition", "{path}");
             assert_eq!(body["request_id"], "id", "{path}");
         }
-        for path in ["/v1/admin/api-keys", "/v1/collections/a/documents", "/v1/usage", "/v1/auth/login"] {
+        for path in [
+            "/v1/admin/api-keys",
+            "/v1/collections/a/documents",
+            "/v1/usage",
+            "/v1/auth/login",
+            "/v1/query",
+            "/v1/documents/x/chunks",
+        ] {
             let body = body(path);
             assert_eq!(body["detail"], "name a partition", "{path}");
             assert_eq!(body["error"]["code"], "partition_required", "{path}");

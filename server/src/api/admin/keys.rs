@@ -47,10 +47,10 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let (asked, _) = call.json::<Asked>().await?;
     let (new, partition) = new_key(&call.app, call.caller()?, &asked)?;
     let quota = narrowed_quota(&call.app, call.caller()?, asked.quota.as_ref())?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
-        let (row, key) = app.control.mint(&new)?;
+        let (row, key) = app.control.mint(&new, by)?;
         // A crash in between leaves a key that nobody was told.
         if !quota.is_empty() {
             app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), &quota)?;
@@ -164,10 +164,10 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let changes = narrowed(call.caller()?, &key, &asked)?;
     let quota = asked.quota.as_ref().map(|told| narrowed_quota(&call.app, call.caller()?, told.as_ref()));
     let quota = quota.transpose()?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
-        let row = app.control.change_key(&key, &changes)?;
+        let row = app.control.change_key(&key, &changes, by)?;
         if let Some(quota) = &quota {
             app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), quota)?;
         }
@@ -198,10 +198,10 @@ fn narrowed(caller: &Caller, key: &KeyRow, asked: &Changes) -> Result<KeyChanges
 
 /// `DELETE /v1/admin/api-keys/{id}`: dead from the next request on.
 pub(crate) async fn revoke(call: Call) -> Result<Response, ApiError> {
-    let (app, key) = (call.app.clone(), managed_key(&call)?);
+    let (app, key, by) = (call.app.clone(), managed_key(&call)?, call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
-        let row = app.control.revoke(&key)?;
+        let row = app.control.revoke(&key, by)?;
         app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), &Quota::default())?;
         json::answer(StatusCode::OK, &json!({"id": row.id, "status": "revoked"}))
     })
@@ -210,10 +210,13 @@ pub(crate) async fn revoke(call: Call) -> Result<Response, ApiError> {
 
 /// `POST /v1/admin/api-keys/{id}/rotate`: the old secret is dead from the next request on.
 pub(crate) async fn rotate(call: Call) -> Result<Response, ApiError> {
-    let (app, key) = (call.app.clone(), managed_key(&call)?);
+    let (app, key, by) = (call.app.clone(), managed_key(&call)?, call.by()?);
+    if outlives(call.caller()?, &key) {
+        return Err(wider("its new secret would outlive this key"));
+    }
     let pool = app.pool.clone();
     pool.run(move || {
-        let (row, new) = app.control.rotate(&key)?;
+        let (row, new) = app.control.rotate(&key, by)?;
         let partition = row.partition.and_then(|hash| app.control.partition_of(hash));
         json::answer(StatusCode::CREATED, &with_secret(&app, &row, new.text(), partition.as_ref()))
     })
@@ -236,6 +239,11 @@ fn may_manage(caller: &Caller, key: &KeyRow) -> bool {
     let in_partition = own.partition.as_ref().is_none_or(|own| key.partition == Some(own.hash));
     let as_bound = !caller.is_multi_tenant() || key.multi_tenant;
     caller.scopes().covers(key.scopes) && in_collection && in_partition && as_bound
+}
+
+/// Whether a key goes on after the caller's own has ended.
+fn outlives(caller: &Caller, key: &KeyRow) -> bool {
+    caller.expires_ms().is_some_and(|own| key.expires_ms.is_none_or(|end| end > own))
 }
 
 fn parse_scopes(names: &[String]) -> Result<ScopeSet, ApiError> {

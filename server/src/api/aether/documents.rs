@@ -112,6 +112,11 @@ pub(crate) async fn download(call: Call) -> Result<Response, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     let (document, content) = pool.run(move || content(&app, &place, &id)).await?;
+    Ok(as_attachment(&document, content))
+}
+
+/// A document's bytes as they came.
+pub(in crate::api) fn as_attachment(document: &DocumentInfo, content: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(content));
     let headers = response.headers_mut();
     let kind =
@@ -121,7 +126,7 @@ pub(crate) async fn download(call: Call) -> Result<Response, ApiError> {
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-    Ok(response)
+    response
 }
 
 fn content(app: &App, place: &Place, id: &str) -> Result<(DocumentInfo, Vec<u8>), ApiError> {

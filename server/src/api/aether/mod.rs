@@ -15,6 +15,6 @@ mod manner;
 pub(crate) mod partitions;
 mod ranking;
 mod record;
-mod reranking;
+pub(in crate::api) mod reranking;
 pub(crate) mod search;
 mod sections;

@@ -21,14 +21,14 @@ const CANDIDATES_OF_K: usize = 4;
 
 /// What `rerank` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(in crate::api) enum Asked {
     No,
     Yes,
     Require,
 }
 
 impl Asked {
-    pub(super) fn of_query(query: &Query) -> Result<Option<Self>, ApiError> {
+    pub(in crate::api) fn of_query(query: &Query) -> Result<Option<Self>, ApiError> {
         match query.get("rerank") {
             None => Ok(None),
             Some("false" | "0") => Ok(Some(Self::No)),
@@ -62,15 +62,15 @@ impl<'de> Deserialize<'de> for Asked {
 
 /// A search that is to be reranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(in crate::api) struct Wish {
     /// What the engine is asked for instead of `k`.
-    pub(super) candidates: usize,
+    pub(in crate::api) candidates: usize,
     is_required: bool,
 }
 
 impl Wish {
     /// `candidates_max` is the reranker's; `None` when the operator named none.
-    pub(super) fn of(
+    pub(in crate::api) fn of(
         asked: Option<Asked>,
         candidates: Option<u64>,
         k: usize,
@@ -101,7 +101,7 @@ impl Wish {
     }
 
     /// Brings candidates into their last order and leaves the best `k`.
-    pub(super) async fn fulfil(
+    pub(in crate::api) async fn fulfil(
         self,
         reranker: &Reranker,
         text: &str,
@@ -125,7 +125,7 @@ impl Wish {
 
 /// What became of a wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(in crate::api) enum Outcome {
     NotAsked,
     Reranked,
     /// The order is the search's own, for this reason.
@@ -133,7 +133,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) fn tell(self, answer: &mut Value) {
+    pub(in crate::api) fn tell(self, answer: &mut Value) {
         match self {
             Self::NotAsked => {}
             Self::Reranked => answer["reranked"] = json!(true),

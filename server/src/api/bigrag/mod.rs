@@ -5,6 +5,13 @@
 
 pub(crate) mod collections;
 mod decide;
+pub(crate) mod documents;
 pub(crate) mod events;
+mod filters;
+pub(crate) mod queries;
 mod record;
 pub(crate) mod reembed;
+mod tenant;
+mod told;
+pub(crate) mod uploads;
+pub(crate) mod vectors;

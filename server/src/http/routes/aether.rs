@@ -105,7 +105,6 @@ pub(super) static ROUTES: &[Route] = &[
     route!(later "/v1/documents/{id}/move", "Move a document to another partition"),
     route!(later "/v1/documents/{id}/summary", "A document's summary"),
     route!(later "/v1/search/feedback", "Feedback on search results"),
-    route!(later "/v1/query", "Structured queries"),
     route!(later "/v1/schema/{*rest}", "Declared fields"),
     route!(later "/v1/threads/{*rest}", "Conversation threads"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),

@@ -82,6 +82,8 @@ pub enum Partition {
     InBody,
     /// In the path.
     InPath,
+    /// In a collection of the path or the body: by the tenant that metadata or filters name, or `?partition=`.
+    InCollection,
 }
 
 /// What a route's body is.
@@ -93,6 +95,8 @@ pub enum BodyKind {
     Json,
     /// A document's bytes as they are.
     Document,
+    /// Files and fields, as `multipart/form-data`.
+    Form,
 }
 
 /// A route.
@@ -164,7 +168,13 @@ mod tests {
             let scoped = matches!(route.access, Access::Key(_));
             match route.kind {
                 Kind::Data => {
-                    assert!(matches!(route.partition, Partition::InQuery | Partition::InBody), "{name}");
+                    assert!(
+                        matches!(
+                            route.partition,
+                            Partition::InQuery | Partition::InBody | Partition::InCollection
+                        ),
+                        "{name}"
+                    );
                     assert!(scoped, "{name} asks for no scope");
                     assert!(route.params.contains(&"partition"), "{name}");
                 }

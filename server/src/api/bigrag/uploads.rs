@@ -1,0 +1,247 @@
+//! How does a file become a document of a collection?
+//!
+//! Form → metadata → partition → text, passages, vectors → one durable write. The answer comes when the document can be found, so
+//! its status is `ready` from the first.
+//!
+//! Invariants:
+//! 1. Every file of a form is checked and embedded before the first is written; those of one form become durable together.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use strongroom_embed::ChunkOptions;
+use strongroom_engine::{DocumentInfo, NewDocument};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{tenant, told};
+use crate::app::App;
+use crate::auth::Place;
+use crate::call::Call;
+use crate::config::Limits;
+use crate::control::Collection;
+use crate::events::Event;
+use crate::ingest::{self, Intake, media};
+use crate::message::error::ApiError;
+use crate::message::json;
+
+/// The name of a file that has none.
+const UNTITLED: &str = "document";
+/// Fields beside the files.
+const FIELDS_MAX: usize = 8;
+
+/// `POST /v1/collections/{name}/documents`
+pub(crate) async fn upload(mut call: Call) -> Result<Response, ApiError> {
+    let collection = tenant::collection(&call, call.value(0)?)?;
+    tenant::ahead(&call, &collection)?;
+    let form = Form::read(&mut call, 1).await?;
+    let place = tenant::of_metadata(&call, &collection, &form.metadata)?;
+    let documents = store(call.app.clone(), &collection, place, form).await?;
+    let document =
+        documents.first().ok_or_else(|| ApiError::internal("a document was stored and not told"))?;
+    json::answer(StatusCode::CREATED, &told::document(&collection, document))
+}
+
+/// `POST /v1/collections/{name}/documents/batch/upload`
+pub(crate) async fn upload_many(mut call: Call) -> Result<Response, ApiError> {
+    let collection = tenant::collection(&call, call.value(0)?)?;
+    tenant::ahead(&call, &collection)?;
+    let files_max = call.app.limits.batch_documents_max;
+    let form = Form::read(&mut call, files_max).await?;
+    let place = tenant::of_metadata(&call, &collection, &form.metadata)?;
+    let documents = store(call.app.clone(), &collection, place, form).await?;
+    let records: Vec<_> = documents.iter().map(|document| told::document(&collection, document)).collect();
+    json::answer(StatusCode::CREATED, &json!({"documents": records, "total": records.len()}))
+}
+
+async fn store(
+    app: Arc<App>,
+    collection: &Arc<Collection>,
+    place: Place,
+    form: Form,
+) -> Result<Vec<DocumentInfo>, ApiError> {
+    let metadata = checked_metadata(collection, form.metadata, &app.limits)?;
+    let mut documents: Vec<NewDocument> = Vec::with_capacity(form.files.len());
+    for file in form.files {
+        let intake = file.intake(collection, metadata.clone(), &app.limits)?;
+        let most = app.limits.passages_max;
+        documents.push(app.models.document(&app.store, &app.pool, collection, intake, most).await?);
+    }
+    let (own, at, into) = (app.clone(), place.clone(), Arc::clone(collection));
+    let held = form.held;
+    let stored = app.pool.run(move || {
+        let stored = ingest::write(&own.store, &at, &into, |partition| partition.put_many(documents.clone()));
+        drop(held);
+        stored
+    });
+    let stored = stored.await?;
+    for document in &stored {
+        tell(&app, collection, &place, document);
+    }
+    Ok(stored)
+}
+
+/// Tells those who watch the collection.
+fn tell(app: &App, collection: &Collection, place: &Place, document: &DocumentInfo) {
+    app.events.tell(&collection.id, || Event {
+        partition: place.at.partition.clone(),
+        is_of_all: false,
+        body: json!({
+            "document_id": document.id,
+            "collection_name": collection.name,
+            "step": "store",
+            "status": "ready",
+            "message": "stored",
+            "progress": 1.0,
+            "detail": {"chunk_count": document.passages},
+        }),
+    });
+}
+
+/// Metadata as it is stored, if the collection takes it.
+pub(super) fn checked_metadata(
+    collection: &Collection,
+    metadata: Map<String, Value>,
+    limits: &Limits,
+) -> Result<String, ApiError> {
+    let most = limits.name_bytes_max;
+    let metadata = Value::Object(metadata);
+    if !names_are_good(&metadata, most) {
+        return Err(ApiError::unacceptable(
+            "invalid_metadata",
+            format!("a name in the metadata has 1 to {most} bytes, and no NUL character"),
+        ));
+    }
+    collection
+        .check_metadata(&metadata)
+        .map_err(|fault| ApiError::unacceptable("metadata_schema", format!("metadata: {fault}")))?;
+    if metadata.as_object().is_some_and(Map::is_empty) {
+        return Ok(String::new());
+    }
+    let text = metadata.to_string();
+    if text.len() > limits.metadata_bytes_max {
+        let most = limits.metadata_bytes_max;
+        return Err(ApiError::unacceptable(
+            "metadata_too_large",
+            format!("metadata has at most {most} bytes"),
+        ));
+    }
+    Ok(text)
+}
+
+fn names_are_good(value: &Value, most: usize) -> bool {
+    match value {
+        Value::Object(object) => object.iter().all(|(name, value)| {
+            !name.is_empty() && name.len() <= most && !name.contains('\0') && names_are_good(value, most)
+        }),
+        Value::Array(values) => values.iter().all(|value| names_are_good(value, most)),
+        _ => true,
+    }
+}
+
+/// How this collection cuts texts.
+pub(super) fn chunking(collection: &Collection) -> Result<ChunkOptions, ApiError> {
+    let (size, overlap) = (collection.settings.chunk_size, collection.settings.chunk_overlap);
+    ChunkOptions::new(size as usize, overlap as usize)
+        .map_err(|error| ApiError::internal(format!("a collection's chunking: {error}")))
+}
+
+/// A form as it came.
+struct Form {
+    files: Vec<File>,
+    metadata: Map<String, Value>,
+    /// Gives the budget back when the files are done with.
+    held: Vec<OwnedSemaphorePermit>,
+}
+
+struct File {
+    name: String,
+    content_type: Option<String>,
+    content: Bytes,
+}
+
+impl File {
+    fn intake(self, collection: &Collection, metadata: String, limits: &Limits) -> Result<Intake, ApiError> {
+        let most = limits.name_bytes_max;
+        if self.name.len() > most {
+            return Err(ApiError::malformed("too_long", format!("a filename has at most {most} bytes")));
+        }
+        // Clients that know no better say so; the name's ending does.
+        let told = self.content_type.as_deref().filter(|kind| media::essence(kind) != media::UNKNOWN);
+        Ok(Intake {
+            content_type: media::decide(None, told, &self.name)?,
+            filename: self.name,
+            content: self.content,
+            tags: Vec::new(),
+            metadata,
+            entity: None,
+            source: None,
+            chunking: chunking(collection)?,
+        })
+    }
+}
+
+impl Form {
+    /// Reads a form of one file at least and so many at most.
+    async fn read(call: &mut Call, files_max: usize) -> Result<Self, ApiError> {
+        let kind =
+            call.header(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let boundary = multer::parse_boundary(kind)
+            .map_err(|_| malformed("a file comes as multipart/form-data, in the field `file`".to_owned()))?;
+        let (bytes, held) = call.body().await?.into_parts();
+        let mut parts = multer::Multipart::new(Body::from(bytes).into_data_stream(), boundary);
+        let (mut files, mut metadata, mut fields) = (Vec::new(), None, 0);
+        while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+            match part.name().unwrap_or_default() {
+                "file" | "files" => {
+                    if files.len() == files_max {
+                        return Err(malformed(format!("there are at most {files_max} files in this form")));
+                    }
+                    let name =
+                        part.file_name().filter(|name| !name.is_empty()).unwrap_or(UNTITLED).to_owned();
+                    let content_type = part.content_type().map(ToString::to_string);
+                    files.push(File { name, content_type, content: part.bytes().await.map_err(unreadable)? });
+                }
+                "metadata" if metadata.is_none() => {
+                    metadata = Some(read_metadata(&part.bytes().await.map_err(unreadable)?)?);
+                }
+                other => {
+                    let other: String = other.chars().take(64).collect();
+                    return Err(malformed(format!(
+                        "the field {other:?} is not known, or comes twice; a form has files and `metadata`"
+                    )));
+                }
+            }
+            fields += 1;
+            if fields > files_max + FIELDS_MAX {
+                return Err(malformed("it has too many fields".to_owned()));
+            }
+        }
+        if files.is_empty() {
+            return Err(malformed("it has no file: send one in the field `file`".to_owned()));
+        }
+        Ok(Self { files, metadata: metadata.unwrap_or_default(), held })
+    }
+}
+
+fn read_metadata(text: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(_) => Err(ApiError::unacceptable("invalid_metadata", "metadata must be a JSON object")),
+        Err(error) => {
+            Err(ApiError::malformed("invalid_metadata", format!("metadata is not valid JSON: {error}")))
+        }
+    }
+}
+
+fn malformed(why: String) -> ApiError {
+    ApiError::malformed("malformed_body", format!("the form can't be taken: {why}"))
+}
+
+fn unreadable(error: multer::Error) -> ApiError {
+    malformed(format!("it can't be read: {error}"))
+}

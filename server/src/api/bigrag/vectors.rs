@@ -1,0 +1,164 @@
+//! How do vectors that the caller made come into a collection, and go?
+//!
+//! Each is a document of one passage under the id that came with it, its text beside it. What has the id already is replaced.
+//!
+//! Invariants:
+//! 1. All of a call's vectors are checked before the first is written; those of one tenant that are new become durable together.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use strongroom_engine::{NewDocument, NewPassage, Partition, Passage, WriteError};
+
+use super::{tenant, uploads};
+use crate::auth::Place;
+use crate::call::Call;
+use crate::config::Limits;
+use crate::control::Collection;
+use crate::ingest::{self, typed};
+use crate::message::error::ApiError;
+use crate::message::json;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Upsert {
+    vectors: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    embedding: Vec<f32>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// `POST /v1/collections/{name}/vectors/upsert`
+pub(crate) async fn upsert(mut call: Call) -> Result<Response, ApiError> {
+    let collection = tenant::collection(&call, call.value(0)?)?;
+    tenant::ahead(&call, &collection)?;
+    let (Upsert { vectors }, held) = call.json::<Upsert>().await?;
+    let most = call.app.limits.batch_documents_max;
+    if vectors.is_empty() || vectors.len() > most {
+        return Err(ApiError::malformed("invalid_batch", format!("a call has 1 to {most} vectors")));
+    }
+    let mut groups: Vec<(Place, Vec<NewDocument>)> = Vec::new();
+    let upserted = vectors.len();
+    for (number, entry) in vectors.into_iter().enumerate() {
+        let place = entry.metadata.clone().unwrap_or_default();
+        let place =
+            tenant::of_metadata(&call, &collection, &place).map_err(|error| numbered(number, error))?;
+        let document =
+            entry.checked(&collection, &call.app.limits).map_err(|error| numbered(number, error))?;
+        match groups.iter_mut().find(|(known, _)| known.at == place.at) {
+            Some((_, group)) => {
+                if group.iter().any(|other| other.id == document.id) {
+                    return Err(numbered(
+                        number,
+                        ApiError::unacceptable("repeated_id", "its id comes twice; send each once"),
+                    ));
+                }
+                group.push(document);
+            }
+            None => groups.push((place, vec![document])),
+        }
+    }
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        for (place, group) in &groups {
+            ingest::write(&app.store, place, &collection, |partition| put(partition, group))?;
+        }
+        drop(held);
+        json::answer(StatusCode::OK, &json!({"status": "ok", "upserted": upserted}))
+    })
+    .await
+}
+
+fn put(partition: &Partition, group: &[NewDocument]) -> Result<(), WriteError> {
+    let mut new = Vec::new();
+    for document in group {
+        let id = document.id.as_deref().unwrap_or_default();
+        if partition.get(id)?.is_some() {
+            match partition.update(id, document.clone()) {
+                // It went meanwhile.
+                Err(WriteError::NotFound) => new.push(document.clone()),
+                done => drop(done?),
+            }
+        } else {
+            new.push(document.clone());
+        }
+    }
+    if new.is_empty() { Ok(()) } else { partition.put_many(new).map(drop) }
+}
+
+impl Entry {
+    fn checked(self, collection: &Collection, limits: &Limits) -> Result<NewDocument, ApiError> {
+        let (most, expected) = (limits.name_bytes_max, collection.spec.dimension as usize);
+        if self.id.trim().is_empty() || self.id.len() > most || self.id.contains('\0') {
+            return Err(ApiError::unacceptable(
+                "invalid_id",
+                format!("an id has 1 to {most} bytes, is not all white space and has no NUL character"),
+            ));
+        }
+        if self.embedding.len() != expected {
+            let found = self.embedding.len();
+            return Err(ApiError::unacceptable(
+                "wrong_dimension",
+                format!("vectors of this collection have {expected} dimensions, this one has {found}"),
+            ));
+        }
+        if self.embedding.iter().any(|component| !component.is_finite()) {
+            return Err(ApiError::unacceptable(
+                "not_finite",
+                "it has a component that is not a finite number",
+            ));
+        }
+        let metadata = uploads::checked_metadata(collection, self.metadata.unwrap_or_default(), limits)?;
+        let text = self.text.unwrap_or_default();
+        Ok(NewDocument {
+            id: Some(self.id),
+            filename: String::new(),
+            content_type: "text/plain".to_owned(),
+            content: text.clone().into_bytes(),
+            fields: typed::fields(&metadata),
+            metadata,
+            passages: vec![NewPassage { text: Passage::Own(text), vector: self.embedding }],
+            ..NewDocument::default()
+        })
+    }
+}
+
+fn numbered(number: usize, mut error: ApiError) -> ApiError {
+    error.text = format!("vector {number} (counted from 0): {}", error.text).into();
+    error
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ids {
+    ids: Vec<String>,
+}
+
+/// `POST /v1/collections/{name}/vectors/delete`: those that are there go for good.
+pub(crate) async fn delete(mut call: Call) -> Result<Response, ApiError> {
+    let collection = tenant::collection(&call, call.value(0)?)?;
+    let reach = tenant::by_id(&call, &collection)?;
+    let (Ids { ids }, _) = call.json::<Ids>().await?;
+    let most = call.app.limits.batch_documents_max;
+    if ids.is_empty() || ids.len() > most {
+        return Err(ApiError::malformed("invalid_batch", format!("a call has 1 to {most} ids")));
+    }
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let outcomes = reach.purge(&app, &ids, &by)?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let deleted = outcomes.into_iter().filter(|was_there| *was_there).count();
+        json::answer(StatusCode::OK, &json!({"status": "ok", "deleted": deleted}))
+    })
+    .await
+}
