@@ -27,6 +27,7 @@ use crate::control::{Collection, SearchMode};
 use crate::ingest;
 use crate::message::error::{ApiError, Dialect};
 use crate::message::json;
+use crate::usage::Tally;
 
 /// In partitions so large that not all passages are compared, so many of the nearest are found at least, on the average.
 const RECALL: f32 = 0.98;
@@ -253,7 +254,11 @@ impl Ask {
             with_content: false,
         };
         // A partition that isn't there is answered like an empty one.
+        let tokens = vector.map_or(0, |_| app.embedder.count_tokens(&self.text) as u64);
+        app.quotas.tokens(&self.place, tokens)?;
+        let begun = std::time::Instant::now();
         let found = ingest::read(&app.store, &self.place, |partition| partition.search(&request))?;
+        app.usage.count(&self.place, self.place.key(), Tally::of_search(begun.elapsed(), tokens));
         Ok(found.map(|found| found.hits).unwrap_or_default())
     }
 

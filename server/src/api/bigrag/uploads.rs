@@ -27,6 +27,7 @@ use crate::events::Event;
 use crate::ingest::{self, Intake, media};
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::{self, Tally};
 
 /// The name of a file that has none.
 const UNTITLED: &str = "document";
@@ -73,9 +74,16 @@ async fn store(
     let (own, at, into) = (app.clone(), place.clone(), Arc::clone(collection));
     let held = form.held;
     let stored = app.pool.run(move || {
-        let stored = ingest::write(&own.store, &at, &into, |partition| partition.put_many(documents.clone()));
+        let inserts = documents.len() as u64;
+        let bytes_in = documents.iter().map(|document| document.content.len() as u64).sum();
+        let _room = own.quotas.room(&at, inserts, bytes_in)?;
+        let embedding_tokens = documents.iter().map(|document| usage::tokens(own.embedder, document)).sum();
+        own.quotas.tokens(&at, embedding_tokens)?;
+        let stored =
+            ingest::write(&own.store, &at, &into, |partition| partition.put_many(documents.clone()))?;
+        own.usage.count(&at, at.key(), Tally { inserts, bytes_in, embedding_tokens, ..Tally::default() });
         drop(held);
-        stored
+        Ok(stored)
     });
     let stored = stored.await?;
     for document in &stored {

@@ -19,6 +19,7 @@ use crate::control::Collection;
 use crate::ingest::{self, typed};
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::Tally;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +72,11 @@ pub(crate) async fn upsert(mut call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         for (place, group) in &groups {
+            let inserts = group.len() as u64;
+            let bytes_in = group.iter().map(|document| document.content.len() as u64).sum();
+            let _room = app.quotas.room(place, inserts, bytes_in)?;
             ingest::write(&app.store, place, &collection, |partition| put(partition, group))?;
+            app.usage.count(place, place.key(), Tally { inserts, bytes_in, ..Tally::default() });
         }
         drop(held);
         json::answer(StatusCode::OK, &json!({"status": "ok", "upserted": upserted}))
