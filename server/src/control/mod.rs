@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! 1. No content, filename or partition id of a tenant is ever in the database: a key's pin stands as a keyed hash.
-//!    The ids of pinned partitions are held in memory as far as this process has met them.
+//!    The ids of pinned partitions are held in memory as far as this process has met them. (A registered tenant's id,
+//!    `org_…`, is random and ours; what the tenant is called is not here.)
 //! 2. An act that spans SQLite and the engine writes its intent first (`creating`, `deleting`) and is finished at the
 //!    next open when it was cut short; what the engine holds is what counts.
 //! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked; when a workspace goes, so does the
@@ -26,6 +27,7 @@ mod metadata_schema;
 mod schema;
 pub(crate) mod scopes;
 mod secret;
+mod tenants;
 mod workspaces;
 
 use std::collections::HashMap;
@@ -44,11 +46,13 @@ pub(crate) use jobs::{INTERRUPTED, JobState};
 pub(crate) use keys::{KeyChanges, KeyRow, NewKey};
 pub(crate) use metadata_schema::MetadataSchema;
 pub(crate) use secret::{PartitionHash, PartitionHasher};
+pub(crate) use tenants::Tenant;
 
 use crate::message::error::ApiError;
 use api_key::ApiKey;
 use directory::Directory;
 use secret::Secret;
+use tenants::Tenants;
 
 /// Why the control plane refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,12 @@ pub(crate) enum ControlError {
     /// No such key in this workspace.
     #[error("no such key")]
     NoKey,
+    /// The slug belongs to another tenant of the workspace.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// No such tenant.
+    #[error("no such tenant")]
+    NoTenant,
     /// No such job in this workspace.
     #[error("no such job")]
     NoJob,
@@ -89,6 +99,11 @@ impl From<ControlError> for ApiError {
             ControlError::NoCollection => no_collection(),
             ControlError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             ControlError::NoKey => Self::missing("key_not_found", "there is no such API key"),
+            ControlError::SlugTaken => Self::conflict(
+                "slug_taken",
+                "a tenant of yours has this slug; choose another, or leave it out",
+            ),
+            ControlError::NoTenant => Self::missing("tenant_not_found", "there is no such tenant"),
             ControlError::NoJob => Self::missing("job_not_found", "there is no such job"),
             _ if error.is_full() => Self::disk_full(),
             ControlError::Sqlite(_) | ControlError::Corrupt(_) => Self::internal(format!("control: {error}")),
@@ -113,6 +128,8 @@ impl ControlError {
 pub(crate) struct Control {
     db: Mutex<Connection>,
     directory: RwLock<Directory>,
+    /// Changed under the lock of `db`, like the directory.
+    tenants: RwLock<Tenants>,
     names: RwLock<HashMap<PartitionHash, PartitionName>>,
     /// Rows of the audit log that could not be written yet. Taken after `db`.
     owed: Mutex<Vec<Entry>>,
@@ -127,10 +144,10 @@ impl Control {
         root_key: Option<&str>,
     ) -> Result<Self, ControlError> {
         let db = schema::open(path)?;
-        let directory = Directory::load(&db)?;
+        let (directory, tenants) = (Directory::load(&db)?, RwLock::new(Tenants::load(&db)?));
         let secret = Secret::derive(master_key, root_key);
         let (db, directory) = (Mutex::new(db), RwLock::new(directory));
-        Ok(Self { db, directory, names: RwLock::default(), owed: Mutex::default(), secret })
+        Ok(Self { db, directory, tenants, names: RwLock::default(), owed: Mutex::default(), secret })
     }
 
     /// Whether this is the operator's key.
@@ -162,6 +179,11 @@ impl Control {
     /// A key's row, revoked ones too.
     pub(crate) fn key(&self, id: &str) -> Option<Arc<KeyRow>> {
         self.read().key(id)
+    }
+
+    /// The id of a memory: the same for the same text of the same user, and of no use to guess texts with.
+    pub(crate) fn memory_id(&self, at: (WorkspaceId, Option<&str>), user: &str, text: &str) -> String {
+        self.secret.memory_id(at, user, text)
     }
 
     /// What hashes the names of partitions.

@@ -65,6 +65,7 @@ impl Control {
         let db = self.lock();
         db.execute("DELETE FROM workspaces WHERE id = ?1", params![random::hex(&id.0)])?;
         self.publish(&db, |directory| directory.remove_workspace(id));
+        self.tenants_mut().remove_workspace(id);
         empty_wal(&db);
         Ok(())
     }
