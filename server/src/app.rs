@@ -20,6 +20,7 @@ use crate::message::body::Budget;
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
+use crate::recalls::Recalls;
 use crate::rerank::Reranker;
 
 /// The running server's parts.
@@ -37,6 +38,9 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) damages: Damages,
     pub(crate) jobs: Queue,
+    pub(crate) recalls: Recalls,
+    /// How many recalls of memories a workspace may have in a month; `None` for as many as it likes.
+    pub(crate) recalls_max: Option<u64>,
     pub(crate) events: Events,
     /// What `/openapi.json` answers.
     pub(crate) openapi: String,

@@ -35,12 +35,14 @@ mod metrics;
 mod outbound;
 mod pool;
 mod random;
+mod recalls;
 mod receipt;
 mod reembedding;
 mod rerank;
 pub mod serve;
 mod span;
 mod tenancy;
+mod tenants;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;
