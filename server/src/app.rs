@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use axum::http::Uri;
 use strongroom_embed::Embedder;
 use strongroom_engine::{CollectionSpec, DocumentInfo, Store, WorkspaceId};
 use tokio::sync::watch;
 
+use crate::auth::attempts::Attempts;
+use crate::auth::passwords::Passwords;
 use crate::auth::{DEFAULT_COLLECTION, Place};
 use crate::config::Limits;
 use crate::control::{Collection, Control, NewCollection, Settings, no_collection};
@@ -16,6 +19,7 @@ use crate::embedding::Models;
 use crate::events::Events;
 use crate::ingest::{self, Intake};
 use crate::jobs::Queue;
+use crate::mail::Mailer;
 use crate::message::body::Budget;
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
@@ -31,6 +35,12 @@ pub(crate) struct App {
     pub(crate) models: Models,
     pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) pool: Pool,
+    pub(crate) passwords: Passwords,
+    pub(crate) attempts: Attempts,
+    /// Who takes invitations to people, if the operator named somebody.
+    pub(crate) mailer: Option<Mailer>,
+    /// Where people reach this server, if the operator said.
+    pub(crate) public_url: Option<Uri>,
     pub(crate) bodies: Budget,
     pub(crate) limits: Limits,
     /// How long a purge in a large partition waits at most until it is final, in milliseconds.

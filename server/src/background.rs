@@ -101,10 +101,12 @@ fn round(app: &App, rounds: u32) -> Result<(), ApiError> {
         if is_slow || app.store.wants_maintenance() { app.store.run_maintenance().map(drop) } else { Ok(()) };
     // Also of a round that failed half-way, and what a call could not write down.
     erasure::settle(&app.control, &app.store)?;
+    app.control.enter_refusals(false)?;
     maintained?;
     if is_slow {
         look_for_damage(app, rounds / SLOW_ROUND_EVERY);
         app.control.save_last_used()?;
+        app.control.sweep()?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! 2. A body is read once, and never beyond the route's limit.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
-use crate::auth::{Caller, Named, Place};
+use crate::auth::{Caller, Named, Place, session};
 use crate::control::By;
 use crate::message::body::Received;
 use crate::message::error::ApiError;
@@ -40,7 +41,8 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     /// What the route is, for answers that speak of it.
     pub(crate) route: &'static str,
-    request_id: String,
+    by: By,
+    peer: Option<IpAddr>,
     caller: Option<Caller>,
     place: Option<Place>,
     values: Vec<String>,
@@ -53,7 +55,9 @@ pub(crate) struct Call {
 pub(crate) struct Parts {
     pub(crate) query: Query,
     pub(crate) route: &'static str,
-    pub(crate) request_id: String,
+    /// In which request, and from where, of nobody yet.
+    pub(crate) by: By,
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) caller: Option<Caller>,
     pub(crate) place: Option<Place>,
     pub(crate) values: Vec<String>,
@@ -64,8 +68,8 @@ pub(crate) struct Parts {
 
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
-        let Parts { query, route, request_id, caller, place, values, headers, body, body_bytes_max } = parts;
-        Self { app, query, route, request_id, caller, place, values, headers, body, body_bytes_max }
+        let Parts { query, route, by, peer, caller, place, values, headers, body, body_bytes_max } = parts;
+        Self { app, query, route, by, peer, caller, place, values, headers, body, body_bytes_max }
     }
 
     /// Who calls; absent only on routes that ask for no key.
@@ -77,7 +81,27 @@ impl Call {
 
     /// Whose act this is, as the audit log tells it.
     pub(crate) fn by(&self) -> Result<By, ApiError> {
-        Ok(By { actor: self.caller()?.actor(), request_id: Some(self.request_id.clone()) })
+        Ok(self.by.with_actor(self.caller()?.actor()))
+    }
+
+    /// This request as the act of somebody who hasn't shown who they are.
+    pub(crate) fn by_nobody(&self) -> By {
+        self.by.clone()
+    }
+
+    /// Where the connection came from.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    /// Whether the caller's side of the connection is TLS, as far as can be told.
+    pub(crate) fn is_https(&self) -> bool {
+        session::is_https(&self.headers, self.app.public_url.as_ref())
+    }
+
+    /// Refuses what a page of another site had a browser send, on routes that begin a session.
+    pub(crate) fn require_same_origin(&self) -> Result<(), ApiError> {
+        session::require_same_origin(&self.headers, self.app.public_url.as_ref())
     }
 
     /// Who calls, if anyone said.

@@ -2,8 +2,9 @@
 //!
 //! Reads the command line, joins it with the environment and the configuration file, starts the runtime and turns the
 //! outcome into an exit code: 0 when all went well, 1 with one line on standard error otherwise, 2 for a command line
-//! that can't be read. (`verify`, `inspect` and `verify-receipt` tell what their codes mean.)
+//! that can't be read. (`verify`, `audit`, `inspect` and `verify-receipt` tell what their codes mean.)
 
+mod audit;
 mod inspect;
 mod verify;
 mod verify_receipt;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Told};
 use crate::embedding::settings as embedding;
+use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
 use crate::serve::Server;
 use crate::{demo, log};
@@ -38,6 +40,8 @@ enum Command {
     VerifyReceipt(verify_receipt::VerifyReceipt),
     /// Read every byte of a stopped store, and name what is damaged
     Verify(verify::Verify),
+    /// Look into the audit log of a stopped store
+    Audit(audit::Audit),
     /// Say what a file of a store holds
     Inspect(inspect::Inspect),
 }
@@ -50,8 +54,8 @@ struct Serve {
     /// Where to listen [default: 127.0.0.1:7373; env: STRONGROOM_LISTEN]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, memory_plan_queries, [reranker], [embedding]
-    /// and [limits]
+    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, memory_plan_queries, public_url,
+    /// [reranker], [embedding], [mail] and [limits]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A file with the root encryption key: 32 bytes as hexadecimal or base64 [or env: STRONGROOM_MASTER_KEY]
@@ -71,6 +75,11 @@ struct Serve {
     reranker: reranker::Told,
     #[command(flatten)]
     embedding: embedding::Told,
+    #[command(flatten)]
+    mail: mail::Told,
+    /// Where people reach this server, for links and cookies [env: STRONGROOM_PUBLIC_URL]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Start over with three made-up companies in ./strongroom-demo-data, and show what isolation looks like
     #[arg(long)]
     demo: bool,
@@ -83,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Serve(told) => serve(told),
         Command::VerifyReceipt(told) => return verify_receipt::run(&told),
         Command::Verify(told) => return verify::run(&told),
+        Command::Audit(told) => return audit::run(&told),
         Command::Inspect(told) => return inspect::run(&told),
     };
     match outcome {
@@ -122,6 +132,8 @@ fn resolve(told: Serve) -> Result<Config, String> {
         memory_plan_queries: told.memory_plan_queries,
         reranker: told.reranker,
         embedding: told.embedding,
+        mail: told.mail,
+        public_url: told.public_url,
     };
     // A variable that is set to nothing, as compose files do, is not set.
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -10,12 +10,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use axum::http::Uri;
 use serde::Deserialize;
 use strongroom_engine::StoreOptions;
 
 use crate::embedding::settings as embedding;
+use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
-use crate::{base64, span};
+use crate::{base64, outbound, span};
 
 /// Everything that a server is started with.
 #[derive(Debug, Clone)]
@@ -38,6 +40,10 @@ pub struct Config {
     pub(crate) memory_plan_queries: Option<u64>,
     /// Where collections are embedded that ask for another model than the built-in one.
     pub(crate) embedding: embedding::Settings,
+    /// Who takes invitations to people.
+    pub(crate) mail: Option<mail::Settings>,
+    /// Where people reach this server.
+    pub(crate) public_url: Option<Uri>,
     pub(crate) limits: Limits,
 }
 
@@ -169,6 +175,8 @@ pub(crate) struct Told {
     pub(crate) memory_plan_queries: Option<u64>,
     pub(crate) reranker: reranker::Told,
     pub(crate) embedding: embedding::Told,
+    pub(crate) mail: mail::Told,
+    pub(crate) public_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -182,6 +190,8 @@ struct File {
     memory_plan_queries: Option<u64>,
     reranker: reranker::Told,
     embedding: embedding::Told,
+    mail: mail::Told,
+    public_url: Option<String>,
     limits: Limits,
 }
 
@@ -225,6 +235,15 @@ pub(crate) fn resolve(
     let plan = plan.map_err(|_| "STRONGROOM_MEMORY_PLAN_QUERIES must be a whole number".to_owned())?;
     let memory_plan_queries = command_line.memory_plan_queries.or(plan).or(file.memory_plan_queries);
     let embedding = embedding::resolve(command_line.embedding, &environment, file.embedding)?;
+    let mail = mail::resolve(command_line.mail, &environment, file.mail)?;
+    let public_url =
+        command_line.public_url.or_else(|| environment("STRONGROOM_PUBLIC_URL")).or(file.public_url);
+    let public_url = public_url.as_deref().map(parse_public_url).transpose()?;
+    if mail.is_some() && public_url.is_none() {
+        return Err(
+            "invitations that are mailed need the address under which people reach this server; give it by --public-url".to_owned(),
+        );
+    }
     let root_key = environment("STRONGROOM_ROOT_KEY").map(RootKeyText);
     if let Some(RootKeyText(text)) = &root_key
         && (text.chars().count() < 16 || text.contains(|c: char| !c.is_ascii_graphic()))
@@ -244,6 +263,8 @@ pub(crate) fn resolve(
         reranker,
         memory_plan_queries,
         embedding,
+        mail,
+        public_url,
         limits,
     })
 }
@@ -256,6 +277,13 @@ fn read_file(path: &Path) -> Result<File, String> {
             error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         format!("the configuration file {}, line {place}: {}", path.display(), error.message())
     })
+}
+
+fn parse_public_url(text: &str) -> Result<Uri, String> {
+    let wrong =
+        || "public_url must be the address of this server, such as https://rooms.example.com".to_owned();
+    let address = outbound::parse_address("public_url", text).map_err(|_| wrong())?;
+    if address.query().is_none() { Ok(address) } else { Err(wrong()) }
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {

@@ -15,7 +15,7 @@ use strongroom_engine::{
 };
 
 use crate::auth::{Place, server_itself};
-use crate::control::{Action, By, Control, ControlError, Entry};
+use crate::control::{Action, By, Control, ControlError, Entry, Outcome};
 use crate::message::error::ApiError;
 use crate::{ingest, log, random};
 
@@ -74,12 +74,13 @@ pub(crate) fn purge_many(
         Some(receipt) => entry(Action::DocumentPurge, receipt, by),
         // Another call's rewriting served this one too, or maintenance will: the receipt's row is theirs.
         None => Entry {
-            workspace: place.scope.workspace(),
-            by,
-            action: Action::DocumentPurge,
-            resource: purged.incarnation,
-            receipt: None,
-            is_done: purged.is_final,
+            outcome: if purged.is_final { Outcome::Done } else { Outcome::Accepted },
+            ..Entry::done(
+                place.scope.workspace(),
+                by,
+                Action::DocumentPurge,
+                random::hex(&purged.incarnation),
+            )
         },
     });
     enter(control, store, told)?;
@@ -149,18 +150,11 @@ pub(crate) fn with_room<T>(
 
 fn entry(action: Action, signed: &SignedReceipt, by: By) -> Entry {
     let (id, workspace) = (signed.receipt.id, WorkspaceId(signed.receipt.workspace));
-    Entry { workspace, by, action, resource: id, receipt: Some(id), is_done: true }
+    Entry::erased(workspace, by, action, id, id)
 }
 
 fn system_entry(erased: &Erased) -> Entry {
-    Entry {
-        workspace: erased.workspace,
-        by: By::system(),
-        action: action(erased.kind),
-        resource: erased.id,
-        receipt: Some(erased.id),
-        is_done: true,
-    }
+    Entry::erased(erased.workspace, By::system(), action(erased.kind), erased.id, erased.id)
 }
 
 fn action(kind: ReceiptKind) -> Action {

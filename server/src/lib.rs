@@ -29,6 +29,7 @@ mod http;
 mod ingest;
 mod jobs;
 mod log;
+mod mail;
 mod master_key;
 mod message;
 mod metrics;

@@ -17,7 +17,7 @@ use strongroom_engine::{Filter, PartitionRef, WriteError};
 
 use crate::app::App;
 use crate::auth::{Place, server_in};
-use crate::control::{Collection, Control};
+use crate::control::{By, Collection, Control};
 use crate::events::Event;
 use crate::ingest::{self, Intake};
 use crate::log;
@@ -39,12 +39,13 @@ struct Progress {
 }
 
 /// Marks a collection as due. The error says that it is already.
-pub(crate) fn begin(control: &Control, collection: &Collection) -> Result<Arc<Collection>, ApiError> {
+pub(crate) fn begin(control: &Control, collection: &Collection, by: By) -> Result<Arc<Collection>, ApiError> {
     let mut was_due = false;
     let marked = control.change_collection(
         collection,
         |settings| was_due = std::mem::replace(&mut settings.reembedding, true),
         None,
+        by,
     )?;
     if was_due {
         return Err(ApiError::conflict(
@@ -70,8 +71,9 @@ pub(crate) async fn run(app: Arc<App>, collection: Arc<Collection>) {
         Ok(Some(progress)) => {
             let unmarked = app.clone();
             let row = collection.clone();
-            let unmark =
-                move || Ok(unmarked.control.change_collection(&row, |s| s.reembedding = false, None)?);
+            let unmark = move || {
+                Ok(unmarked.control.change_collection(&row, |s| s.reembedding = false, None, By::system())?)
+            };
             if let Err(error) = app.pool.run(unmark).await {
                 log::error(&format!(
                     "a collection's end of embedding could not be written down: {}",

@@ -24,16 +24,19 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::{App, control_path};
+use crate::auth::attempts::Attempts;
+use crate::auth::passwords::Passwords;
 use crate::auth::{DEFAULT_WORKSPACE, server_itself};
 use crate::background;
 use crate::config::{Config, Limits};
 use crate::control::scopes::ScopeSet;
-use crate::control::{Control, NewKey, Workspace};
+use crate::control::{By, Control, NewKey, Workspace};
 use crate::damages::Damages;
 use crate::embedding::Models;
 use crate::events::Events;
 use crate::http::{dispatch, listener, openapi};
 use crate::jobs::Queue;
+use crate::mail::Mailer;
 use crate::message::body::{Budget, Patience};
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
@@ -126,7 +129,8 @@ impl Server {
         let pool = app.pool.clone();
         pool.run(move || {
             let (scope, collection) = (server_itself(), app.default_collection());
-            let workspace = tenancy::create_workspace(&app.control, &app.store, &scope, name, collection)?;
+            let workspace =
+                tenancy::create_workspace(&app.control, &app.store, &scope, name, collection, By::system())?;
             mint_owner_key(&app, &workspace, multi_tenant)
         })
         .await
@@ -160,11 +164,12 @@ impl Server {
 /// Writes down what spares the next start some work. What was acknowledged is durable already, so a full disk is no failure.
 fn close(app: &App) -> Result<(), ApiError> {
     let saved = app.control.save_last_used().map_err(ApiError::from);
+    let told = app.control.enter_refusals(true).map_err(ApiError::from);
     let flushed =
         if app.store.is_poisoned() { Ok(()) } else { app.store.flush().map(drop).map_err(ApiError::from) };
     // Closing makes every purge final.
     let settled = erasure::settle(&app.control, &app.store);
-    for outcome in [saved, flushed, settled] {
+    for outcome in [saved, told, flushed, settled] {
         match outcome {
             Err(error) if error.status == StatusCode::INSUFFICIENT_STORAGE => {
                 log::warn("the disk is full, so the next start has a longer log to read");
@@ -220,6 +225,7 @@ fn open(
     let metrics = Arc::new(Metrics::new());
     let reranker = config.reranker.clone().map(|settings| Reranker::new(settings, metrics.clone()));
     let reranker = reranker.transpose()?.map(Arc::new);
+    let mailer = config.mail.as_ref().map(|settings| Mailer::new(settings, metrics.clone())).transpose()?;
     make_data_dir(data_dir)?;
     let master_key = master_key::find(&config.master_key, data_dir)?;
     let medium = medium(data_dir).map_err(|error| open_error(data_dir, &error.into()))?;
@@ -244,6 +250,10 @@ fn open(
         embedder: StaticEmbedder::built_in(),
         models: Models::new(StaticEmbedder::built_in(), config.embedding.clone(), metrics.clone()),
         pool: Pool::new(limits.running_max, limits.waiting_max),
+        passwords: Passwords::new(),
+        attempts: Attempts::default(),
+        mailer,
+        public_url: config.public_url.clone(),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
         purge_ms,
         reranker,
@@ -293,13 +303,19 @@ fn recover(app: &App) -> Result<Option<String>, ApiError> {
     }
     let scope = server_itself();
     let collection = app.default_collection();
-    let workspace =
-        tenancy::create_workspace(&app.control, &app.store, &scope, DEFAULT_WORKSPACE, collection)?;
+    let workspace = tenancy::create_workspace(
+        &app.control,
+        &app.store,
+        &scope,
+        DEFAULT_WORKSPACE,
+        collection,
+        By::system(),
+    )?;
     mint_owner_key(app, &workspace, false).map(Some)
 }
 
 fn mint_owner_key(app: &App, workspace: &Workspace, multi_tenant: bool) -> Result<String, ApiError> {
-    let (_, key) = app.control.mint(&NewKey {
+    let new = NewKey {
         workspace: workspace.id,
         name: "owner".to_owned(),
         scopes: ScopeSet::all(),
@@ -307,7 +323,8 @@ fn mint_owner_key(app: &App, workspace: &Workspace, multi_tenant: bool) -> Resul
         partition: None,
         multi_tenant,
         expires_ms: None,
-    })?;
+    };
+    let (_, key) = app.control.mint(&new, By::system())?;
     Ok(key.text().to_owned())
 }
 

@@ -19,10 +19,11 @@ pub(crate) fn create_workspace(
     scope: &OperatorScope,
     name: &str,
     collection: NewCollection,
+    by: By,
 ) -> Result<Arc<Workspace>, ApiError> {
     let workspace = control.begin_workspace(name, collection)?;
     store.create_workspace(scope, workspace.id)?;
-    Ok(control.finish_workspace(workspace.id)?)
+    Ok(control.finish_workspace(workspace.id, by)?)
 }
 
 /// Drops a workspace: its keys are dead from the first step on, its data is shredded by the second and the audit log
@@ -50,7 +51,7 @@ pub(crate) fn ensure_collection(
     if let Some(found) = control.collection(workspace, name) {
         return Ok(found);
     }
-    match control.create_collection(workspace, name, new()) {
+    match control.create_collection(workspace, name, new(), By::system()) {
         // Another call may have been faster.
         Err(ControlError::CollectionTaken) => {
             control.collection(workspace, name).ok_or_else(|| ControlError::CollectionTaken.into())
@@ -69,7 +70,7 @@ pub(crate) fn truncate_collection(
 ) -> Result<Vec<(Counts, SignedReceipt)>, ApiError> {
     with_room(store, || control.set_life(collection, Life::Truncating))?;
     let dropped = drop_partitions(control, store, scope, collection, by)?;
-    with_room(store, || control.set_life(collection, Life::Live))?;
+    with_room(store, || control.finish_truncation(collection, by.clone()))?;
     Ok(dropped)
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn drop_collection(
     with_room(store, || control.set_life(collection, Life::Deleting))?;
     collection.gate.close();
     let dropped = drop_partitions(control, store, scope, collection, by)?;
-    with_room(store, || control.finish_collection(collection))?;
+    with_room(store, || control.finish_collection(collection, by.clone()))?;
     Ok(dropped)
 }
 
@@ -115,7 +116,7 @@ pub(crate) fn finish_interrupted(
         match workspace.state {
             State::Creating => {
                 store.create_workspace(scope, workspace.id)?;
-                control.finish_workspace(workspace.id)?;
+                control.finish_workspace(workspace.id, By::system())?;
             }
             State::Deleting => {
                 drop_workspace(control, store, scope, workspace.id, By::system())?;

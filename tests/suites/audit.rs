@@ -18,6 +18,19 @@ fn entries(client: &Client, query: &str) -> (Vec<Value>, u64) {
     (entries, answer["total"].as_u64().expect("a total"))
 }
 
+/// The entries of erasures, newest first, and how many there are.
+#[track_caller]
+fn erasures(client: &Client) -> (Vec<Value>, u64) {
+    let (all, total) = entries(client, "?limit=1000");
+    assert_eq!(all.len() as u64, total);
+    let is_one = |entry: &Value| {
+        ["partition.drop", "workspace.drop", "document.purge"].iter().any(|act| entry["action"] == *act)
+    };
+    let found: Vec<_> = all.into_iter().filter(is_one).collect();
+    let count = found.len() as u64;
+    (found, count)
+}
+
 /// What of an entry says which act it is of.
 fn act(entry: &Value) -> [&str; 4] {
     ["action", "resource_type", "resource_id", "actor_id"]
@@ -43,7 +56,7 @@ fn an_erasure_that_is_acknowledged_is_written_down() {
     let (leaving, inside) = (text(&made["id"]), operator.in_workspace("leaving"));
     let key = mint(&inside, &json!({}));
     let holder = operator.with_key(&key.key);
-    assert_eq!(entries(&holder, ""), (vec![], 0));
+    assert_eq!(erasures(&holder), (vec![], 0));
     let document = insert(&holder, Some("acme"), "to be purged");
     insert(&holder, Some("acme"), "to be dropped");
     let purged = purge(&holder, Some("acme"), &document).expect(200);
@@ -54,28 +67,29 @@ fn an_erasure_that_is_acknowledged_is_written_down() {
     // Not one moment after the answer.
     let server = server.kill().start();
     let past = server.operator().in_workspace(&leaving);
-    let (found, total) = entries(&past, "");
+    let (found, total) = erasures(&past);
     assert_eq!((found.len(), total), (3, 3), "{found:?}");
     let expected = [
-        ("3", "workspace.drop", "workspace", &ended, "operator"),
-        ("2", "partition.drop", "partition", &dropped, "operator"),
-        ("1", "document.purge", "partition", &purged, key.id.as_str()),
+        ("5", "workspace.drop", "workspace", &ended, "operator"),
+        ("4", "partition.drop", "partition", &dropped, "operator"),
+        ("3", "document.purge", "partition", &purged, key.id.as_str()),
     ];
     for (entry, (number, action, resource, answer, actor)) in found.iter().zip(expected) {
         let receipt = text(&answer.json()["receipt_id"]);
         assert_eq!(entry["id"], number, "{entry}");
         assert_eq!(act(entry), [action, resource, &receipt, actor], "{entry}");
         let request = answer.header("x-request-id").expect("a request's id");
-        assert_eq!(
-            entry["metadata"],
-            json!({"outcome": "done", "receipt_id": receipt, "request_id": request})
-        );
+        let metadata = &entry["metadata"];
+        let expected = json!({"outcome": "done", "receipt_id": receipt, "request_id": request, "times": 1,
+            "hash": metadata["hash"]});
+        assert_eq!(*metadata, expected);
+        assert!(metadata["hash"].as_str().is_some_and(|hash| hash.len() == 64), "{entry}");
         past.get(&format!("/v1/receipts/{receipt}")).expect(200);
         assert_eq!(entry["api_key_id"].as_str(), (actor == key.id).then_some(actor), "{entry}");
         assert!(entry["created_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{entry}");
-        for unknown in ["actor_email", "ip", "user_agent"] {
-            assert!(entry.get(unknown).is_some_and(Value::is_null), "the client reads {unknown}: {entry}");
-        }
+        assert!(entry.get("actor_email").is_some_and(Value::is_null), "the client reads it: {entry}");
+        assert_eq!(entry["ip"], "127.0.0.1", "{entry}");
+        assert!(entry["user_agent"].as_str().is_some_and(|agent| agent.contains("ureq")), "{entry}");
         let said = entry.to_string();
         assert!(!said.contains("acme") && !said.contains(&document) && !said.contains("leaving"), "{said}");
     }
@@ -93,12 +107,12 @@ fn entries_are_read_by_whom_they_concern() {
         insert(client, Some(partition), "a text");
         client.delete(&format!("/v1/partitions/{partition}")).expect(200);
     }
-    let (own, of_other) = (entries(&operator, "").0, entries(&other, "").0);
+    let (own, of_other) = (erasures(&operator).0, erasures(&other).0);
     assert_eq!((own.len(), of_other.len()), (2, 1));
-    assert_eq!(of_other[0]["id"], "1", "how much others do is theirs to know");
+    assert_eq!(of_other[0]["id"], "2", "how much others do is theirs to know");
     for fields in [json!({"scopes": ["audit:read"]}), json!({"multi_tenant": true})] {
-        assert_eq!(entries(&client_with(&operator, &fields), "").0, own);
-        assert_eq!(entries(&client_with(&other, &fields), "").0, of_other);
+        assert_eq!(erasures(&client_with(&operator, &fields)).0, own);
+        assert_eq!(erasures(&client_with(&other, &fields)).0, of_other);
     }
     let of_own = client_with(&operator, &json!({}));
     let foreign = text(&of_other[0]["resource_id"]);
@@ -116,9 +130,9 @@ fn entries_are_read_by_whom_they_concern() {
     let (gone, its_key) = (text(&made["id"]), client_with(&other, &json!({})));
     operator.delete(&format!("/v1/admin/workspaces/{gone}")).expect(200);
     assert_eq!(its_key.get("/v1/admin/audit").status, 401);
-    assert_eq!(entries(&operator.in_workspace(&gone), "").1, 2);
+    assert_eq!(erasures(&operator.in_workspace(&gone)).1, 2);
     assert_eq!(operator.in_workspace("other").get("/v1/admin/audit").status, 404, "its name is gone with it");
-    assert_eq!(entries(&operator, "").0, own);
+    assert_eq!(erasures(&operator).0, own);
 }
 
 // Whoever looks for one act would miss it between two pages, or take a slip in the question for "it never happened".
@@ -137,28 +151,38 @@ fn entries_are_filtered_and_paged() {
         }
         client.delete(&format!("/v1/partitions/{partition}")).expect(200);
     }
+    // Before the erasures: the workspace, the owner's key and this one.
     let numbers = |query: &str| {
-        let (found, total) = entries(&operator, query);
+        let (found, total) = entries(&operator, &format!("?{query}"));
         (found.iter().map(|entry| text(&entry["id"])).collect::<Vec<_>>().join(" "), total)
     };
-    let third = text(&entries(&operator, "?limit=1&offset=3").0[0]["resource_id"]);
+    let third = &entries(&operator, "?limit=1&offset=3").0[0];
+    let (third, at) = (text(&third["resource_id"]), text(&third["created_at"]));
+    let (_, since) = numbers(&with_query("", &[("since", &at)])[1..]);
+    let (_, until) = numbers(&with_query("", &[("until", &at)])[1..]);
+    assert_eq!(since + until, 9, "a time is on one side of itself");
+    assert!(since >= 4 && until >= 3, "{since} since, {until} until");
     for (query, found, total) in [
-        ("", "6 5 4 3 2 1", 6),
-        ("?limit=2", "6 5", 6),
-        ("?limit=2&offset=2", "4 3", 6),
-        ("?limit=1000&offset=5", "1", 6),
-        ("?offset=6", "", 6),
-        ("?offset=18446744073709551615", "", 6),
-        ("?action=document.purge", "4", 1),
-        ("?action=partition.drop&limit=2&offset=1", "5 3", 5),
-        ("?actor_id=operator", "6 3 1", 3),
-        (&format!("?actor_id={}", key.id), "5 4 2", 3),
-        (&format!("?actor_id={}&action=partition.drop", key.id), "5 2", 2),
-        ("?actor_id=system", "", 0),
-        ("?resource_type=partition", "6 5 4 3 2 1", 6),
-        ("?resource_type=collection", "", 0),
-        (&format!("?resource_id={third}"), "3", 1),
-        (&with_query("", &[("action", "' OR 1=1 --")]), "", 0),
+        ("", "9 8 7 6 5 4 3 2 1", 9),
+        ("limit=2", "9 8", 9),
+        ("limit=2&offset=2", "7 6", 9),
+        ("limit=1000&offset=8", "1", 9),
+        ("offset=9", "", 9),
+        ("offset=18446744073709551615", "", 9),
+        ("action=document.purge", "7", 1),
+        ("action=key.mint", "3 2", 2),
+        ("action=partition.drop&limit=2&offset=1", "8 6", 5),
+        ("actor_id=operator", "9 6 4 3", 4),
+        (&format!("actor_id={}", key.id), "8 7 5", 3),
+        (&format!("actor_id={}&action=partition.drop", key.id), "8 5", 2),
+        ("actor_id=system", "2 1", 2),
+        ("resource_type=partition", "9 8 7 6 5 4", 6),
+        ("resource_type=collection", "", 0),
+        (&format!("resource_id={third}"), "6", 1),
+        (&format!("resource_id={}", key.id), "3", 1),
+        ("since=2999-01-01T00:00:00Z", "", 0),
+        ("until=2000-01-01T00:00:00Z", "", 0),
+        (&with_query("", &[("action", "' OR 1=1 --")])[1..], "", 0),
     ] {
         assert_eq!(numbers(query), (found.to_owned(), total), "{query}");
     }
@@ -173,6 +197,8 @@ fn entries_are_filtered_and_paged() {
         "actor_id=",
         "resource_type=",
         "resource_id=",
+        "since=yesterday",
+        "until=",
         "resource=x",
         "action=a&action=b",
         "partition=client-1",
@@ -205,16 +231,18 @@ fn a_purge_that_takes_its_time_is_written_down_when_asked_for_and_when_done() {
     }
     let answer = purge(&holder, Some("acme"), &document).expect(200);
     assert_eq!((&answer.json()["final"], &answer.json()["receipt_id"]), (&json!(false), &Value::Null));
-    let (asked, _) = entries(&operator, "");
+    let (asked, _) = erasures(&operator);
     assert_eq!((asked.len(), &asked[0]["metadata"]["receipt_id"]), (1, &Value::Null), "{asked:?}");
     assert_eq!(asked[0]["metadata"]["outcome"], "accepted");
     // A stop makes every purge final.
     let server = server.stop().start();
-    let (found, _) = entries(&server.operator(), "");
+    let (found, _) = erasures(&server.operator());
     let resource = text(&asked[0]["resource_id"]);
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(act(&found[0]), ["document.purge", "partition", &resource, "system"]);
-    assert_eq!(found[0]["metadata"], json!({"outcome": "done", "receipt_id": resource, "request_id": null}));
+    let metadata = &found[0]["metadata"];
+    assert_eq!((&metadata["outcome"], &metadata["receipt_id"]), (&json!("done"), &json!(resource)));
+    assert_eq!((&metadata["request_id"], &found[0]["ip"]), (&Value::Null, &Value::Null), "nobody's request");
     assert_eq!((act(&found[1]), &found[1]), (["document.purge", "partition", &resource, &key.id], &asked[0]));
 }
 
@@ -307,7 +335,7 @@ mod struck {
         let receipts = past.get("/v1/receipts").expect(200).json()["receipts"].clone();
         let receipts: Vec<_> =
             receipts.as_array().expect("receipts").iter().map(|one| text(&one["id"])).collect();
-        let (found, _) = entries(&past, "");
+        let (found, _) = erasures(&past);
         let told: Vec<_> = found.iter().map(|entry| text(&entry["resource_id"])).collect();
         assert_eq!((told.len(), &told), (1, &receipts), "{of}");
         text(&found[0]["actor_id"])
@@ -331,7 +359,7 @@ mod struck {
                 // One that was answered and then struck was killed by what the server did after it.
                 let mut server = struck.calm().start();
                 let operator = server.operator();
-                let (found, _) = entries(&operator.in_workspace(&workspace), "");
+                let (found, _) = erasures(&operator.in_workspace(&workspace));
                 if found.is_empty() {
                     assert!(
                         what == Erasure::Workspace && answer.is_err(),
@@ -389,7 +417,7 @@ mod struck {
             let left = if what == Erasure::Partition { 0 } else { 1 };
             assert_eq!(list_all(&inside, Some("acme")).len(), left, "the erasure stands");
             let begun = Instant::now();
-            while entries(&inside, "").1 == 0 && begun.elapsed() < SETTLED_WITHIN {
+            while erasures(&inside).1 == 0 && begun.elapsed() < SETTLED_WITHIN {
                 std::thread::sleep(Duration::from_millis(20));
             }
             assert_eq!(one_entry(&operator, &workspace, &format!("{what:?}")), "operator");

@@ -416,7 +416,7 @@ fn pinned_keys_stay_with_their_tenant_and_collection() {
     assert_eq!(texts(&pinned, "shared", body("acme")), set(&["secret of acme"]));
     query(&pinned, "shared", body("globex")).expect_error(403, "partition_forbidden");
     query(&pinned, "other", body("acme")).expect_error(403, "collection_forbidden");
-    query(&of_default, "shared", body("acme")).expect_error(403, "partition_forbidden");
+    query(&of_default, "shared", body("acme")).expect_error(403, "collection_forbidden");
     query(&of_other, "shared", body("acme")).expect_error(403, "collection_forbidden");
     query(&tenants, "shared", json!({"query": "secret"})).expect_error(400, "partition_required");
     assert_eq!(texts(&tenants, "shared", body("acme")), set(&["secret of acme"]));
@@ -431,7 +431,7 @@ fn pinned_keys_stay_with_their_tenant_and_collection() {
         };
         call(&pinned, &foreign).expect_error(404, "document_not_found");
         call(&client, &elsewhere).expect_error(404, "document_not_found");
-        call(&of_default, &own).expect_error(403, "partition_forbidden");
+        call(&of_default, &own).expect_error(403, "collection_forbidden");
         call(&of_other, &own).expect_error(403, "collection_forbidden");
         call(&tenants, &own).expect_error(400, "partition_required");
     }

@@ -1,13 +1,14 @@
 //! Whose request is this?
 //!
-//! Reads `Authorization` (and, for the operator, `Strongroom-Workspace`), finds the key in the control plane's
-//! directory and answers a [`Caller`]. No I/O: the directory is in memory, so a revocation holds from the next
+//! Reads `Authorization` (and, for the operator, `Strongroom-Workspace`), or else the cookie of a member's session, finds
+//! either in the control plane's directory and answers a [`Caller`]. No I/O: the directory is in memory, so a revocation holds from the next
 //! request on and a flood of bad keys costs a hash each.
 //!
 //! Invariants:
 //! 1. Keys are compared by keyed hash in constant time; found by id, which is not secret.
 //! 2. A key that is damaged, unknown, revoked or expired, or whose workspace is going, gets the same status.
-//! 3. What a caller is pinned to comes from the key's row alone, never from the request.
+//! 3. A request that names a key is the key's, whatever cookie it carries.
+//! 4. What a caller is pinned to comes from the key's row alone, never from the request.
 
 use std::sync::Arc;
 
@@ -15,9 +16,11 @@ use axum::http::{HeaderMap, header};
 use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, collection_forbidden, grant};
+use super::session;
 use crate::control::api_key::ApiKey;
+use crate::control::roles::Role;
 use crate::control::scopes::{self, ScopeSet};
-use crate::control::{Actor, Control, KeyRow, PartitionHasher, Workspace};
+use crate::control::{Actor, Control, KeyRow, Member, PartitionHasher, Session, Workspace};
 use crate::message::error::ApiError;
 use crate::{clock, random};
 
@@ -27,12 +30,21 @@ const WORKSPACE_HEADER: &str = "strongroom-workspace";
 /// The workspace that exists from the first start on.
 pub(crate) const DEFAULT_WORKSPACE: &str = "default";
 
-/// Who holds the key.
+/// Who calls.
 #[derive(Debug, Clone)]
 enum Holder {
     /// The operator: everything in every workspace.
     Operator,
     Key(Arc<KeyRow>),
+    /// A member who signed in.
+    Member(Arc<SignedIn>),
+}
+
+/// A member and the session that shows it.
+#[derive(Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) member: Member,
+    pub(crate) session: Arc<Session>,
 }
 
 /// An authenticated caller.
@@ -60,7 +72,15 @@ impl Caller {
         let names: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
         Err(ApiError::forbidden(
             "scope_missing",
-            format!("this key lacks the scope {}; ask its owner for one that has it", names.join(" or ")),
+            match &self.holder {
+                Holder::Member(_) => {
+                    format!("your role lacks the scope {}; ask an owner of the workspace", names.join(" or "))
+                }
+                _ => format!(
+                    "this key lacks the scope {}; ask its owner for one that has it",
+                    names.join(" or ")
+                ),
+            },
         ))
     }
 
@@ -86,7 +106,30 @@ impl Caller {
         match &self.holder {
             Holder::Operator => ScopeSet::all(),
             Holder::Key(key) => key.scopes,
+            Holder::Member(signed) => signed.member.role.scopes(),
         }
+    }
+
+    /// Refuses to make somebody of this role more than the caller is. A key that is kept to a part, or ends, can't make a
+    /// member, who would be neither.
+    pub(crate) fn require_cover(&self, role: Role) -> Result<(), ApiError> {
+        let is_bound = self.pins != Pins::default() || self.is_multi_tenant() || self.expires_ms().is_some();
+        if is_bound {
+            return Err(ApiError::forbidden(
+                "pinned_key",
+                "members act in the whole workspace for good, and this key is pinned, multi-tenant or ends; use one that is not",
+            ));
+        }
+        if self.scopes().covers(role.scopes()) {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(
+            "role_too_high",
+            format!(
+                "who is {} may do more than this caller, so this takes somebody who may do as much",
+                role.word()
+            ),
+        ))
     }
 
     pub(crate) fn pins(&self) -> &Pins {
@@ -170,16 +213,29 @@ impl Caller {
     /// When the caller's own key ends, which bounds what it mints.
     pub(crate) fn expires_ms(&self) -> Option<u64> {
         match &self.holder {
-            Holder::Operator => None,
+            Holder::Operator | Holder::Member(_) => None,
             Holder::Key(key) => key.expires_ms,
         }
     }
 
-    /// The id of the caller's key; `None` for the operator.
+    /// The id of the caller's key; `None` for the operator and for members.
     pub(crate) fn key_id(&self) -> Option<&str> {
+        self.key().map(|key| key.id.as_str())
+    }
+
+    /// The caller's key.
+    pub(crate) fn key(&self) -> Option<&KeyRow> {
         match &self.holder {
-            Holder::Operator => None,
-            Holder::Key(key) => Some(&key.id),
+            Holder::Operator | Holder::Member(_) => None,
+            Holder::Key(key) => Some(key),
+        }
+    }
+
+    /// The member that calls, when it is one.
+    pub(crate) fn signed_in(&self) -> Option<&Arc<SignedIn>> {
+        match &self.holder {
+            Holder::Operator | Holder::Key(_) => None,
+            Holder::Member(signed) => Some(signed),
         }
     }
 
@@ -188,6 +244,7 @@ impl Caller {
         match &self.holder {
             Holder::Operator => Actor::Operator,
             Holder::Key(key) => Actor::Key(key.id.clone()),
+            Holder::Member(signed) => Actor::Member(signed.member.user.id.clone()),
         }
     }
 
@@ -205,7 +262,7 @@ impl Caller {
     pub(crate) fn operator(&self) -> Result<OperatorScope, ApiError> {
         match self.holder {
             Holder::Operator => Ok(OperatorScope::grant()),
-            Holder::Key(_) => Err(ApiError::forbidden(
+            Holder::Key(_) | Holder::Member(_) => Err(ApiError::forbidden(
                 "operator_only",
                 "workspaces are made and deleted with the operator's key (STRONGROOM_ROOT_KEY) alone",
             )),
@@ -229,6 +286,16 @@ pub(crate) fn server_in(workspace: WorkspaceId, collection: &str) -> Scope {
 
 /// Who sends these headers? 401 when that can't be told.
 pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    if !headers.contains_key(header::AUTHORIZATION)
+        && let Some(token) = session::token(headers)?
+    {
+        let (session, member) = control.session_of(&token).ok_or_else(session::dead)?;
+        let workspace = control.workspace(member.workspace).ok_or_else(session::dead)?;
+        own_workspace(control, &workspace, workspace_header(headers)?)?;
+        let holder = Holder::Member(Arc::new(SignedIn { member, session }));
+        let (pins, hasher) = (Pins::default(), control.partition_hasher().clone());
+        return Ok(Caller { holder, workspace: Some(workspace), gone: None, pins, hasher });
+    }
     let text = bearer(headers)?;
     let (named, hasher) = (workspace_header(headers)?, control.partition_hasher().clone());
     if control.is_root_key(text) {
@@ -258,13 +325,28 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
         return Err(dead_key());
     }
     let workspace = control.workspace(key.workspace).ok_or_else(dead_key)?;
-    if named.is_some_and(|name| control.find_workspace(name).map(|other| other.id) != Some(workspace.id)) {
-        return Err(ApiError::forbidden("workspace_forbidden", "this key belongs to another workspace"));
-    }
+    own_workspace(control, &workspace, named)?;
     let partition = key.partition.map(|hash| Pin { hash, name: control.partition_of(hash) });
     let pins = Pins { collection: key.collection.clone(), partition };
     key.touch(now);
     Ok(Caller { holder: Holder::Key(key), workspace: Some(workspace), gone: None, pins, hasher })
+}
+
+/// Whose key these headers carry, when it was one once and is dead now: a secret that is out of use is being tried.
+pub(crate) fn dead_key_of(control: &Control, headers: &HeaderMap) -> Option<(WorkspaceId, Actor)> {
+    let presented = ApiKey::parse(bearer(headers).ok()?)?;
+    let key = control.key(presented.id()).filter(|key| control.is_key(key, &presented))?;
+    Some((key.workspace, Actor::Key(key.id.clone())))
+}
+
+fn own_workspace(control: &Control, own: &Workspace, named: Option<&str>) -> Result<(), ApiError> {
+    if named.is_some_and(|name| control.find_workspace(name).map(|other| other.id) != Some(own.id)) {
+        return Err(ApiError::forbidden(
+            "workspace_forbidden",
+            "this key or session belongs to another workspace",
+        ));
+    }
+    Ok(())
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
@@ -285,7 +367,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     Ok(key.trim())
 }
 
-fn workspace_header(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+pub(super) fn workspace_header(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut values = headers.get_all(WORKSPACE_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let malformed =

@@ -21,11 +21,11 @@ use crate::config::{self, Told};
 use crate::{log, master_key};
 
 /// Nothing is wrong.
-const WHOLE: u8 = 0;
+pub(super) const WHOLE: u8 = 0;
 /// A byte is not what it must be.
-const FAULTS: u8 = 1;
+pub(super) const FAULTS: u8 = 1;
 /// It could not be looked at.
-const COULD_NOT_RUN: u8 = 2;
+pub(super) const COULD_NOT_RUN: u8 = 2;
 
 /// How often progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -137,7 +137,7 @@ fn lines_of(text: &str) -> Vec<String> {
 
 /// Opens a database for looking. One that was closed in order is a single file that nobody changes: SQLite then makes no
 /// other beside it. With a log of its own it has to be read as a whole.
-fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_sqlite(path: &Path) -> rusqlite::Result<Connection> {
     let mut wal = OsString::from(path);
     wal.push("-wal");
     let has_log = std::fs::metadata(wal).is_ok_and(|log| log.len() > 0);

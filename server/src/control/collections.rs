@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_embed::ChunkOptions;
 use strongroom_engine::{CollectionSpec, Metric, WorkspaceId};
 
+use super::audit::{Action, By, Entry};
 use super::metadata_schema::MetadataSchema;
 use super::schema::{empty_wal, workspace_id};
 use super::{Control, ControlError};
@@ -242,7 +243,7 @@ impl Collection {
 
     /// Writes the row of a new collection.
     pub(super) fn insert(
-        change: &Transaction<'_>,
+        change: &Connection,
         workspace: WorkspaceId,
         name: &str,
         new: NewCollection,
@@ -343,12 +344,15 @@ impl Control {
         workspace: WorkspaceId,
         name: &str,
         new: NewCollection,
+        by: By,
     ) -> Result<Arc<Collection>, ControlError> {
-        let mut db = self.lock();
-        let change = db.transaction()?;
-        let made = Collection::insert(&change, workspace, name, new)?;
-        change.commit()?;
-        self.publish(&db, |directory| directory.put_collection(made));
+        let told =
+            |made: &Collection| vec![Entry::done(workspace, by, Action::CollectionCreate, made.id.clone())];
+        self.act_and_tell(
+            |db| Collection::insert(db, workspace, name, new),
+            told,
+            |held, made| self.publish(held, |directory| directory.put_collection(made.clone())),
+        )?;
         self.read().collection(workspace, name).ok_or(ControlError::NoCollection)
     }
 
@@ -358,8 +362,9 @@ impl Control {
         collection: &Collection,
         change: impl FnOnce(&mut Settings),
         provider_key: Option<Option<Vec<u8>>>,
+        by: By,
     ) -> Result<Arc<Collection>, ControlError> {
-        self.rewrite(collection, |row| {
+        self.rewrite(collection, Some((Action::CollectionChange, by)), |row| {
             change(&mut row.settings);
             if let Some(key) = provider_key {
                 row.provider_key = key;
@@ -374,36 +379,61 @@ impl Control {
         collection: &Collection,
         life: Life,
     ) -> Result<Arc<Collection>, ControlError> {
-        self.rewrite(collection, |row| row.life = life)
+        self.rewrite(collection, None, |row| row.life = life)
+    }
+
+    /// Puts a collection whose partitions the engine has dropped back into its usual life.
+    pub(crate) fn finish_truncation(
+        &self,
+        collection: &Collection,
+        by: By,
+    ) -> Result<Arc<Collection>, ControlError> {
+        self.rewrite(collection, Some((Action::CollectionTruncate, by)), |row| row.life = Life::Live)
     }
 
     fn rewrite(
         &self,
         collection: &Collection,
+        told: Option<(Action, By)>,
         change: impl FnOnce(&mut Collection),
     ) -> Result<Arc<Collection>, ControlError> {
-        let db = self.lock();
-        let old = self.read().collection(collection.workspace, &collection.name);
-        // One of the same name that was made anew is another.
-        let old = old.filter(|old| old.id == collection.id).ok_or(ControlError::NoCollection)?;
-        let mut new = (*old).clone();
-        change(&mut new);
-        new.schema = Arc::default();
-        db.execute(
-            "UPDATE collections SET state = ?2, settings = ?3, provider_key = ?4, updated_ms = ?5 WHERE id = ?1",
-            params![new.id, new.life.word(), text_of(&new.settings)?, new.provider_key, new.updated_ms],
+        let told =
+            told.map(|(action, by)| Entry::done(collection.workspace, by, action, collection.id.clone()));
+        self.act(
+            told.into_iter().collect(),
+            |db| {
+                let old = self.read().collection(collection.workspace, &collection.name);
+                // One of the same name that was made anew is another.
+                let old = old.filter(|old| old.id == collection.id).ok_or(ControlError::NoCollection)?;
+                let mut new = (*old).clone();
+                change(&mut new);
+                new.schema = Arc::default();
+                db.execute(
+                    "UPDATE collections SET state = ?2, settings = ?3, provider_key = ?4, updated_ms = ?5 WHERE id = ?1",
+                    params![new.id, new.life.word(), text_of(&new.settings)?, new.provider_key, new.updated_ms],
+                )?;
+                Ok(new)
+            },
+            |held, new| self.publish(held, |directory| directory.put_collection(new.clone())),
         )?;
-        self.publish(&db, |directory| directory.put_collection(new));
         self.read().collection(collection.workspace, &collection.name).ok_or(ControlError::NoCollection)
     }
 
     /// Removes the row of a collection whose partitions the engine has dropped.
-    pub(crate) fn finish_collection(&self, collection: &Collection) -> Result<(), ControlError> {
-        let db = self.lock();
-        db.execute("DELETE FROM collections WHERE id = ?1", params![collection.id])?;
-        self.publish(&db, |directory| directory.remove_collection(collection.workspace, &collection.name));
-        empty_wal(&db);
-        Ok(())
+    pub(crate) fn finish_collection(&self, collection: &Collection, by: By) -> Result<(), ControlError> {
+        self.act(
+            vec![Entry::done(collection.workspace, by, Action::CollectionDrop, collection.id.clone())],
+            |db| {
+                db.execute("DELETE FROM collections WHERE id = ?1", params![collection.id])?;
+                Ok(())
+            },
+            |held, ()| {
+                self.publish(held, |directory| {
+                    directory.remove_collection(collection.workspace, &collection.name);
+                });
+                empty_wal(held);
+            },
+        )
     }
 }
 

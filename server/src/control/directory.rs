@@ -77,7 +77,7 @@ impl Directory {
             directory.put_collection(collection);
         }
         for key in KeyRow::load_all(db)? {
-            directory.put_key(key);
+            directory.put_key(Arc::new(key));
         }
         Ok(directory)
     }
@@ -123,8 +123,8 @@ impl Directory {
         self.collections.remove(&(workspace, name.to_owned()));
     }
 
-    pub(super) fn put_key(&mut self, key: KeyRow) {
-        self.keys.insert(key.id.clone(), Arc::new(key));
+    pub(super) fn put_key(&mut self, key: Arc<KeyRow>) {
+        self.keys.insert(key.id.clone(), key);
     }
 
     pub(super) fn remove_workspace(&mut self, id: WorkspaceId) {

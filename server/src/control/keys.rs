@@ -5,7 +5,9 @@
 //!
 //! Invariants:
 //! 1. A key's text leaves this file once, in the answer to its making.
-//! 2. A change is durable before any request sees it, and seen before its maker is answered.
+//! 2. A change applies to the key as it was when it was allowed: of two at once, one is told to look again. A key that is
+//!    revoked never comes back.
+//! 3. A change is durable before any request sees it, and seen before its maker is answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,7 @@ use rusqlite::{Connection, params};
 use strongroom_engine::WorkspaceId;
 
 use super::api_key::ApiKey;
+use super::audit::{Action, By, Entry};
 use super::schema::workspace_id;
 use super::scopes::ScopeSet;
 use super::secret::PartitionHash;
@@ -139,7 +142,7 @@ impl KeyRow {
 
 impl Control {
     /// Makes a key. The second is its text, which is nowhere else.
-    pub(crate) fn mint(&self, new: &NewKey) -> Result<(Arc<KeyRow>, ApiKey), ControlError> {
+    pub(crate) fn mint(&self, new: &NewKey, by: By) -> Result<(Arc<KeyRow>, ApiKey), ControlError> {
         let key = ApiKey::mint(&ApiKey::new_id());
         let now = clock::now_ms();
         let row = KeyRow {
@@ -162,35 +165,48 @@ impl Control {
             "INSERT INTO api_keys (id, workspace, name, hash, scopes, collection, partition_hash,
                                    multi_tenant, expires_ms, updated_ms, revoked_ms, created_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10)",
-            row,
+            Entry::done(row.workspace, by, Action::KeyMint, row.id.clone()),
+            &row.id.clone(),
+            |_| Ok(row),
         )?;
         Ok((row, key))
     }
 
-    /// Changes what may be changed.
-    pub(crate) fn change_key(&self, key: &KeyRow, changes: &KeyChanges) -> Result<Arc<KeyRow>, ControlError> {
-        self.update_key(key, |row| {
-            if let Some(name) = &changes.name {
-                row.name.clone_from(name);
-            }
-            row.scopes = changes.scopes.unwrap_or(row.scopes);
-            row.multi_tenant = changes.multi_tenant.unwrap_or(row.multi_tenant);
-            row.expires_ms = changes.expires_ms.unwrap_or(row.expires_ms);
+    /// Changes what may be changed of a key as it was when the change was allowed.
+    pub(crate) fn change_key(
+        &self,
+        key: &Arc<KeyRow>,
+        changes: &KeyChanges,
+        by: By,
+    ) -> Result<Arc<KeyRow>, ControlError> {
+        self.update_key(key, Action::KeyChange, by, |now| {
+            is_still(key, now)?;
+            Ok(now.changed(|row| {
+                if let Some(name) = &changes.name {
+                    row.name.clone_from(name);
+                }
+                row.scopes = changes.scopes.unwrap_or(row.scopes);
+                row.multi_tenant = changes.multi_tenant.unwrap_or(row.multi_tenant);
+                row.expires_ms = changes.expires_ms.unwrap_or(row.expires_ms);
+            }))
         })
     }
 
-    /// Revokes a key for good.
-    pub(crate) fn revoke(&self, key: &KeyRow) -> Result<Arc<KeyRow>, ControlError> {
-        self.update_key(key, |row| {
-            row.revoked_ms = row.revoked_ms.or(Some(row.updated_ms));
+    /// Revokes a key for good, whatever else became of it meanwhile.
+    pub(crate) fn revoke(&self, key: &Arc<KeyRow>, by: By) -> Result<Arc<KeyRow>, ControlError> {
+        self.update_key(key, Action::KeyRevoke, by, |now| {
+            Ok(now.changed(|row| row.revoked_ms = row.revoked_ms.or(Some(row.updated_ms))))
         })
     }
 
     /// Gives a key a new secret under its old id; the old one is dead at once.
-    pub(crate) fn rotate(&self, old: &KeyRow) -> Result<(Arc<KeyRow>, ApiKey), ControlError> {
+    pub(crate) fn rotate(&self, old: &Arc<KeyRow>, by: By) -> Result<(Arc<KeyRow>, ApiKey), ControlError> {
         let key = ApiKey::mint(&old.id);
         let hash = self.secret.key_hash(&key);
-        let row = self.update_key(old, |row| row.hash = hash)?;
+        let row = self.update_key(old, Action::KeyRotate, by, |now| {
+            is_still(old, now)?;
+            Ok(now.changed(|row| row.hash = hash))
+        })?;
         Ok((row, key))
     }
 
@@ -222,42 +238,60 @@ impl Control {
         Ok(change.commit()?)
     }
 
+    /// Changes a key that is live: what it is now is read under the lock, so that no change undoes another.
     fn update_key(
         &self,
         key: &KeyRow,
-        change: impl FnOnce(&mut KeyRow),
+        action: Action,
+        by: By,
+        change: impl FnOnce(&Arc<KeyRow>) -> Result<KeyRow, ControlError>,
     ) -> Result<Arc<KeyRow>, ControlError> {
         self.write_key(
             "UPDATE api_keys SET workspace = ?2, name = ?3, hash = ?4, scopes = ?5, collection = ?6,
                  partition_hash = ?7, multi_tenant = ?8, expires_ms = ?9, updated_ms = ?10, revoked_ms = ?11
              WHERE id = ?1",
-            key.changed(change),
+            Entry::done(key.workspace, by, action, key.id.clone()),
+            &key.id,
+            |now| change(&now.filter(|now| now.revoked_ms.is_none()).ok_or(ControlError::NoKey)?),
         )
     }
 
-    fn write_key(&self, sql: &str, row: KeyRow) -> Result<Arc<KeyRow>, ControlError> {
-        let db = self.lock();
-        let written = db.execute(
-            sql,
-            params![
-                row.id,
-                random::hex(&row.workspace.0),
-                row.name,
-                row.hash,
-                row.scopes.names().join(" "),
-                row.collection,
-                row.partition.map(|hash| hash.0),
-                row.multi_tenant,
-                row.expires_ms,
-                row.updated_ms,
-                row.revoked_ms,
-            ],
+    fn write_key(
+        &self,
+        sql: &str,
+        told: Entry,
+        id: &str,
+        row: impl FnOnce(Option<Arc<KeyRow>>) -> Result<KeyRow, ControlError>,
+    ) -> Result<Arc<KeyRow>, ControlError> {
+        let row = self.act(
+            vec![told],
+            |db| {
+                let row = row(self.read().key(id))?;
+                let written = db.execute(
+                    sql,
+                    params![
+                        row.id,
+                        random::hex(&row.workspace.0),
+                        row.name,
+                        row.hash,
+                        row.scopes.names().join(" "),
+                        row.collection,
+                        row.partition.map(|hash| hash.0),
+                        row.multi_tenant,
+                        row.expires_ms,
+                        row.updated_ms,
+                        row.revoked_ms,
+                    ],
+                )?;
+                if written == 0 { Err(ControlError::NoKey) } else { Ok(Arc::new(row)) }
+            },
+            |held, row| self.publish(held, |directory| directory.put_key(row.clone())),
         )?;
-        if written == 0 {
-            return Err(ControlError::NoKey);
-        }
-        let id = row.id.clone();
-        self.publish(&db, |directory| directory.put_key(row));
-        self.read().key(&id).ok_or(ControlError::NoKey)
+        Ok(row)
     }
+}
+
+/// What was allowed of a key was allowed of it as it was.
+fn is_still(was: &Arc<KeyRow>, now: &Arc<KeyRow>) -> Result<(), ControlError> {
+    if Arc::ptr_eq(was, now) { Ok(()) } else { Err(ControlError::Changed) }
 }

@@ -1,4 +1,4 @@
-//! Which workspaces, keys and jobs are there, and what was done?
+//! Which workspaces, members, keys and jobs are there, and what was done?
 //!
 //! The control plane: one SQLite database beside the engine's files, and a directory in memory of what every request
 //! asks for. SQLite is the durable truth; the directory is what requests see. Both change under one lock, the
@@ -13,6 +13,7 @@
 //! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked; when a workspace goes, so does the
 //!    write-ahead log. Dropping a partition removes nothing here, for nothing here names it; the row that it adds to the
 //!    audit log does not, either.
+//! 4. A privileged act and its row in the audit log are one transaction ([`Control::act`]).
 //!
 //! Concurrency: all methods take `&self`. Those that write block on the disk and are called through the blocking pool;
 //! look-ups touch memory alone.
@@ -21,12 +22,17 @@ pub(crate) mod api_key;
 mod audit;
 mod collections;
 mod directory;
+mod invitations;
 mod jobs;
 mod keys;
+mod members;
 mod metadata_schema;
+mod people;
+pub(crate) mod roles;
 mod schema;
 pub(crate) mod scopes;
 mod secret;
+mod sessions;
 mod tenants;
 mod workspaces;
 
@@ -37,20 +43,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rusqlite::Connection;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
-pub(crate) use audit::{Action, Actor, AuditFilter, AuditRow, By, Entry};
+pub(crate) use audit::{
+    Action, Actor, AuditFilter, AuditRow, By, Entry, Head, Outcome, check as check_audit,
+};
 pub(crate) use collections::{
     Collection, Embedding, Life, NewCollection, SearchMode, Settings, metric_of, metric_word,
 };
 pub(crate) use directory::{State, Workspace};
+pub(crate) use invitations::{Guest, Invitation};
 pub(crate) use jobs::{INTERRUPTED, JobState};
 pub(crate) use keys::{KeyChanges, KeyRow, NewKey};
+pub(crate) use members::{MemberChanges, NewMember};
 pub(crate) use metadata_schema::MetadataSchema;
-pub(crate) use secret::{PartitionHash, PartitionHasher};
+pub(crate) use people::{Member, Session};
+pub(crate) use secret::{PartitionHash, PartitionHasher, Token, TokenKind};
+pub(crate) use sessions::SESSION_MS;
 pub(crate) use tenants::Tenant;
 
 use crate::message::error::ApiError;
 use api_key::ApiKey;
+use audit::Tally;
 use directory::Directory;
+use people::People;
 use secret::Secret;
 use tenants::Tenants;
 
@@ -81,6 +95,27 @@ pub(crate) enum ControlError {
     /// No such job in this workspace.
     #[error("no such job")]
     NoJob,
+    /// No such member of this workspace.
+    #[error("no such member")]
+    NoMember,
+    /// No such invitation, or none that stands.
+    #[error("no such invitation")]
+    NoInvitation,
+    /// The email belongs to somebody's account.
+    #[error("the email is taken")]
+    EmailTaken,
+    /// Whoever is invited is a member.
+    #[error("a member already")]
+    AlreadyMember,
+    /// The first member is there.
+    #[error("there are members")]
+    HasMembers,
+    /// Without this one, the workspace would have no owner.
+    #[error("the last owner")]
+    LastOwner,
+    /// It is not any more as it was when the change was allowed.
+    #[error("changed meanwhile")]
+    Changed,
     /// SQLite's own word.
     #[error("control.sqlite: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -105,6 +140,29 @@ impl From<ControlError> for ApiError {
             ),
             ControlError::NoTenant => Self::missing("tenant_not_found", "there is no such tenant"),
             ControlError::NoJob => Self::missing("job_not_found", "there is no such job"),
+            ControlError::NoMember => {
+                Self::missing("member_not_found", "there is no such member of this workspace")
+            }
+            ControlError::NoInvitation => {
+                Self::missing("invitation_not_found", "there is no such invitation, or its time is over")
+            }
+            ControlError::EmailTaken => Self::conflict(
+                "email_taken",
+                "no account can be made with this email address; invite its owner instead",
+            ),
+            ControlError::AlreadyMember => Self::conflict("already_member", "this is a member already"),
+            ControlError::HasMembers => Self::conflict(
+                "already_set_up",
+                "this workspace has members; ask one of its owners for an invitation",
+            ),
+            ControlError::LastOwner => Self::conflict(
+                "last_owner",
+                "this is the workspace's last owner; make another member an owner first",
+            ),
+            ControlError::Changed => Self::conflict(
+                "changed_meanwhile",
+                "this was changed by another request meanwhile; look, and try again",
+            ),
             _ if error.is_full() => Self::disk_full(),
             ControlError::Sqlite(_) | ControlError::Corrupt(_) => Self::internal(format!("control: {error}")),
         }
@@ -128,11 +186,14 @@ impl ControlError {
 pub(crate) struct Control {
     db: Mutex<Connection>,
     directory: RwLock<Directory>,
+    people: RwLock<People>,
     /// Changed under the lock of `db`, like the directory.
     tenants: RwLock<Tenants>,
     names: RwLock<HashMap<PartitionHash, PartitionName>>,
     /// Rows of the audit log that could not be written yet. Taken after `db`.
     owed: Mutex<Vec<Entry>>,
+    /// Refusals that are counted and not written yet.
+    refusals: Mutex<Tally>,
     secret: Secret,
 }
 
@@ -146,8 +207,10 @@ impl Control {
         let db = schema::open(path)?;
         let (directory, tenants) = (Directory::load(&db)?, RwLock::new(Tenants::load(&db)?));
         let secret = Secret::derive(master_key, root_key);
-        let (db, directory) = (Mutex::new(db), RwLock::new(directory));
-        Ok(Self { db, directory, tenants, names: RwLock::default(), owed: Mutex::default(), secret })
+        let people = RwLock::new(People::load(&db)?);
+        let (db, directory, names) = (Mutex::new(db), RwLock::new(directory), RwLock::default());
+        let (owed, refusals) = (Mutex::default(), Mutex::default());
+        Ok(Self { db, directory, tenants, people, names, owed, refusals, secret })
     }
 
     /// Whether this is the operator's key.
@@ -203,6 +266,10 @@ impl Control {
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Directory> {
         self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_people(&self) -> std::sync::RwLockReadGuard<'_, People> {
+        self.people.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whoever holds this may write: first the database, then [`Control::publish`].

@@ -12,14 +12,25 @@ use std::time::Duration;
 use rusqlite::{Connection, Row};
 use strongroom_engine::WorkspaceId;
 
-use super::ControlError;
+use super::{ControlError, audit};
 use crate::{log, random};
 
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/1-workspaces.sql"),
-    include_str!("migrations/2-audit.sql"),
-    include_str!("migrations/3-collections.sql"),
-    include_str!("migrations/6-tenants.sql"),
+/// SQL, and what only code can do after it.
+struct Migration {
+    sql: &'static str,
+    then: Option<fn(&Connection) -> Result<(), ControlError>>,
+}
+
+const fn sql(sql: &'static str) -> Migration {
+    Migration { sql, then: None }
+}
+
+const MIGRATIONS: &[Migration] = &[
+    sql(include_str!("migrations/1-workspaces.sql")),
+    sql(include_str!("migrations/2-audit.sql")),
+    sql(include_str!("migrations/3-collections.sql")),
+    Migration { sql: include_str!("migrations/4-members.sql"), then: Some(audit::begin) },
+    sql(include_str!("migrations/6-tenants.sql")),
 ];
 
 /// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room
@@ -46,7 +57,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, ControlError> {
     }
     for (done, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         let change = db.transaction()?;
-        change.execute_batch(migration)?;
+        change.execute_batch(migration.sql)?;
+        if let Some(then) = migration.then {
+            then(&change)?;
+        }
         change.pragma_update(None, "user_version", done + 1)?;
         change.commit()?;
     }
@@ -110,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sqlite");
         let old = Connection::open(&path).unwrap();
-        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(MIGRATIONS[0].sql).unwrap();
         old.execute("INSERT INTO workspaces VALUES ('00', 'kept', 'live', 1)", []).unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
@@ -118,6 +132,46 @@ mod tests {
         let count = |what: &str| db.query_row(what, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT count(*) FROM workspaces WHERE name = 'kept'"), 1);
         assert_eq!(count("SELECT count(*) FROM audit"), 0);
+    }
+
+    /// Lost otherwise: an update of the server would leave what was done before it outside of the chain, or begin the chain
+    /// anew at each start, over whatever then stands there.
+    #[test]
+    fn rows_from_before_the_chain_are_linked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sqlite");
+        let old = Connection::open(&path).unwrap();
+        for migration in &MIGRATIONS[..3] {
+            old.execute_batch(migration.sql).unwrap();
+        }
+        old.pragma_update(None, "user_version", 3).unwrap();
+        for (workspace, seq, actor, receipt) in
+            [("aa", 1, "key", "r1"), ("aa", 2, "operator", "r2"), ("bb", 1, "key", "r3")]
+        {
+            let id = (actor == "key").then_some("0123456789ab");
+            old.execute(
+                "INSERT INTO audit VALUES (?1, ?2, 5, ?3, ?4, 'partition.drop', 'partition', 'x', ?5, 'done', NULL)",
+                rusqlite::params![workspace, seq, actor, id, receipt],
+            )
+            .unwrap();
+        }
+        drop(old);
+        let db = open(&path).unwrap();
+        let heads = |db: &Connection| {
+            let checked = audit::check(db, &[]).unwrap();
+            assert_eq!(checked.faults, [""; 0]);
+            checked.heads
+        };
+        let linked = heads(&db);
+        assert_eq!(linked.iter().map(|head| head.entries).collect::<Vec<_>>(), [2, 1]);
+        assert_ne!(linked[0].hash, linked[1].hash);
+        assert!(
+            db.execute("UPDATE audit SET at_ms = 6", []).unwrap_err().to_string().contains("never changed")
+        );
+        assert!(db.execute("DELETE FROM audit", []).unwrap_err().to_string().contains("never deleted"));
+        db.execute_batch("DROP TRIGGER audit_rows_stand; UPDATE audit SET at_ms = 6 WHERE seq = 2").unwrap();
+        drop(db);
+        assert_eq!(audit::check(&open(&path).unwrap(), &linked).unwrap().faults.len(), 1);
     }
 
     /// Lost otherwise: an older program would write rows that the newer one then misreads.

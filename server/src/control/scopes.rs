@@ -33,6 +33,8 @@ pub enum Scope {
     PartitionDelete,
     /// Mint, list, change and revoke keys.
     Keys,
+    /// Invite, list, change and remove members.
+    Members,
     /// Read the audit log.
     AuditRead,
     /// Read usage.
@@ -41,7 +43,7 @@ pub enum Scope {
     All,
 }
 
-const NAMES: [(Scope, &str); 14] = [
+const NAMES: [(Scope, &str); 15] = [
     (Scope::CollectionRead, "collection:read"),
     (Scope::CollectionWrite, "collection:write"),
     (Scope::DocumentUpload, "document:upload"),
@@ -53,6 +55,7 @@ const NAMES: [(Scope, &str); 14] = [
     (Scope::PartitionRead, "partition:read"),
     (Scope::PartitionDelete, "partition:delete"),
     (Scope::Keys, "key:*"),
+    (Scope::Members, "member:*"),
     (Scope::AuditRead, "audit:read"),
     (Scope::UsageRead, "usage:read"),
     (Scope::All, "*"),
@@ -83,6 +86,19 @@ impl ScopeSet {
     /// `["*"]`, as an owner has it.
     pub(crate) fn all() -> Self {
         Self(Scope::All.bit())
+    }
+
+    /// What an administrator has: everything that there is today, and nothing of what an owner alone may do.
+    pub(crate) fn every_named() -> Self {
+        NAMES
+            .iter()
+            .filter(|(scope, _)| *scope != Scope::All)
+            .fold(Self(0), |set, (scope, _)| Self(set.0 | scope.bit()))
+    }
+
+    /// These.
+    pub(crate) fn of(scopes: &[Scope]) -> Self {
+        scopes.iter().fold(Self(0), |set, scope| Self(set.0 | scope.bit()))
     }
 
     /// Reads names. The error is the first that isn't a scope.
@@ -130,8 +146,7 @@ mod tests {
             read.covers(read) && ScopeSet::all().covers(write) && ScopeSet::all().covers(ScopeSet::all())
         );
         assert!(!read.covers(write) && !write.covers(read) && !read.covers(ScopeSet::all()));
-        let every =
-            ScopeSet::parse(NAMES.map(|(_, name)| name).into_iter().filter(|name| *name != "*")).unwrap();
+        let every = ScopeSet::every_named();
         assert!(!every.covers(ScopeSet::all()), "the sum of today's scopes is not those of tomorrow");
     }
 

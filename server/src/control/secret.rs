@@ -16,13 +16,66 @@ use strongroom_engine::{PartitionName, WorkspaceId};
 use super::api_key::ApiKey;
 use crate::random;
 
+/// 43 characters of 62 kinds are 256.03 bits.
+const TOKEN_CHARS: usize = 43;
+
 /// The keys of the keyed hashes.
 pub(super) struct Secret {
     keys: [u8; 32],
+    tokens: [u8; 32],
     partitions: PartitionHasher,
     slugs: [u8; 32],
     memories: [u8; 32],
     root_key_hash: Option<[u8; 32]>,
+}
+
+/// What a token is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// Whoever has it is signed in.
+    Session,
+    /// Whoever has it may become a member.
+    Invitation,
+}
+
+impl TokenKind {
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Session => "srs_",
+            Self::Invitation => "sri_",
+        }
+    }
+}
+
+/// A secret of 256 bits that stands for itself. Shown once, kept as a keyed hash.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    kind: TokenKind,
+    text: String,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({}…)", self.kind.mark())
+    }
+}
+
+impl Token {
+    pub(crate) fn mint(kind: TokenKind) -> Self {
+        Self { kind, text: format!("{}{}", kind.mark(), random::base62(TOKEN_CHARS)) }
+    }
+
+    /// Reads a token of this kind; `None` when it can't be one.
+    pub(crate) fn parse(kind: TokenKind, text: &str) -> Option<Self> {
+        let secret = text.strip_prefix(kind.mark())?;
+        let fits = secret.len() == TOKEN_CHARS && secret.bytes().all(|byte| random::BASE62.contains(&byte));
+        fits.then(|| Self { kind, text: text.to_owned() })
+    }
+
+    /// The whole text, to be shown once.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 /// A partition's keyed hash: tells whether a name is this one, and nothing else.
@@ -65,10 +118,11 @@ impl Secret {
             key
         };
         let keys = key("strongroom 1 control api keys");
+        let tokens = key("strongroom 1 control tokens");
         let partitions = PartitionHasher(key("strongroom 1 control partitions"));
         let (slugs, memories) = (key("strongroom 1 control slugs"), key("strongroom 1 control memories"));
         let root_key_hash = root_key.map(|text| hash(&keys, &[b"root", text.as_bytes()]));
-        Self { keys, partitions, slugs, memories, root_key_hash }
+        Self { keys, tokens, partitions, slugs, memories, root_key_hash }
     }
 
     pub(super) fn is_root_key(&self, text: &str) -> bool {
@@ -82,6 +136,11 @@ impl Secret {
 
     pub(super) fn is_key(&self, presented: &ApiKey, known: &[u8; 32]) -> bool {
         verify(&self.keys, &[b"key", presented.text().as_bytes()], known)
+    }
+
+    /// What the database keeps of a session's or an invitation's token. Tokens are random, so they are found by it.
+    pub(super) fn token_hash(&self, token: &Token) -> [u8; 32] {
+        hash(&self.tokens, &[token.kind.mark().as_bytes(), token.text.as_bytes()])
     }
 
     pub(super) fn partitions(&self) -> &PartitionHasher {
@@ -179,6 +238,28 @@ mod tests {
         }
         assert_ne!(secret.slug_hash(one, "acme"), secret.slug_hash(two, "acme"));
         assert_ne!(secret.slug_hash(one, "acme"), other.slug_hash(one, "acme"));
+    }
+
+    /// Lost otherwise: an invitation would sign its holder in, or a session's hash that leaked from one server would on another.
+    #[test]
+    fn a_token_is_good_for_one_thing_on_one_server() {
+        let (secret, other) = (Secret::derive(&[7; 32], None), Secret::derive(&[8; 32], None));
+        let token = Token::mint(TokenKind::Session);
+        let hash = secret.token_hash(&token);
+        assert_eq!(
+            Token::parse(TokenKind::Session, token.text()).map(|token| secret.token_hash(&token)),
+            Some(hash)
+        );
+        assert_ne!(other.token_hash(&token), hash);
+        let renamed = token.text().replace("srs_", "sri_");
+        let invitation = Token::parse(TokenKind::Invitation, &renamed).unwrap();
+        assert_ne!(secret.token_hash(&invitation), hash);
+        for wrong in
+            [&renamed, &format!("{}0", token.text()), "srs_", "", &token.text().replace("srs_", "srs-")]
+        {
+            assert_eq!(Token::parse(TokenKind::Session, wrong), None, "{wrong}");
+        }
+        assert_eq!(format!("{token:?}"), "Token(srs_…)");
     }
 
     /// Lost otherwise: without `STRONGROOM_ROOT_KEY` some text would pass as the operator's key.

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use rusqlite::params;
 use strongroom_engine::WorkspaceId;
 
+use super::audit::{Action, By, Entry};
 use super::collections::{Collection, NewCollection};
 use super::directory::{State, Workspace};
+use super::members::forget_those_without_workspace;
 use super::schema::empty_wal;
 use super::{Control, ControlError};
 use crate::{clock, random};
@@ -51,20 +53,25 @@ impl Control {
     }
 
     /// Puts a workspace that the engine holds into service.
-    pub(crate) fn finish_workspace(&self, id: WorkspaceId) -> Result<Arc<Workspace>, ControlError> {
-        self.set_state(id, State::Live)
+    pub(crate) fn finish_workspace(&self, id: WorkspaceId, by: By) -> Result<Arc<Workspace>, ControlError> {
+        let entry = Entry::done(id, by, Action::WorkspaceCreate, random::hex(&id.0));
+        self.set_state(id, State::Live, vec![entry])
     }
 
     /// Takes a workspace out of service: from now on its keys are dead.
     pub(crate) fn begin_deletion(&self, id: WorkspaceId) -> Result<Arc<Workspace>, ControlError> {
-        self.set_state(id, State::Deleting)
+        self.set_state(id, State::Deleting, Vec::new())
     }
 
     /// Removes the rows of a workspace that the engine has shredded.
     pub(crate) fn finish_deletion(&self, id: WorkspaceId) -> Result<(), ControlError> {
-        let db = self.lock();
-        db.execute("DELETE FROM workspaces WHERE id = ?1", params![random::hex(&id.0)])?;
+        let mut db = self.lock();
+        let change = db.transaction()?;
+        change.execute("DELETE FROM workspaces WHERE id = ?1", params![random::hex(&id.0)])?;
+        forget_those_without_workspace(&change)?;
+        change.commit()?;
         self.publish(&db, |directory| directory.remove_workspace(id));
+        self.show_people(&db, |people| people.remove_workspace(id));
         self.tenants_mut().remove_workspace(id);
         empty_wal(&db);
         Ok(())
@@ -97,17 +104,27 @@ impl Control {
         found
     }
 
-    fn set_state(&self, id: WorkspaceId, state: State) -> Result<Arc<Workspace>, ControlError> {
-        let db = self.lock();
-        let old = self.read().workspace(id).ok_or(ControlError::NoWorkspace)?;
-        let changed = db.execute(
-            "UPDATE workspaces SET state = ?2 WHERE id = ?1",
-            params![random::hex(&id.0), state.word()],
+    fn set_state(
+        &self,
+        id: WorkspaceId,
+        state: State,
+        told: Vec<Entry>,
+    ) -> Result<Arc<Workspace>, ControlError> {
+        self.act(
+            told,
+            |db| {
+                let changed = db.execute(
+                    "UPDATE workspaces SET state = ?2 WHERE id = ?1",
+                    params![random::hex(&id.0), state.word()],
+                )?;
+                self.read().workspace(id).filter(|_| changed == 1).ok_or(ControlError::NoWorkspace)
+            },
+            |held, old| {
+                self.publish(held, |directory| {
+                    directory.put_workspace(Workspace { state, ..(**old).clone() })
+                });
+            },
         )?;
-        if changed == 0 {
-            return Err(ControlError::NoWorkspace);
-        }
-        self.publish(&db, |directory| directory.put_workspace(Workspace { state, ..(*old).clone() }));
         self.read().workspace(id).ok_or(ControlError::NoWorkspace)
     }
 }

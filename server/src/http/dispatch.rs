@@ -8,6 +8,7 @@
 //! 1. A handler of a data route whose partition is in the query gets it decided, as a `Place`.
 //! 2. What the contract names and this server doesn't offer yet is answered 501, never left out in silence.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -15,18 +16,23 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
+use strongroom_engine::WorkspaceId;
 
-use super::edge::{RequestId, Template};
+use super::edge::{Peer, RequestId, Template};
 use super::routes::{Access, BodyKind, Partition, Route, routes};
 use crate::app::App;
-use crate::auth::{Caller, Named, authenticate};
+use crate::auth::{Caller, Named, authenticate, dead_key_of, session};
 use crate::call::{Call, Parts, place};
+use crate::control::{Action, Actor, By, Entry, Outcome};
 use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
 
 /// Parameters that would change what is returned or who may read it, and that come with later versions.
 const NOT_OFFERED: [&str; 6] =
     ["thread_id", "acl_readers", "acting_principal", "acting_groups", "summarize", "extract_facts"];
+
+/// Of what a client calls itself, so much is written down.
+const AGENT_CHARS_MAX: usize = 256;
 
 /// The router over the whole table.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -83,26 +89,52 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
-    let outcome = match check(app, route, request).await {
+    let mut who = None;
+    let outcome = match check(app.clone(), route, request, &mut who).await {
         Ok(call) => (route.handler)(call).await,
         Err(error) => Err(error),
     };
+    if let (Err(error), Some((workspace, by))) = (&outcome, who)
+        && [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&error.status)
+    {
+        let asked = format!("{} {}", route.method, route.path);
+        let outcome = Outcome::Refused(error.code);
+        app.control.count_refusal(Entry { outcome, ..Entry::done(workspace, by, Action::Denied, asked) });
+    }
     let mut response = outcome.unwrap_or_else(ApiError::unrendered);
     response.extensions_mut().insert(Template(route.path));
     response
 }
 
-/// Everything that comes before the handler, in order.
-async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result<Call, ApiError> {
+/// Everything that comes before the handler, in order. `who` tells whose request it is as soon as that is known.
+async fn check(
+    app: Arc<App>,
+    route: &'static Route,
+    request: Request,
+    who: &mut Option<(WorkspaceId, By)>,
+) -> Result<Call, ApiError> {
     let (head, body) = request.into_parts();
+    let (peer, by) = whence(&head);
     let mut caller = match route.access {
         Access::Open => None,
-        Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => None,
+        // A session that is over keeps nobody from what is open to everybody.
+        Access::OpenOrKey if !head.headers.contains_key(header::AUTHORIZATION) => {
+            authenticate(&app.control, &head.headers).ok()
+        }
         Access::KeyOrToken(_) if brings_token(&head.uri) => None,
         Access::OpenOrKey | Access::AnyKey | Access::Key(_) | Access::KeyOrToken(_) | Access::Past(_) => {
-            Some(authenticate(&app.control, &head.headers)?)
+            Some(authenticate(&app.control, &head.headers).inspect_err(|_| {
+                let dead = dead_key_of(&app.control, &head.headers);
+                *who = dead.map(|(workspace, actor)| (workspace, by.with_actor(actor)));
+            })?)
         }
     };
+    if let Some(caller) = &caller {
+        *who = caller.workspace().ok().map(|own| (own.id, by.with_actor(caller.actor())));
+        if caller.signed_in().is_some() && session::changes(&head.method) {
+            session::require_same_origin(&head.headers, app.public_url.as_ref())?;
+        }
+    }
     if let Some(caller) = &caller {
         match route.access {
             Access::Past(scopes) => caller.require_one_of(scopes)?,
@@ -137,7 +169,8 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
     let parts = Parts {
         query,
         route: route.summary,
-        request_id: head.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        by,
+        peer,
         caller,
         place: decided,
         values,
@@ -146,6 +179,20 @@ async fn check(app: Arc<App>, route: &'static Route, request: Request) -> Result
         body_bytes_max,
     };
     Ok(Call::new(app, parts))
+}
+
+/// Where a request comes from and which it is, as the audit log tells it, of nobody yet.
+fn whence(head: &axum::http::request::Parts) -> (Option<IpAddr>, By) {
+    let peer = head.extensions.get::<Peer>().map(|peer| peer.0);
+    let agent = head.headers.get(header::USER_AGENT).map(|agent| String::from_utf8_lossy(agent.as_bytes()));
+    let by = By {
+        actor: Actor::Anonymous,
+        request_id: head.extensions.get::<RequestId>().map(|id| id.0.clone()),
+        peer: peer.map(|peer| peer.to_string()),
+        user_agent: agent
+            .map(|agent| agent.chars().filter(|c| !c.is_control()).take(AGENT_CHARS_MAX).collect()),
+    };
+    (peer, by)
 }
 
 fn brings_token(uri: &Uri) -> bool {

@@ -26,7 +26,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::edge;
+use super::edge::{self, Peer};
 use super::wire::{Answering, AnsweringGuard, Wire};
 use crate::log;
 use crate::message::body::Lingering;
@@ -115,12 +115,16 @@ fn connection(
     limits: Limits,
 ) -> impl hyper_util::server::graceful::GracefulConnection + use<> {
     let answering = Arc::new(Answering::default());
+    let peer = socket.peer_addr().ok().map(|address| Peer(address.ip().to_canonical()));
     let io = TokioIo::new(Wire::new(socket, answering.clone(), limits.header_time_max));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let guard = answering.begin();
         let (router, metrics) = (router.clone(), metrics.clone());
         async move {
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            if let Some(peer) = peer {
+                head.extensions.insert(peer);
+            }
             let body = Body::new(Lingering::new(body, &head.headers));
             let response = edge::answer(router, metrics, Request::from_parts(head, body)).await;
             Ok::<_, Infallible>(response.map(|body| Guarded { body, _guard: guard }))

@@ -1,21 +1,37 @@
 //! What was done in a workspace, and by whom?
 //!
-//! The audit log, in the shape that bigRAG's client reads. It tells of the workspace as a whole, so no pinned key reads
-//! it; it outlives its workspace, for the operator.
+//! The audit log, in the shape that bigRAG's client reads; its head; and all of it as JSON Lines, for keeping elsewhere. It
+//! tells of the workspace as a whole, so no pinned key reads it; it outlives its workspace, for the operator.
+//!
+//! Invariants:
+//! 1. What is counted and due is written down before the log is read.
+//! 2. An export holds no thread while its reader takes its time, and ends at the head that stood when it began.
 
-use axum::http::StatusCode;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
+use hyper::body::Frame;
 use serde_json::{Value, json};
+use strongroom_engine::WorkspaceId;
+use tokio::sync::mpsc;
 
+use crate::app::App;
 use crate::call::Call;
-use crate::clock;
-use crate::control::{AuditFilter, AuditRow};
+use crate::control::{Action, AuditFilter, AuditRow, Control, Entry};
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::message::query::Query;
+use crate::{clock, log, random};
 
 const LIST_LIMIT: u64 = 100;
 const LIST_LIMIT_MAX: u64 = 1000;
+/// Rows that an export reads at once.
+const PAGE: u32 = 500;
 
 /// `GET /v1/admin/audit`
 pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
@@ -26,11 +42,114 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
+        app.control.enter_refusals(false)?;
         let (rows, total) = app.control.audit_rows(workspace, filter(&call.query)?, offset, limit)?;
-        let entries: Vec<_> = rows.iter().map(record).collect();
+        let entries: Vec<_> = rows.iter().map(|row| record(&app.control, row)).collect();
         json::answer(StatusCode::OK, &json!({"entries": entries, "total": total}))
     })
     .await
+}
+
+/// `GET /v1/admin/audit/head`
+pub(crate) async fn head(call: Call) -> Result<Response, ApiError> {
+    let workspace = call.caller()?.reach_of_the_past()?.workspace();
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        app.control.enter_refusals(false)?;
+        let head = app.control.audit_head(workspace)?;
+        json::answer(
+            StatusCode::OK,
+            &json!({
+                "workspace": head.workspace,
+                "entries": head.entries,
+                "hash": random::hex(&head.hash),
+                "at": clock::rfc3339(clock::now_ms()),
+            }),
+        )
+    })
+    .await
+}
+
+/// `GET /v1/admin/audit/export`: oldest first, a line for each row, with all that its hash is over.
+pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
+    let workspace = call.caller()?.reach_of_the_past()?.workspace();
+    let (app, by) = (call.app.clone(), call.by()?);
+    let beginning = app.clone();
+    let begun = app.pool.run(move || {
+        beginning.control.enter_refusals(false)?;
+        beginning
+            .control
+            .enter(|| vec![Entry::done(workspace, by, Action::AuditExport, random::hex(&workspace.0))])?;
+        Ok(beginning.control.audit_head(workspace)?.entries)
+    });
+    let last = begun.await?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(send_pages(app, workspace, last, sender));
+    let mut response = Response::new(Body::new(Pages(receiver)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        HeaderValue::from_static("attachment; filename=\"audit.jsonl\""),
+    );
+    Ok(response)
+}
+
+/// Reads page after page as the reader takes them.
+async fn send_pages(
+    app: Arc<App>,
+    workspace: WorkspaceId,
+    last: u64,
+    sender: mpsc::Sender<Result<Bytes, Cut>>,
+) {
+    let mut after = 0;
+    while after < last {
+        let reading = app.clone();
+        let read = app.pool.run(move || {
+            let rows = reading.control.audit_rows_after(workspace, after, PAGE)?;
+            let rows: Vec<_> = rows.into_iter().filter(|row| row.seq <= last).collect();
+            let lines =
+                rows.iter().fold(String::new(), |text, row| text + &line(workspace, row).to_string() + "\n");
+            Ok((rows.last().map(|row| row.seq), lines))
+        });
+        let sent = match read.await {
+            Ok((Some(seq), lines)) => {
+                after = seq;
+                sender.send(Ok(lines.into())).await
+            }
+            Ok((None, _)) => return,
+            Err(error) => {
+                // The connection is cut, so that nobody takes a part for the whole.
+                log::error(&format!(
+                    "an export of the audit log broke off: {}",
+                    error.cause.unwrap_or(error.code.to_owned())
+                ));
+                sender.send(Err(Cut)).await.ok();
+                return;
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// The answer can't be finished.
+#[derive(Debug, thiserror::Error)]
+#[error("the log could not be read to its end")]
+struct Cut;
+
+/// A body that comes page by page.
+struct Pages(mpsc::Receiver<Result<Bytes, Cut>>);
+
+impl hyper::body::Body for Pages {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.0.poll_recv(cx).map(|page| page.map(|page| page.map(Frame::data)))
+    }
 }
 
 /// A word that nothing is called is no error: later versions write down more. An empty one is, for it would show all.
@@ -42,26 +161,67 @@ fn filter(query: &Query) -> Result<AuditFilter<'_>, ApiError> {
         )),
         word => Ok(word),
     };
+    let time = |name: &str| {
+        let read = |text| {
+            clock::parse_rfc3339(text).ok_or_else(|| {
+                ApiError::malformed(
+                    "invalid_parameter",
+                    format!("{name} must be a time, as in 2030-01-31T00:00:00Z"),
+                )
+            })
+        };
+        query.get(name).map(read).transpose()
+    };
     Ok(AuditFilter {
         action: word("action")?,
         actor_id: word("actor_id")?,
         resource_type: word("resource_type")?,
         resource_id: word("resource_id")?,
+        since_ms: time("since")?,
+        until_ms: time("until")?,
     })
 }
 
-fn record(row: &AuditRow) -> Value {
+/// A row as bigRAG's client reads it. The email is that of an account that is there; rows hold none.
+fn record(control: &Control, row: &AuditRow) -> Value {
     json!({
         "id": row.seq.to_string(),
         "actor_id": row.actor.id(),
-        "actor_email": null,
+        "actor_email": row.actor.member_id().and_then(|id| control.email_of(id)),
         "api_key_id": row.actor.key_id(),
         "action": row.action,
         "resource_type": row.resource_type,
         "resource_id": row.resource_id,
-        "metadata": {"outcome": row.outcome, "receipt_id": row.receipt, "request_id": row.request_id},
-        "ip": null,
-        "user_agent": null,
+        "metadata": {
+            "outcome": row.outcome,
+            "receipt_id": row.receipt,
+            "request_id": row.request_id,
+            "times": row.times,
+            "hash": random::hex(&row.hash),
+        },
+        "ip": row.peer,
+        "user_agent": row.user_agent,
         "created_at": clock::rfc3339(row.at_ms),
+    })
+}
+
+/// A row as it is hashed.
+fn line(workspace: WorkspaceId, row: &AuditRow) -> Value {
+    json!({
+        "workspace": random::hex(&workspace.0),
+        "seq": row.seq,
+        "at_ms": row.at_ms,
+        "actor_kind": row.actor.kind(),
+        "actor_id": row.actor.stored_id(),
+        "action": row.action,
+        "resource_type": row.resource_type,
+        "resource_id": row.resource_id,
+        "receipt": row.receipt,
+        "outcome": row.outcome,
+        "request_id": row.request_id,
+        "peer": row.peer,
+        "user_agent": row.user_agent,
+        "times": row.times,
+        "hash": random::hex(&row.hash),
     })
 }

@@ -44,10 +44,10 @@ struct Asked {
 pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let (asked, _) = call.json::<Asked>().await?;
     let (new, partition) = new_key(&call.app, call.caller()?, &asked)?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
-        let (row, key) = app.control.mint(&new)?;
+        let (row, key) = app.control.mint(&new, by)?;
         json::answer(StatusCode::CREATED, &with_secret(&row, key.text(), partition.as_ref()))
     })
     .await
@@ -156,9 +156,10 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let key = managed_key(&call)?;
     let (asked, _) = call.json::<Changes>().await?;
     let changes = narrowed(call.caller()?, &key, &asked)?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
-    pool.run(move || json::answer(StatusCode::OK, &record(&*app.control.change_key(&key, &changes)?))).await
+    pool.run(move || json::answer(StatusCode::OK, &record(&*app.control.change_key(&key, &changes, by)?)))
+        .await
 }
 
 fn narrowed(caller: &Caller, key: &KeyRow, asked: &Changes) -> Result<KeyChanges, ApiError> {
@@ -183,10 +184,10 @@ fn narrowed(caller: &Caller, key: &KeyRow, asked: &Changes) -> Result<KeyChanges
 
 /// `DELETE /v1/admin/api-keys/{id}`: dead from the next request on.
 pub(crate) async fn revoke(call: Call) -> Result<Response, ApiError> {
-    let (app, key) = (call.app.clone(), managed_key(&call)?);
+    let (app, key, by) = (call.app.clone(), managed_key(&call)?, call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
-        let row = app.control.revoke(&key)?;
+        let row = app.control.revoke(&key, by)?;
         json::answer(StatusCode::OK, &json!({"id": row.id, "status": "revoked"}))
     })
     .await
@@ -194,10 +195,13 @@ pub(crate) async fn revoke(call: Call) -> Result<Response, ApiError> {
 
 /// `POST /v1/admin/api-keys/{id}/rotate`: the old secret is dead from the next request on.
 pub(crate) async fn rotate(call: Call) -> Result<Response, ApiError> {
-    let (app, key) = (call.app.clone(), managed_key(&call)?);
+    let (app, key, by) = (call.app.clone(), managed_key(&call)?, call.by()?);
+    if outlives(call.caller()?, &key) {
+        return Err(wider("its new secret would outlive this key"));
+    }
     let pool = app.pool.clone();
     pool.run(move || {
-        let (row, new) = app.control.rotate(&key)?;
+        let (row, new) = app.control.rotate(&key, by)?;
         let partition = row.partition.and_then(|hash| app.control.partition_of(hash));
         json::answer(StatusCode::CREATED, &with_secret(&row, new.text(), partition.as_ref()))
     })
@@ -220,6 +224,11 @@ fn may_manage(caller: &Caller, key: &KeyRow) -> bool {
     let in_partition = own.partition.as_ref().is_none_or(|own| key.partition == Some(own.hash));
     let as_bound = !caller.is_multi_tenant() || key.multi_tenant;
     caller.scopes().covers(key.scopes) && in_collection && in_partition && as_bound
+}
+
+/// Whether a key goes on after the caller's own has ended.
+fn outlives(caller: &Caller, key: &KeyRow) -> bool {
+    caller.expires_ms().is_some_and(|own| key.expires_ms.is_none_or(|end| end > own))
 }
 
 fn parse_scopes(names: &[String]) -> Result<ScopeSet, ApiError> {

@@ -28,11 +28,18 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let scope = call.caller()?.operator()?;
     let (new, _) = call.json::<NewWorkspace>().await?;
     check_name(&new.name)?;
+    let by = call.by()?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let workspace =
-            tenancy::create_workspace(&app.control, &app.store, &scope, &new.name, app.default_collection())?;
+        let workspace = tenancy::create_workspace(
+            &app.control,
+            &app.store,
+            &scope,
+            &new.name,
+            app.default_collection(),
+            by,
+        )?;
         json::answer(StatusCode::CREATED, &record(&workspace))
     })
     .await

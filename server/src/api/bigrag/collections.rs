@@ -28,7 +28,7 @@ const MEMORIES: &str = "memory";
 pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let (asked, _) = call.json::<Asked>().await?;
     let scope = call.caller()?.whole_collection(&asked.name)?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
         let mut new = new_collection(&app, &asked)?;
@@ -38,7 +38,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
         if let Some(key) = &asked.embedding_api_key {
             new.provider_key = Some(app.store.seal_secret(&scope, checked_key(key)?.as_bytes())?);
         }
-        let made = app.control.create_collection(scope.workspace(), &asked.name, new)?;
+        let made = app.control.create_collection(scope.workspace(), &asked.name, new, by)?;
         json::answer(StatusCode::CREATED, &record::collection(&app, &made, &Totals::default()))
     })
     .await
@@ -87,7 +87,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
 pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let (collection, scope) = whole(&call)?;
     let (changes, _) = call.json::<Changes>().await?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
         let settings = changed(&app, &changes, &collection.settings)?;
@@ -96,7 +96,7 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
             Some(None) => Some(None),
             Some(Some(key)) => Some(Some(app.store.seal_secret(&scope, checked_key(key)?.as_bytes())?)),
         };
-        let new = app.control.change_collection(&collection, |old| *old = settings, key)?;
+        let new = app.control.change_collection(&collection, |old| *old = settings, key, by)?;
         json::answer(StatusCode::OK, &record::collection(&app, &new, &totals(&app, &new, Some(&scope))?))
     })
     .await

@@ -16,8 +16,8 @@ pub(crate) async fn begin(call: Call) -> Result<Response, ApiError> {
     let app = call.app.clone();
     // What can't be embedded at all is said now.
     app.models.of(&app.store, &collection)?;
-    let marking = app.clone();
-    let marked = app.pool.run(move || reembedding::begin(&marking.control, &collection)).await?;
+    let (marking, by) = (app.clone(), call.by()?);
+    let marked = app.pool.run(move || reembedding::begin(&marking.control, &collection, by)).await?;
     tokio::spawn(reembedding::run(app, marked));
     json::answer(
         StatusCode::ACCEPTED,
