@@ -26,6 +26,7 @@ use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::quota::Quotas;
+use crate::recalls::Recalls;
 use crate::rerank::Reranker;
 use crate::usage::{self, Tally, Usage};
 
@@ -54,6 +55,9 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) damages: Damages,
     pub(crate) jobs: Queue,
+    pub(crate) recalls: Recalls,
+    /// How many recalls of memories a workspace may have in a month; `None` for as many as it likes.
+    pub(crate) recalls_max: Option<u64>,
     pub(crate) events: Events,
     /// What `/openapi.json` answers.
     pub(crate) openapi: String,

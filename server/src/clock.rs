@@ -44,6 +44,19 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<u64> {
     Some(u64::try_from(time.unix_timestamp_nanos().max(0) / 1_000_000).unwrap_or(u64::MAX))
 }
 
+/// Where the calendar month of this time begins, and where the next one does.
+pub(crate) fn month_of(ms: u64) -> (u64, u64) {
+    let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
+    let date = OffsetDateTime::from_unix_timestamp(seconds).map_or(time::Date::MAX, OffsetDateTime::date);
+    let first = |date: time::Date| date.replace_day(1).unwrap_or(date);
+    let begin = |date: time::Date| {
+        u64::try_from(date.midnight().assume_utc().unix_timestamp()).unwrap_or(0).saturating_mul(1000)
+    };
+    let this = first(date);
+    let next = this.checked_add(time::Duration::days(31)).map_or(time::Date::MAX, first);
+    (begin(this), begin(next))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +72,19 @@ mod tests {
         assert_eq!(parse_rfc3339("2026-06-01T02:00:00+02:00"), parse_rfc3339("2026-06-01T00:00:00Z"));
         assert_eq!(parse_rfc3339("1960-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse_rfc3339("yesterday"), None);
+    }
+
+    /// Lost otherwise: a plan's month would end on another day than the customer's calendar says.
+    #[test]
+    fn months_are_those_of_the_calendar() {
+        for (now, begin, next) in [
+            ("2026-01-31T23:59:59.999Z", "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"),
+            ("2026-02-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z"),
+            ("2028-02-29T12:00:00.000Z", "2028-02-01T00:00:00.000Z", "2028-03-01T00:00:00.000Z"),
+            ("2026-12-31T00:00:00.000Z", "2026-12-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"),
+        ] {
+            let (found, after) = month_of(parse_rfc3339(now).unwrap());
+            assert_eq!((rfc3339(found).as_str(), rfc3339(after).as_str()), (begin, next), "{now}");
+        }
     }
 }

@@ -37,6 +37,8 @@ pub struct Config {
     pub(crate) flush_age_ms: u64,
     /// Who orders what a search found, when it asks for that.
     pub(crate) reranker: Option<reranker::Settings>,
+    /// How many recalls of memories a workspace may have in a month.
+    pub(crate) memory_plan_queries: Option<u64>,
     /// Where collections are embedded that ask for another model than the built-in one.
     pub(crate) embedding: embedding::Settings,
     /// What a million tokens cost in US dollars, by the embedder that a collection names; nothing where none is told.
@@ -103,6 +105,8 @@ pub(crate) struct Limits {
     pub(crate) filter_values_max: usize,
     pub(crate) filter_text_bytes_max: usize,
     pub(crate) batch_documents_max: usize,
+    /// A message that is remembered.
+    pub(crate) memory_bytes_max: usize,
     pub(crate) batch_queries_max: usize,
     pub(crate) chunk_tokens_max: usize,
     pub(crate) passages_max: usize,
@@ -143,6 +147,7 @@ impl Default for Limits {
             filter_values_max: 1024,
             filter_text_bytes_max: 4 << 10,
             batch_documents_max: 1000,
+            memory_bytes_max: 64 << 10,
             batch_queries_max: 100,
             chunk_tokens_max: 8192,
             passages_max: 100_000,
@@ -170,6 +175,7 @@ pub(crate) struct Told {
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) retention: Option<String>,
     pub(crate) flush_age: Option<String>,
+    pub(crate) memory_plan_queries: Option<u64>,
     pub(crate) reranker: reranker::Told,
     pub(crate) embedding: embedding::Told,
     pub(crate) mail: mail::Told,
@@ -184,6 +190,7 @@ struct File {
     master_key_file: Option<PathBuf>,
     retention: Option<String>,
     flush_age: Option<String>,
+    memory_plan_queries: Option<u64>,
     reranker: reranker::Told,
     embedding: embedding::Told,
     embedding_prices: BTreeMap<String, f64>,
@@ -227,6 +234,10 @@ pub(crate) fn resolve(
     let retention_ms = span("retention", command_line.retention, file.retention, usual.retention_ms)?;
     let flush_age_ms = span("flush_age", command_line.flush_age, file.flush_age, usual.flush_age_ms)?;
     let reranker = reranker::resolve(command_line.reranker, &environment, file.reranker)?;
+    let plan =
+        environment("STRONGROOM_MEMORY_PLAN_QUERIES").map(|text| text.trim().parse::<u64>()).transpose();
+    let plan = plan.map_err(|_| "STRONGROOM_MEMORY_PLAN_QUERIES must be a whole number".to_owned())?;
+    let memory_plan_queries = command_line.memory_plan_queries.or(plan).or(file.memory_plan_queries);
     let embedding = embedding::resolve(command_line.embedding, &environment, file.embedding)?;
     let mail = mail::resolve(command_line.mail, &environment, file.mail)?;
     let public_url =
@@ -254,6 +265,7 @@ pub(crate) fn resolve(
         retention_ms,
         flush_age_ms,
         reranker,
+        memory_plan_queries,
         embedding,
         embedding_prices: file.embedding_prices,
         mail,

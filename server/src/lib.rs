@@ -37,12 +37,14 @@ mod outbound;
 mod pool;
 mod quota;
 mod random;
+mod recalls;
 mod receipt;
 mod reembedding;
 mod rerank;
 pub mod serve;
 mod span;
 mod tenancy;
+mod tenants;
 mod usage;
 
 pub use config::{Config, MasterKeySource, RootKeyText};

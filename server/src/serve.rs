@@ -42,9 +42,10 @@ use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::quota::Quotas;
+use crate::recalls::Recalls;
 use crate::rerank::Reranker;
 use crate::usage::{self, Usage};
-use crate::{erasure, log, master_key, reembedding, tenancy};
+use crate::{erasure, log, master_key, reembedding, tenancy, tenants};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(9);
@@ -271,6 +272,8 @@ fn open(
         metrics,
         damages: Damages::default(),
         jobs: queue,
+        recalls: Recalls::default(),
+        recalls_max: config.memory_plan_queries,
         events: Events::default(),
         openapi: openapi::document().to_string(),
         is_ready: AtomicBool::new(false),
@@ -292,6 +295,10 @@ fn recover(app: &App) -> Result<Option<String>, ApiError> {
     let finished = tenancy::finish_interrupted(&app.control, &app.store, &server_itself())?;
     if finished > 0 {
         log::info(&format!("finished {finished} makings or deletions of workspaces that the last run began"));
+    }
+    let finished = tenants::finish_interrupted(&app.control, &app.store);
+    if finished > 0 {
+        log::info(&format!("finished {finished} makings or deletions of tenants that the last run began"));
     }
     let entered = erasure::reconcile(&app.control, &app.store)?;
     if entered > 0 {

@@ -10,7 +10,7 @@ use crate::client::{Answer, Client, encoded, with_query};
 /// What a call is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// The partition to name, if any.
+    /// The partition to name, if any: for a route on memories, the tenant.
     pub partition: Option<&'a str>,
     /// The document, for routes that name one.
     pub id: &'a str,
@@ -48,6 +48,21 @@ fn scoped(target: &Target<'_>, mut body: Value) -> Value {
     body
 }
 
+/// A JSON object of a route on memories: it names a user and, if there is one, the tenant.
+fn of_tenant(target: &Target<'_>, mut body: Value) -> Value {
+    if let Some(tenant) = target.partition {
+        body["tenantId"] = tenant.into();
+    }
+    body["userId"] = "walker".into();
+    body
+}
+
+fn memory_query(path: &str, target: &Target<'_>) -> String {
+    let mut pairs = vec![("userId", "walker")];
+    pairs.extend(target.partition.map(|tenant| ("tenantId", tenant)));
+    with_query(path, &pairs)
+}
+
 /// A vector that the collection takes.
 pub fn vector(dimension: usize, seed: usize) -> Vec<f32> {
     (0..dimension).map(|i| if i % 7 == seed % 7 { 0.5 } else { 0.125 }).collect()
@@ -73,6 +88,13 @@ fn form(client: &Client, path: &str) -> Answer {
 
 const TEXT_FILE: &[(&str, &str)] = &[("filename", "walk.txt"), ("content_type", "text/plain")];
 const BODY: &[u8] = b"A walk along every route.";
+
+impl Case {
+    /// Whether its partition is a tenant, which somebody has to have made.
+    pub fn is_of_tenants(&self) -> bool {
+        self.path.starts_with("/api/v1/")
+    }
+}
 
 /// Every route on data.
 pub const CASES: &[Case] = &[
@@ -290,6 +312,51 @@ pub const CASES: &[Case] = &[
         path: "/v1/collections/{name}/documents/{id}",
         by_id: true,
         call: |client, t| client.delete(&document_in_default(t, "")),
+    },
+    Case {
+        method: "POST",
+        path: "/api/v1/memory/ingest",
+        by_id: false,
+        call: |client, t| {
+            let body = json!({"messages": [{"role": "user", "content": "I walk along every route"}]});
+            client.post("/api/v1/memory/ingest", &of_tenant(t, body))
+        },
+    },
+    Case {
+        method: "POST",
+        path: "/api/v1/memory/recall",
+        by_id: false,
+        call: |client, t| client.post("/api/v1/memory/recall", &of_tenant(t, json!({"query": "walk"}))),
+    },
+    Case {
+        method: "POST",
+        path: "/api/v1/memory/recent",
+        by_id: false,
+        call: |client, t| client.post("/api/v1/memory/recent", &of_tenant(t, json!({}))),
+    },
+    Case {
+        method: "GET",
+        path: "/api/v1/memory/recent",
+        by_id: false,
+        call: |client, t| client.get(&memory_query("/api/v1/memory/recent", t)),
+    },
+    Case {
+        method: "POST",
+        path: "/api/v1/memory/stats",
+        by_id: false,
+        call: |client, t| client.post("/api/v1/memory/stats", &of_tenant(t, json!({}))),
+    },
+    Case {
+        method: "GET",
+        path: "/api/v1/memory/stats",
+        by_id: false,
+        call: |client, t| client.get(&memory_query("/api/v1/memory/stats", t)),
+    },
+    Case {
+        method: "POST",
+        path: "/api/v1/memory/forget",
+        by_id: false,
+        call: |client, t| client.post("/api/v1/memory/forget", &of_tenant(t, json!({}))),
     },
 ];
 

@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 pub(crate) mod aether;
 pub(crate) mod bigrag;
+pub(crate) mod hyperspark;
 pub(crate) mod people;
 pub(crate) mod receipts;
 pub(crate) mod system;

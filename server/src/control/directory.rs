@@ -34,11 +34,11 @@ impl State {
         }
     }
 
-    fn parse(word: &str) -> Result<Self, ControlError> {
+    pub(super) fn parse(word: &str) -> Result<Self, ControlError> {
         [Self::Creating, Self::Live, Self::Deleting]
             .into_iter()
             .find(|state| state.word() == word)
-            .ok_or_else(|| ControlError::Corrupt(format!("a workspace's state is {word:?}")))
+            .ok_or_else(|| ControlError::Corrupt(format!("a workspace's or tenant's state is {word:?}")))
     }
 }
 

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! 1. No content, filename or partition id of a tenant is ever in the database: a key's pin stands as a keyed hash.
-//!    The ids of pinned partitions are held in memory as far as this process has met them.
+//!    The ids of pinned partitions are held in memory as far as this process has met them. (A registered tenant's id,
+//!    `org_…`, is random and ours; what the tenant is called is not here.)
 //! 2. An act that spans SQLite and the engine writes its intent first (`creating`, `deleting`) and is finished at the
 //!    next open when it was cut short; what the engine holds is what counts.
 //! 3. `secure_delete` is on: bytes of deleted rows are overwritten, not only unlinked; when a workspace goes, so does the
@@ -33,6 +34,7 @@ mod schema;
 pub(crate) mod scopes;
 mod secret;
 mod sessions;
+mod tenants;
 pub(crate) mod usage;
 mod workspaces;
 
@@ -58,6 +60,7 @@ pub(crate) use metadata_schema::MetadataSchema;
 pub(crate) use people::{Member, Session};
 pub(crate) use secret::{PartitionHash, PartitionHasher, Token, TokenKind};
 pub(crate) use sessions::SESSION_MS;
+pub(crate) use tenants::Tenant;
 
 use crate::message::error::ApiError;
 use api_key::ApiKey;
@@ -65,6 +68,7 @@ use audit::Tally;
 use directory::Directory;
 use people::People;
 use secret::Secret;
+use tenants::Tenants;
 
 /// Why the control plane refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,12 @@ pub(crate) enum ControlError {
     /// No such key in this workspace.
     #[error("no such key")]
     NoKey,
+    /// The slug belongs to another tenant of the workspace.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// No such tenant.
+    #[error("no such tenant")]
+    NoTenant,
     /// No such job in this workspace.
     #[error("no such job")]
     NoJob,
@@ -126,6 +136,11 @@ impl From<ControlError> for ApiError {
             ControlError::NoCollection => no_collection(),
             ControlError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             ControlError::NoKey => Self::missing("key_not_found", "there is no such API key"),
+            ControlError::SlugTaken => Self::conflict(
+                "slug_taken",
+                "a tenant of yours has this slug; choose another, or leave it out",
+            ),
+            ControlError::NoTenant => Self::missing("tenant_not_found", "there is no such tenant"),
             ControlError::NoJob => Self::missing("job_not_found", "there is no such job"),
             ControlError::NoMember => {
                 Self::missing("member_not_found", "there is no such member of this workspace")
@@ -174,6 +189,8 @@ pub(crate) struct Control {
     db: Mutex<Connection>,
     directory: RwLock<Directory>,
     people: RwLock<People>,
+    /// Changed under the lock of `db`, like the directory.
+    tenants: RwLock<Tenants>,
     names: RwLock<HashMap<PartitionHash, PartitionName>>,
     /// Rows of the audit log that could not be written yet. Taken after `db`.
     owed: Mutex<Vec<Entry>>,
@@ -190,12 +207,12 @@ impl Control {
         root_key: Option<&str>,
     ) -> Result<Self, ControlError> {
         let db = schema::open(path)?;
-        let directory = Directory::load(&db)?;
+        let (directory, tenants) = (Directory::load(&db)?, RwLock::new(Tenants::load(&db)?));
         let secret = Secret::derive(master_key, root_key);
         let people = RwLock::new(People::load(&db)?);
         let (db, directory, names) = (Mutex::new(db), RwLock::new(directory), RwLock::default());
         let (owed, refusals) = (Mutex::default(), Mutex::default());
-        Ok(Self { db, directory, people, names, owed, refusals, secret })
+        Ok(Self { db, directory, tenants, people, names, owed, refusals, secret })
     }
 
     /// Whether this is the operator's key.
@@ -227,6 +244,11 @@ impl Control {
     /// A key's row, revoked ones too.
     pub(crate) fn key(&self, id: &str) -> Option<Arc<KeyRow>> {
         self.read().key(id)
+    }
+
+    /// The id of a memory: the same for the same text of the same user, and of no use to guess texts with.
+    pub(crate) fn memory_id(&self, at: (WorkspaceId, Option<&str>), user: &str, text: &str) -> String {
+        self.secret.memory_id(at, user, text)
     }
 
     /// What hashes the names of partitions.

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     sql(include_str!("migrations/3-collections.sql")),
     Migration { sql: include_str!("migrations/4-members.sql"), then: Some(audit::begin) },
     sql(include_str!("migrations/5-usage.sql")),
+    sql(include_str!("migrations/6-tenants.sql")),
 ];
 
 /// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room

@@ -24,6 +24,8 @@ pub(super) struct Secret {
     keys: [u8; 32],
     tokens: [u8; 32],
     partitions: PartitionHasher,
+    slugs: [u8; 32],
+    memories: [u8; 32],
     root_key_hash: Option<[u8; 32]>,
 }
 
@@ -118,8 +120,9 @@ impl Secret {
         let keys = key("strongroom 1 control api keys");
         let tokens = key("strongroom 1 control tokens");
         let partitions = PartitionHasher(key("strongroom 1 control partitions"));
+        let (slugs, memories) = (key("strongroom 1 control slugs"), key("strongroom 1 control memories"));
         let root_key_hash = root_key.map(|text| hash(&keys, &[b"root", text.as_bytes()]));
-        Self { keys, tokens, partitions, root_key_hash }
+        Self { keys, tokens, partitions, slugs, memories, root_key_hash }
     }
 
     pub(super) fn is_root_key(&self, text: &str) -> bool {
@@ -142,6 +145,24 @@ impl Secret {
 
     pub(super) fn partitions(&self) -> &PartitionHasher {
         &self.partitions
+    }
+
+    /// What the database keeps of a tenant's slug.
+    pub(super) fn slug_hash(&self, workspace: WorkspaceId, slug: &str) -> [u8; 32] {
+        hash(&self.slugs, &[&workspace.0, slug.as_bytes()])
+    }
+
+    /// The id of a memory. Another partition's, user's or text's is another one.
+    pub(super) fn memory_id(
+        &self,
+        (workspace, partition): (WorkspaceId, Option<&str>),
+        user: &str,
+        text: &str,
+    ) -> String {
+        let named = [u8::from(partition.is_some())];
+        let partition = partition.unwrap_or_default().as_bytes();
+        let parts = [&workspace.0[..], &named, partition, user.as_bytes(), text.as_bytes()];
+        format!("mem_{}", random::hex(&hash(&self.memories, &parts)[..16]))
     }
 }
 
@@ -194,6 +215,29 @@ mod tests {
         ] {
             assert_ne!(acme, foreign);
         }
+    }
+
+    /// Lost otherwise: an id in somebody's log would tell what was remembered, or a memory of one tenant be taken for another's.
+    #[test]
+    fn a_memory_has_an_id_of_its_own() {
+        let (secret, other) = (Secret::derive(&[7; 32], None), Secret::derive(&[8; 32], None));
+        let (one, two) = (WorkspaceId([1; 16]), WorkspaceId([2; 16]));
+        let id = secret.memory_id((one, Some("org_a")), "ada", "tea");
+        assert_eq!(id, secret.memory_id((one, Some("org_a")), "ada", "tea"));
+        assert!(id.starts_with("mem_") && id.len() == 36, "{id}");
+        for foreign in [
+            other.memory_id((one, Some("org_a")), "ada", "tea"),
+            secret.memory_id((two, Some("org_a")), "ada", "tea"),
+            secret.memory_id((one, Some("org_b")), "ada", "tea"),
+            secret.memory_id((one, None), "ada", "tea"),
+            secret.memory_id((one, Some("")), "ada", "tea"),
+            secret.memory_id((one, Some("org_a")), "adat", "ea"),
+            secret.memory_id((one, Some("org_a")), "ada", "tea "),
+        ] {
+            assert_ne!(id, foreign);
+        }
+        assert_ne!(secret.slug_hash(one, "acme"), secret.slug_hash(two, "acme"));
+        assert_ne!(secret.slug_hash(one, "acme"), other.slug_hash(one, "acme"));
     }
 
     /// Lost otherwise: an invitation would sign its holder in, or a session's hash that leaked from one server would on another.

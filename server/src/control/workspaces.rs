@@ -72,6 +72,7 @@ impl Control {
         change.commit()?;
         self.publish(&db, |directory| directory.remove_workspace(id));
         self.show_people(&db, |people| people.remove_workspace(id));
+        self.tenants_mut().remove_workspace(id);
         empty_wal(&db);
         Ok(())
     }

@@ -44,6 +44,16 @@ pub(crate) fn document() -> Value {
                         "request_id": {"type": "string"},
                     },
                 },
+                "MemoryError": {
+                    "type": "object",
+                    "required": ["success", "error", "code", "request_id"],
+                    "properties": {
+                        "success": {"const": false},
+                        "error": {"type": "string"},
+                        "code": {"type": "string"},
+                        "request_id": {"type": "string"},
+                    },
+                },
                 "AdminError": {
                     "type": "object",
                     "required": ["detail", "error", "request_id"],
@@ -72,7 +82,11 @@ fn operation(route: &Route) -> Value {
         })
         .collect();
     parameters.extend(route.params.iter().map(|name| query_parameter(name)));
-    let schema = if Dialect::of(route.path) == Dialect::BigRag { "AdminError" } else { "Error" };
+    let schema = match Dialect::of(route.path) {
+        Dialect::Aether => "Error",
+        Dialect::BigRag => "AdminError",
+        Dialect::HyperSpark => "MemoryError",
+    };
     let error = json!({"$ref": format!("#/components/schemas/{schema}")});
     let mut responses = Map::new();
     if !route.is_not_offered() {
@@ -239,6 +253,9 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
     }
     if route.path.contains('{') {
         statuses.push((404, "Not there, or not yours"));
+    }
+    if route.path.ends_with("/memory/recall") {
+        statuses.push((429, "The plan's recalls of this month are used up; retry-after says until when"));
     }
     if route.partition != Partition::None || route.body != BodyKind::None {
         statuses.push((501, "A parameter that is not offered yet"));

@@ -35,11 +35,12 @@ macro_rules! route {
 
 mod aether;
 mod bigrag;
+mod hyperspark;
 mod own;
 
 /// Every route there is.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    [aether::ROUTES, bigrag::ROUTES, own::ROUTES].into_iter().flatten()
+    [aether::ROUTES, bigrag::ROUTES, hyperspark::ROUTES, own::ROUTES].into_iter().flatten()
 }
 
 /// What a route touches.
@@ -84,6 +85,10 @@ pub enum Partition {
     InPath,
     /// In a collection of the path or the body: by the tenant that metadata or filters name, or `?partition=`.
     InCollection,
+    /// `?tenantId=`.
+    TenantInQuery,
+    /// In the JSON body, as `tenantId`.
+    TenantInBody,
 }
 
 /// What a route's body is.
@@ -137,6 +142,14 @@ impl Route {
         }
     }
 
+    /// What the request calls its partition.
+    pub fn partition_field(&self) -> &'static str {
+        match self.partition {
+            Partition::TenantInQuery | Partition::TenantInBody => "tenantId",
+            _ => "partition",
+        }
+    }
+
     /// Whether it only says that it isn't there yet.
     pub fn is_not_offered(&self) -> bool {
         self.status == 501
@@ -146,7 +159,7 @@ impl Route {
     pub(crate) fn ignored(&self) -> &'static [&'static str] {
         match (self.kind, self.body) {
             (Kind::Data, BodyKind::Document) => &["partition", "summarize", "extract_facts"],
-            (Kind::Data, _) => &["partition"],
+            (Kind::Data, _) if self.partition_field() == "partition" => &["partition"],
             _ => &[],
         }
     }
@@ -168,15 +181,9 @@ mod tests {
             let scoped = matches!(route.access, Access::Key(_));
             match route.kind {
                 Kind::Data => {
-                    assert!(
-                        matches!(
-                            route.partition,
-                            Partition::InQuery | Partition::InBody | Partition::InCollection
-                        ),
-                        "{name}"
-                    );
+                    assert!(!matches!(route.partition, Partition::None | Partition::InPath), "{name}");
                     assert!(scoped, "{name} asks for no scope");
-                    assert!(route.params.contains(&"partition"), "{name}");
+                    assert!(route.params.contains(&route.partition_field()), "{name}");
                 }
                 Kind::Admin => assert!(route.path.starts_with("/v1/admin/"), "{name}"),
                 Kind::Free => assert_ne!(route.partition, Partition::InQuery, "{name}"),

@@ -1,0 +1,112 @@
+//! What is this organization, and what has it used?
+//!
+//! The organization is the key's workspace, or the tenant that the key is pinned to. A workspace is a `parent` while it has
+//! tenants, and `standalone` otherwise: nothing remembers a tenant that is gone.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::reach::{find, own_tenant};
+use super::tenants::{memory_count, page, record, records, registered};
+use super::usage;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::call::Call;
+use crate::message::error::ApiError;
+use crate::message::json;
+use crate::tenants::{self, COLLECTION};
+use crate::{clock, random};
+
+/// `GET /api/v1/organization`
+pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+    let own = own_tenant(&call)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    let Some(own) = own else {
+        let told = parent(&app, call.caller()?)?;
+        return json::answer(StatusCode::OK, &with_organization(told));
+    };
+    pool.run(move || {
+        let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?);
+        json::answer(StatusCode::OK, &with_organization(told))
+    })
+    .await
+}
+
+fn parent(app: &App, caller: &Caller) -> Result<Value, ApiError> {
+    let workspace = caller.workspace()?;
+    let tenants = app.control.tenant_count(workspace.id);
+    Ok(json!({
+        "id": random::hex(&workspace.id.0),
+        "name": workspace.name,
+        "type": if tenants == 0 { "standalone" } else { "parent" },
+        "createdAt": clock::rfc3339(workspace.created_ms),
+        "tenantCount": tenants,
+    }))
+}
+
+/// An organization's fields stand in the answer itself and, for those who look there, under its name.
+fn with_organization(told: Value) -> Value {
+    let mut answer = told.clone();
+    answer["success"] = json!(true);
+    answer["organization"] = told;
+    answer
+}
+
+/// `GET /api/v1/usage`: of the whole organization, or of the tenant that the key is pinned to.
+pub(crate) async fn usage(call: Call) -> Result<Response, ApiError> {
+    let (limit, offset) = page(&call)?;
+    let own = own_tenant(&call)?;
+    let workspace = call.caller()?.workspace()?.id;
+    let (begin_ms, end_ms) = clock::month_of(clock::now_ms());
+    let period = json!({"start": clock::rfc3339(begin_ms), "end": clock::rfc3339(end_ms)});
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    if let Some(own) = own {
+        return pool
+            .run(move || {
+                let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?);
+                let totals = json!({"queries": told["queriesThisPeriod"], "memories": told["memoryCount"]});
+                json::answer(
+                    StatusCode::OK,
+                    &json!({"success": true, "period": period, "totals": totals, "tenants": [told],
+                        "tenantCount": 1, "hasMore": false, "limit": null}),
+                )
+            })
+            .await;
+    }
+    let total = app.control.tenant_count(workspace);
+    let page = app.control.tenants_of(workspace, offset, limit);
+    let targets: Vec<_> = page.iter().map(|tenant| find(&call, Some(&tenant.id))).collect();
+    let plan = usage::plan(&app, workspace);
+    let scope = call.caller()?.whole_collection(COLLECTION)?;
+    let answered = pool.run(move || {
+        let partitions = app.store.partitions(&scope, COLLECTION)?;
+        let (mut own, mut memories) = (0, 0);
+        for partition in &partitions {
+            let is_tenant = |id: &str| app.control.tenant(workspace, id).is_some();
+            match &partition.name {
+                None => own = partition.counts.documents,
+                Some(name) if is_tenant(name.as_str()) => memories += tenants::memories_of(partition.counts),
+                Some(_) => {}
+            }
+        }
+        let next = offset.saturating_add(targets.len());
+        json::answer(
+            StatusCode::OK,
+            &json!({
+                "success": true,
+                "period": period,
+                "totals": {"queries": plan.used, "memories": memories + own, "tenants": total},
+                "own": {"queriesThisPeriod": usage::queries(&app, workspace, None), "memoryCount": own},
+                "tenants": records(&app, targets)?,
+                "tenantCount": total,
+                "hasMore": next < total,
+                "limit": plan.limit,
+                "remaining": plan.limit.map(|limit| limit.saturating_sub(plan.used)),
+            }),
+        )
+    });
+    Ok(plan.on(answered.await?))
+}

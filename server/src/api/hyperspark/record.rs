@@ -1,0 +1,60 @@
+//! How is a memory written down, and how does it look in an answer?
+//!
+//! The text is a document's content, its user the document's entity; the rest stands in the document's metadata, where filters
+//! find it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use strongroom_engine::DocumentInfo;
+
+use crate::clock;
+
+/// What is known of a memory beside its text, its user and when it came in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct About {
+    /// Who said it: `user`, `assistant` or another word.
+    pub(super) role: String,
+    /// From 0 to 1.
+    pub(super) importance: f64,
+    /// Its place among the messages that it came with.
+    pub(super) position: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
+    /// When it was said, if its writer told, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) said_ms: Option<u64>,
+}
+
+impl Default for About {
+    /// What came into the collection by another way than an ingest.
+    fn default() -> Self {
+        Self { role: "user".to_owned(), importance: 0.5, position: 0, session: None, said_ms: None }
+    }
+}
+
+impl About {
+    /// As it stands in a document.
+    pub(super) fn of(document: &DocumentInfo) -> Self {
+        serde_json::from_str(&document.metadata).unwrap_or_default()
+    }
+
+    /// When the memory was said, as far as anyone knows: not after it came in.
+    pub(super) fn at_ms(&self, document: &DocumentInfo) -> u64 {
+        self.said_ms.map_or(document.created_ms, |said| said.min(document.created_ms))
+    }
+}
+
+/// A memory in an answer.
+pub(super) fn memory(document: &DocumentInfo, about: &About, content: &[u8]) -> Value {
+    json!({
+        "id": document.id,
+        "content": String::from_utf8_lossy(content),
+        "role": about.role,
+        "userId": document.entity,
+        "sessionId": about.session,
+        "importance": about.importance,
+        "createdAt": clock::rfc3339(about.at_ms(document)),
+        "storedAt": clock::rfc3339(document.created_ms),
+    })
+}
