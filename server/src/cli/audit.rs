@@ -100,7 +100,8 @@ fn with_database(store: &Place, look: impl FnOnce(&Connection) -> Result<u8, Str
     let (folder, _) = store.find(true)?;
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
     // Holds the store until the end.
-    let _medium = disk::medium(&folder).map_err(|error| named(&error))?;
+    let medium = disk::medium(&folder).map_err(|error| named(&error))?;
+    medium.log.fence().map_err(|error| named(&error))?;
     let path = control_path(&folder);
     if !path.exists() {
         return Err(named(&"it has no control.sqlite, so no audit log"));

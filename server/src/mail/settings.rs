@@ -55,6 +55,7 @@ impl Security {
 
 /// What one of the three sources said.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[group(skip)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Told {
     /// A mail server that takes invitations [env: STRONGROOM_SMTP]

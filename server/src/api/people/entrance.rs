@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{checked_email, checked_name, folded, record};
 use crate::app::App;
-use crate::auth::{DEFAULT_WORKSPACE, session};
+use crate::auth::{DEFAULT_WORKSPACE, SignedIn, session};
 use crate::call::Call;
 use crate::control::roles::Role;
 use crate::control::{
@@ -152,10 +152,17 @@ pub(crate) async fn logout_all(call: Call) -> Result<Response, ApiError> {
 }
 
 async fn end(call: Call, all: bool) -> Result<Response, ApiError> {
-    let (app, by, signed) = (call.app.clone(), call.by()?, super::own::signed_in(&call)?);
+    let (app, by, signed) = (call.app.clone(), call.by()?, visitor(&call)?);
     let (pool, cookie) = (app.pool.clone(), session::taken(call.is_https())?);
     pool.run(move || Ok(app.control.end_session(&signed.session, all, by)?)).await?;
     with_cookie(&json!({"status": "ok"}), cookie)
+}
+
+/// Who is signed in, on routes that are for people alone.
+pub(super) fn visitor(call: &Call) -> Result<Arc<SignedIn>, ApiError> {
+    call.caller()?.signed_in().cloned().ok_or_else(|| {
+        ApiError::forbidden("not_signed_in", "this is for members who signed in, and you came with a key")
+    })
 }
 
 /// The member with this email and password, in the workspace that they name, or else `default`, or else the first by name.

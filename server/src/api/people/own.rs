@@ -1,29 +1,19 @@
 //! What does somebody ask about, or change of, their own account?
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::entrance::{Visit, guessed, refusal};
+use super::entrance::{Visit, guessed, refusal, visitor};
 use super::record;
-use crate::auth::SignedIn;
 use crate::call::Call;
 use crate::message::error::ApiError;
 use crate::message::json;
 
-/// Who is signed in, on routes that are for people alone.
-pub(super) fn signed_in(call: &Call) -> Result<Arc<SignedIn>, ApiError> {
-    call.caller()?.signed_in().cloned().ok_or_else(|| {
-        ApiError::forbidden("not_signed_in", "this is for members who signed in, and you came with a key")
-    })
-}
-
 /// `GET /v1/auth/me`
 pub(crate) async fn me(call: Call) -> Result<Response, ApiError> {
-    let signed = signed_in(&call)?;
+    let signed = visitor(&call)?;
     json::answer(StatusCode::OK, &json!({"user": record(&signed.member)}))
 }
 
@@ -61,7 +51,7 @@ struct Passwords {
 
 /// `POST /v1/auth/password`: ends every other session.
 pub(crate) async fn change_password(mut call: Call) -> Result<Response, ApiError> {
-    let (signed, by) = (signed_in(&call)?, call.by()?);
+    let (signed, by) = (visitor(&call)?, call.by()?);
     let (asked, _) = call.json::<Passwords>().await?;
     let (member, visit) = (signed.member.clone(), Visit::of(&call));
     let app = visit.app.clone();
