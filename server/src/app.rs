@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use axum::http::Uri;
 use strongroom_embed::Embedder;
@@ -26,7 +26,6 @@ use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::quota::Quotas;
-use crate::recalls::Recalls;
 use crate::rerank::Reranker;
 use crate::usage::{self, Tally, Usage};
 
@@ -55,7 +54,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) damages: Damages,
     pub(crate) jobs: Queue,
-    pub(crate) recalls: Recalls,
+    /// Held while a recall is let in that may be the plan's last.
+    pub(crate) recalling: Mutex<()>,
     /// How many recalls of memories a workspace may have in a month; `None` for as many as it likes.
     pub(crate) recalls_max: Option<u64>,
     pub(crate) events: Events,

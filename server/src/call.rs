@@ -148,15 +148,20 @@ impl Call {
         }
         let place =
             place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
-        admit(self.admission.as_deref(), &place, self.is_query)?;
+        self.admit(&place)?;
         Ok(place)
     }
 
     /// A partition of this collection: the one named, or, when none is, what the key comes to without a name.
     pub(crate) fn place_in(&self, collection: &str, partition: Option<&str>) -> Result<Place, ApiError> {
         let place = place(&self.app, self.caller()?, Named { collection: Some(collection), partition })?;
-        admit(self.admission.as_deref(), &place, self.is_query)?;
+        self.admit(&place)?;
         Ok(place)
+    }
+
+    /// Admits the request to the partition that it acts on.
+    pub(crate) fn admit(&self, place: &Place) -> Result<(), ApiError> {
+        admit(self.admission.as_deref(), place, self.is_query)
     }
 
     /// A value in the path, decoded.

@@ -37,7 +37,6 @@ mod outbound;
 mod pool;
 mod quota;
 mod random;
-mod recalls;
 mod receipt;
 mod reembedding;
 mod rerank;

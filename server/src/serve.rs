@@ -9,8 +9,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -42,7 +42,6 @@ use crate::message::error::ApiError;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::quota::Quotas;
-use crate::recalls::Recalls;
 use crate::rerank::Reranker;
 use crate::usage::{self, Usage};
 use crate::{erasure, log, master_key, reembedding, tenancy, tenants};
@@ -272,7 +271,7 @@ fn open(
         metrics,
         damages: Damages::default(),
         jobs: queue,
-        recalls: Recalls::default(),
+        recalling: Mutex::default(),
         recalls_max: config.memory_plan_queries,
         events: Events::default(),
         openapi: openapi::document().to_string(),

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::auth::server_itself;
-use crate::control::{NewCollection, Settings};
+use crate::control::{By, NewCollection, Settings};
 use crate::tenancy::{create_workspace, ensure_collection};
 
 /// Control plane and engine over one folder.

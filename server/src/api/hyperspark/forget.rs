@@ -65,6 +65,7 @@ pub(crate) async fn forget(mut call: Call) -> Result<Response, ApiError> {
             What::These { ids, user } => forget_these(&app, &target, &ids, user.as_deref(), &by)?,
             What::AllOf(user) => forget_all(&app, &target, &user, &by)?,
         };
+        app.deleted(&target.place, done.forgotten as u64);
         let final_by =
             done.is_unfinished.then(|| clock::rfc3339(clock::now_ms().saturating_add(app.purge_ms)));
         let receipts: Vec<_> = done.receipts.iter().map(|signed| random::hex(&signed.receipt.id)).collect();

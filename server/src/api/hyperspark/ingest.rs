@@ -29,6 +29,7 @@ use crate::control::Collection;
 use crate::ingest::{self as documents, Intake};
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::{self, Tally};
 
 /// How often an ingest looks again when another one was quicker with the same text.
 const LOOKS_MAX: usize = 4;
@@ -187,12 +188,25 @@ async fn write(
         if fresh.is_empty() {
             return Ok(Vec::new());
         }
-        let mut documents = Vec::with_capacity(fresh.len());
+        let (mut documents, mut done) = (Vec::with_capacity(fresh.len()), Tally::default());
         for number in &fresh {
-            documents.push(embed(app, &collection, user, &drafts[*number]).await?);
+            let document = embed(app, &collection, user, &drafts[*number]).await?;
+            done.inserts += 1;
+            done.bytes_in += document.content.len() as u64;
+            done.embedding_tokens += usage::tokens(app.embedder, &document);
+            documents.push(document);
         }
         let put = (app.clone(), target.clone());
-        let written = app.pool.run(move || put_all(&put.0, &put.1, &collection, &documents));
+        let written = app.pool.run(move || {
+            let (app, place) = (&put.0, &put.1.place);
+            let _room = app.quotas.room(place, done.inserts, done.bytes_in)?;
+            app.quotas.tokens(place, done.embedding_tokens)?;
+            let is_written = put_all(app, &put.1, &collection, &documents)?;
+            if is_written {
+                app.usage.count(place, place.key(), done);
+            }
+            Ok(is_written)
+        });
         if written.await? {
             return Ok(fresh.into_iter().map(|number| drafts[number].id.clone()).collect());
         }

@@ -150,7 +150,7 @@ async fn answer_stats(call: Call, (target, body): (Target, Body)) -> Result<Resp
         let mut stats = look_into(&app, &target, look)?.unwrap_or_else(nothing);
         if user.is_none() {
             let id = target.tenant.as_ref().map(|tenant| tenant.id.as_str());
-            stats["queriesThisPeriod"] = json!(usage::queries(&app, target.place.scope.workspace(), id));
+            stats["queriesThisPeriod"] = json!(usage::queries(&app, target.place.scope.workspace(), id)?);
         }
         json::answer(StatusCode::OK, &json!({"success": true, "stats": stats}))
     })

@@ -28,7 +28,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
         return json::answer(StatusCode::OK, &with_organization(told));
     };
     pool.run(move || {
-        let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?);
+        let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?)?;
         json::answer(StatusCode::OK, &with_organization(told))
     })
     .await
@@ -66,7 +66,7 @@ pub(crate) async fn usage(call: Call) -> Result<Response, ApiError> {
     if let Some(own) = own {
         return pool
             .run(move || {
-                let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?);
+                let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?)?;
                 let totals = json!({"queries": told["queriesThisPeriod"], "memories": told["memoryCount"]});
                 json::answer(
                     StatusCode::OK,
@@ -79,7 +79,6 @@ pub(crate) async fn usage(call: Call) -> Result<Response, ApiError> {
     let total = app.control.tenant_count(workspace);
     let page = app.control.tenants_of(workspace, offset, limit);
     let targets: Vec<_> = page.iter().map(|tenant| find(&call, Some(&tenant.id))).collect();
-    let plan = usage::plan(&app, workspace);
     let scope = call.caller()?.whole_collection(COLLECTION)?;
     let answered = pool.run(move || {
         let partitions = app.store.partitions(&scope, COLLECTION)?;
@@ -92,21 +91,23 @@ pub(crate) async fn usage(call: Call) -> Result<Response, ApiError> {
                 Some(_) => {}
             }
         }
+        let plan = usage::plan(&app, workspace)?;
         let next = offset.saturating_add(targets.len());
-        json::answer(
+        let answer = json::answer(
             StatusCode::OK,
             &json!({
                 "success": true,
                 "period": period,
                 "totals": {"queries": plan.used, "memories": memories + own, "tenants": total},
-                "own": {"queriesThisPeriod": usage::queries(&app, workspace, None), "memoryCount": own},
+                "own": {"queriesThisPeriod": usage::queries(&app, workspace, None)?, "memoryCount": own},
                 "tenants": records(&app, targets)?,
                 "tenantCount": total,
                 "hasMore": next < total,
                 "limit": plan.limit,
                 "remaining": plan.limit.map(|limit| limit.saturating_sub(plan.used)),
             }),
-        )
+        );
+        Ok(plan.on(answer?))
     });
-    Ok(plan.on(answered.await?))
+    answered.await
 }

@@ -13,6 +13,7 @@
 //! 2. The order is exact, but for users with more than [`CANDIDATES_MAX`] memories that score all but alike.
 
 use std::cmp::Ordering;
+use std::time::Instant;
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -30,6 +31,7 @@ use crate::clock;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::tenants::COLLECTION;
+use crate::usage::Tally;
 
 const RELEVANCE: f32 = 0.70;
 const RECENCY: f32 = 0.15;
@@ -68,21 +70,28 @@ pub(crate) async fn recall(mut call: Call) -> Result<Response, ApiError> {
         return Err(ApiError::malformed("invalid_parameter", text));
     }
     let k = usize::try_from(k).unwrap_or(usize::MAX);
-    let plan = usage::admit(&call.app, &target)?;
-    let plan = if usage::tells_plan(&call)? { plan } else { Plan::default() };
+    let tells_plan = usage::tells_plan(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
+    let admitting = (app.clone(), target.clone());
+    let plan = pool.run(move || usage::admit(&admitting.0, &admitting.1)).await?;
+    let plan = if tells_plan { plan } else { Plan::default() };
     let memories = app.control.collection(target.place.scope.workspace(), COLLECTION);
     let Some(collection) = memories else {
         // Nobody was ever remembered.
         let nothing = json::answer(StatusCode::OK, &json!({"success": true, "count": 0, "memories": []}))?;
         return Ok(plan.on(nothing));
     };
+    let begun = Instant::now();
     let vectors = app.models.queries(&app.store, &pool, &collection, vec![query.clone()]).await?;
     let answered = pool.run(move || {
         let vector = vectors.first().ok_or_else(|| ApiError::internal("a text has no vector"))?;
         let asked = Asked { words: &query, vector, user: &user, k, now_ms: clock::now_ms() };
         let memories = look_into(&app, &target, |partition| asked.recall(partition))?.unwrap_or_default();
+        let tokens = app.embedder.count_tokens(&query) as u64;
+        // The recall itself was counted when it was let in.
+        let took = Tally { queries: 0, ..Tally::of_search(begun.elapsed(), tokens) };
+        app.usage.count(&target.place, target.place.key(), took);
         json::answer(StatusCode::OK, &json!({"success": true, "count": memories.len(), "memories": memories}))
     });
     Ok(plan.on(answered.await?))

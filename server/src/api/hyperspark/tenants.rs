@@ -58,7 +58,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
                 made => made?,
             },
         };
-        let told = record(&app, &made, 0);
+        let told = record(&app, &made, 0)?;
         json::answer(
             StatusCode::CREATED,
             &json!({"success": true, "tenantId": made.tenant.id, "tenant": told}),
@@ -99,7 +99,7 @@ pub(super) fn records(app: &App, targets: Vec<Result<Target, ApiError>>) -> Resu
     for target in targets.into_iter().flatten() {
         let Some(tenant) = target.tenant.clone() else { continue };
         match registered(app, &target).and_then(|found| Ok((memory_count(app, &target)?, found))) {
-            Ok((memories, found)) => records.push(record(app, &found, memories)),
+            Ok((memories, found)) => records.push(record(app, &found, memories)?),
             Err(error) if error.code == no_tenant().code => {}
             Err(error) if error.code == "partition_quarantined" => {
                 records.push(json!({"id": tenant.id, "name": null, "slug": null, "type": "tenant", "status": error.code}));
@@ -125,7 +125,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let found = registered(&app, &target)?;
-        let told = record(&app, &found, memory_count(&app, &target)?);
+        let told = record(&app, &found, memory_count(&app, &target)?)?;
         json::answer(StatusCode::OK, &json!({"success": true, "tenant": told}))
     })
     .await
@@ -149,7 +149,7 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
         let found = registered(&app, &target)?;
         let renamed =
             tenants::rename(&app.store, &target.place, &collection, found, name)?.ok_or_else(no_tenant)?;
-        let told = record(&app, &renamed, memory_count(&app, &target)?);
+        let told = record(&app, &renamed, memory_count(&app, &target)?)?;
         json::answer(StatusCode::OK, &json!({"success": true, "tenant": told}))
     })
     .await
@@ -165,7 +165,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let dropped = tenants::delete(&app.control, &app.store, &tenant, by)?;
-        app.recalls.forget(tenant.workspace, &tenant.id);
+        app.usage.forget(&tenants::place_of(&tenant)?);
         let (memories, receipt) = dropped.map_or((0, None), |(counts, signed)| {
             (tenants::memories_of(counts) + counts.deleted, Some(signed))
         });
@@ -214,9 +214,9 @@ pub(super) fn memory_count(app: &App, target: &Target) -> Result<u64, ApiError> 
 }
 
 /// A tenant in an answer.
-pub(super) fn record(app: &App, registered: &Registered, memories: u64) -> Value {
+pub(super) fn record(app: &App, registered: &Registered, memories: u64) -> Result<Value, ApiError> {
     let Registered { tenant, called, updated_ms } = registered;
-    json!({
+    Ok(json!({
         "id": tenant.id,
         "name": called.name,
         "slug": called.slug,
@@ -225,8 +225,8 @@ pub(super) fn record(app: &App, registered: &Registered, memories: u64) -> Value
         "createdAt": clock::rfc3339(tenant.created_ms),
         "updatedAt": clock::rfc3339(updated_ms.unwrap_or(tenant.created_ms)),
         "memoryCount": memories,
-        "queriesThisPeriod": usage::queries(app, tenant.workspace, Some(&tenant.id)),
-    })
+        "queriesThisPeriod": usage::queries(app, tenant.workspace, Some(&tenant.id))?,
+    }))
 }
 
 fn checked_name(name: String) -> Result<String, ApiError> {

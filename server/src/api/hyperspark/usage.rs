@@ -1,16 +1,20 @@
 //! What does a recall cost, and is there any left of the plan?
 //!
-//! The one place in these routes that knows where recalls are counted.
+//! Recalls are what usage has as queries of the collection of memories: exact but for the last seconds before a crash.
 
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use strongroom_engine::WorkspaceId;
+use strongroom_engine::io::lock;
 
 use super::reach::Target;
 use crate::app::App;
+use crate::auth::partition_name;
 use crate::call::Call;
 use crate::clock;
 use crate::message::error::ApiError;
+use crate::tenants::COLLECTION;
+use crate::usage::{Tally, day_of, today};
 
 /// What a workspace's plan allows, and what of that is used, this month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,18 +23,28 @@ pub(super) struct Plan {
     pub(super) used: u64,
 }
 
-/// Counts a recall; 429 when the plan has none left.
+/// Counts a recall; 429 when the plan has none left. Blocks.
 pub(super) fn admit(app: &App, target: &Target) -> Result<Plan, ApiError> {
-    let (workspace, now_ms) = (target.place.scope.workspace(), clock::now_ms());
-    let tenant = target.tenant.as_ref().map(|tenant| tenant.id.as_str());
-    let (used, is_in) = app.recalls.admit(workspace, tenant, app.recalls_max, now_ms);
-    match app.recalls_max {
-        Some(limit) if !is_in => Err(spent(limit, now_ms)),
-        limit => Ok(Plan { limit, used }),
+    let place = &target.place;
+    // One after the other: no more than the limit pass, however many ask at once.
+    let _alone = app.recalls_max.map(|_| lock(&app.recalling));
+    let mut plan = plan(app, place.scope.workspace())?;
+    if let Some(limit) = plan.limit.filter(|limit| plan.used >= *limit) {
+        return Err(spent(limit));
     }
+    app.usage.count(place, place.key(), Tally { queries: 1, ..Tally::default() });
+    plan.used += 1;
+    Ok(plan)
 }
 
-fn spent(limit: u64, now_ms: u64) -> ApiError {
+/// Days of this month (UTC), today included.
+fn days() -> u32 {
+    let now_ms = clock::now_ms();
+    today().saturating_sub(day_of(clock::month_of(now_ms).0)) + 1
+}
+
+fn spent(limit: u64) -> ApiError {
+    let now_ms = clock::now_ms();
     let (_, next) = clock::month_of(now_ms);
     let text = format!(
         "this organization's plan has {limit} recalls of memories a month, and all are used; there are new ones from {} on",
@@ -42,14 +56,16 @@ fn spent(limit: u64, now_ms: u64) -> ApiError {
     error
 }
 
-/// What a workspace has used this month, with all its tenants.
-pub(super) fn plan(app: &App, workspace: WorkspaceId) -> Plan {
-    Plan { limit: app.recalls_max, used: app.recalls.of_workspace(workspace, clock::now_ms()) }
+/// What a workspace has used this month, with all its tenants, those that are gone too. Blocks.
+pub(super) fn plan(app: &App, workspace: WorkspaceId) -> Result<Plan, ApiError> {
+    let used = app.usage.of_collection(workspace, COLLECTION, days())?.total.queries;
+    Ok(Plan { limit: app.recalls_max, used })
 }
 
-/// The recalls of one tenant, or of the workspace itself, this month.
-pub(super) fn queries(app: &App, workspace: WorkspaceId, tenant: Option<&str>) -> u64 {
-    app.recalls.of_tenant(workspace, tenant, clock::now_ms())
+/// The recalls of one tenant, or of the workspace itself, this month. Blocks.
+pub(super) fn queries(app: &App, workspace: WorkspaceId, tenant: Option<&str>) -> Result<u64, ApiError> {
+    let name = tenant.map(partition_name).transpose()?;
+    Ok(app.usage.of_named(workspace, COLLECTION, name.as_ref(), days())?.total.queries)
 }
 
 /// Whether an answer says how much of the plan is used: to keys of the whole organization, for a tenant's own learns nothing of
