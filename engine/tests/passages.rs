@@ -38,7 +38,7 @@ fn id(document: usize) -> String {
 
 /// The text of a passage of an odd document: of a few it is another one.
 fn own_text(number: usize, passage: u32) -> String {
-    format!("{}{passage}", if number % 301 == 0 { "squid" } else { "whale" })
+    format!("{}{passage}", if number.is_multiple_of(301) { "squid" } else { "whale" })
 }
 
 /// Even documents have ranges of their content as passages, odd ones texts of their own.
@@ -53,7 +53,7 @@ fn document(number: usize) -> NewDocument {
         id: Some(id(number)),
         content_type: "text/plain".to_owned(),
         content: content.into_bytes(),
-        tags: if number % 3 == 0 { vec!["third".to_owned()] } else { Vec::new() },
+        tags: if number.is_multiple_of(3) { vec!["third".to_owned()] } else { Vec::new() },
         passages: passages.map(|(n, vector)| NewPassage { text: text(n), vector }).collect(),
         ..NewDocument::default()
     }
@@ -135,10 +135,8 @@ fn third() -> Filter {
 fn check(metric: Metric, partition: &Partition, live: &[usize], seeds: &[usize], when: &str) {
     for &seed in seeds {
         let query = vector(seed);
-        let passing: [(Filter, fn(&usize) -> bool); 2] =
-            [(Filter::default(), |_| true), (third(), |number| number % 3 == 0)];
-        for (filter, passes) in &passing {
-            let numbers = || live.iter().copied().filter(passes);
+        for (filter, each) in &[(Filter::default(), 1), (third(), 3)] {
+            let numbers = || live.iter().copied().filter(|number| number.is_multiple_of(*each));
             let wanted = ranked(numbers(), |_, row| score(metric, &query, row));
             for k in [1, 3, 40, 1000] {
                 let request = request(Query::Vector(&query), k, filter);

@@ -35,7 +35,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Check the receipt of an erasure, without a server
     VerifyReceipt(verify_receipt::VerifyReceipt),
     /// Read every byte of a stopped store, and name what is damaged
@@ -89,7 +89,7 @@ struct Serve {
 pub fn main() -> ExitCode {
     log::tell_panics_by_place();
     let outcome = match CommandLine::parse().command {
-        Command::Serve(told) => serve(told),
+        Command::Serve(told) => serve(*told),
         Command::VerifyReceipt(told) => return verify_receipt::run(&told),
         Command::Verify(told) => return verify::run(&told),
         Command::Audit(told) => return audit::run(&told),

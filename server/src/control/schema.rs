@@ -18,8 +18,10 @@ use crate::{log, random};
 /// SQL, and what only code can do after it.
 struct Migration {
     sql: &'static str,
-    then: Option<fn(&Connection) -> Result<(), ControlError>>,
+    then: Option<Then>,
 }
+
+type Then = fn(&Connection) -> Result<(), ControlError>;
 
 const fn sql(sql: &'static str) -> Migration {
     Migration { sql, then: None }

@@ -36,11 +36,14 @@ const SERVICES_MAX: usize = 256;
 /// A number takes some 12 bytes, and a model at most 8,192 of them.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// Where a service is, and the key that it is called with.
+type Named = (Uri, Option<HeaderValue>);
+
 /// Every model that collections of this server may name.
 pub(crate) struct Models {
     built_in: &'static StaticEmbedder,
     settings: Settings,
-    services: Mutex<HashMap<(Uri, Option<HeaderValue>), Arc<Service>>>,
+    services: Mutex<HashMap<Named, Arc<Service>>>,
     metrics: Arc<Metrics>,
 }
 
