@@ -86,6 +86,7 @@ pub(crate) fn create(
     workspace: WorkspaceId,
     collection: &Collection,
     called: Registration,
+    by: By,
 ) -> Result<Registered, ApiError> {
     let document = called.document(collection)?;
     let tenant = control.begin_tenant(workspace, &called.slug)?;
@@ -96,7 +97,7 @@ pub(crate) fn create(
         undo(control, store, &tenant).ok();
         return Err(error);
     }
-    control.finish_tenant(&tenant.id)?;
+    control.finish_tenant(&tenant.id, by)?;
     Ok(Registered { tenant: Tenant { state: State::Live, ..tenant }, called, updated_ms: None })
 }
 
@@ -157,7 +158,7 @@ pub(crate) fn finish_interrupted(control: &Control, store: &Store) -> usize {
             ingest::read(store, &place, |partition| partition.get(REGISTRATION_ID)).map(Option::flatten)
         };
         if tenant.state == State::Creating && registration()?.is_some() {
-            return Ok(control.finish_tenant(&tenant.id)?);
+            return Ok(control.finish_tenant(&tenant.id, By::system())?);
         }
         undo(control, store, tenant)
     };

@@ -46,7 +46,8 @@ impl Life {
     }
 
     fn create(&self, slug: &str) -> Registered {
-        create(&self.control, &self.store, self.workspace(), &self.collection(), called(slug)).unwrap()
+        create(&self.control, &self.store, self.workspace(), &self.collection(), called(slug), By::system())
+            .unwrap()
     }
 
     /// What the tenants in service are called.

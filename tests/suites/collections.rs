@@ -78,6 +78,23 @@ fn a_collection_is_what_it_was_made_and_changed_to_be() {
     );
     let stats = client.get(&path(NAME, "/stats")).expect(200).json();
     assert_eq!((&stats["document_count"], &stats["total_chunks"]), (&json!(0), &json!(0)));
+    let upserted = json!({"vectors": [{"id": "v", "embedding": [1.0], "text": "a walk", "metadata": {"tenant_id": "acme"}}]});
+    make(&client, json!({"name": "vectors", "dimension": 1, "tenant_field": "tenant_id"}));
+    client.post("/v1/collections/vectors/vectors/upsert", &upserted).expect(200);
+    let asked = json!({"query": "walk", "filters": {"tenant_id": "acme"}});
+    client.post("/v1/collections/vectors/query", &asked).expect(200);
+    let queries = |client: &Client| {
+        let told = client.get("/v1/collections/vectors/analytics").expect(200).json();
+        (told["period_24h"]["query_count"].as_u64(), told["period_30d"]["query_count"].as_u64())
+    };
+    assert_eq!(queries(&client), (Some(1), Some(1)));
+    let other = client_with(&client, &json!({"collection": "vectors", "partition": "globex"}));
+    assert_eq!(queries(&other), (Some(0), Some(0)), "another tenant's queries are not told");
+    let emptied = client.post("/v1/collections/vectors/truncate", &json!({})).expect(200).json();
+    assert_eq!(
+        (&emptied["documents_deleted"], emptied["receipt_ids"].as_array().map(Vec::len)),
+        (&json!(1), Some(1))
+    );
     assert_eq!(client.delete(&path(NAME, "")).expect(200).json()["status"], "deleted");
     for gone in ["", "/stats"] {
         assert_eq!(client.get(&path(NAME, gone)).expect(404).json()["error"]["code"], "collection_not_found");

@@ -592,6 +592,10 @@ fn recalls_count_against_the_plan() {
     server.operator().post("/v1/admin/workspaces", &json!({"name": "other"})).expect(201);
     recall(&server.operator().in_workspace("other"), None, "ada", "x").expect(200);
     ingest(&client, Some(&acme), "ada", &["Still remembered"]);
+    // A restart forgets nothing of it.
+    let server = server.stop().start();
+    let client = server.operator();
+    recall(&client, Some(&beta), "ada", "x").expect_error(429, "plan_limit_reached");
     // What a tenant that was deleted had asked stays in the sum.
     client.delete(&format!("/api/v1/tenants/{acme}")).expect(200);
     assert_eq!(client.get("/api/v1/usage").expect(200).json()["totals"]["queries"], 4);

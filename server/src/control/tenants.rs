@@ -12,8 +12,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::{Connection, params};
-use strongroom_engine::WorkspaceId;
+use strongroom_engine::{PartitionName, WorkspaceId};
 
+use super::audit::{Action, By, Entry};
 use super::directory::State;
 use super::schema::{empty_wal, workspace_id};
 use super::{Control, ControlError};
@@ -107,8 +108,33 @@ impl Control {
     }
 
     /// Puts a tenant whose partition is there into service.
-    pub(crate) fn finish_tenant(&self, id: &str) -> Result<(), ControlError> {
-        self.set_tenant_state(id, State::Live)
+    pub(crate) fn finish_tenant(&self, id: &str, by: By) -> Result<(), ControlError> {
+        let old = self.tenants().by_id.get(id).cloned().ok_or(ControlError::NoTenant)?;
+        let entry = self.of_tenant(&old, by, Action::TenantCreate)?;
+        let live = Tenant { state: State::Live, ..old };
+        self.act(
+            vec![entry],
+            |db| {
+                Ok(db
+                    .execute("UPDATE tenants SET state = ?2 WHERE id = ?1", params![id, live.state.word()])?)
+            },
+            |_, _| self.tenants_mut().put(live.clone()),
+        )?;
+        Ok(())
+    }
+
+    /// An entry outlives its tenant, so it has a keyed hash for the id: who knows the id and the server's key finds it.
+    fn of_tenant(&self, tenant: &Tenant, by: By, action: Action) -> Result<Entry, ControlError> {
+        let name = PartitionName::new(&tenant.id)
+            .map_err(|error| ControlError::Corrupt(format!("a tenant's id: {error}")))?;
+        let hash = self.partition_hasher().hash(tenant.workspace, "memory", &name);
+        Ok(Entry::done(tenant.workspace, by, action, random::hex(&hash.0[..16])))
+    }
+
+    /// Writes down that a tenant has another name.
+    pub(crate) fn tell_tenant_change(&self, tenant: &Tenant, by: By) -> Result<(), ControlError> {
+        let entry = self.of_tenant(tenant, by, Action::TenantChange)?;
+        self.act(vec![entry], |_| Ok(()), |_, ()| {})
     }
 
     /// Takes a tenant out of service: from now on it looks like one that isn't there.
@@ -189,7 +215,7 @@ mod tests {
         assert!(tenant.id.starts_with("org_") && tenant.id.len() == 24, "{}", tenant.id);
         assert_eq!(control.tenant(one, &tenant.id), None, "its partition is not there yet");
         assert_eq!(control.tenant_to_delete(one, &tenant.id), None);
-        control.finish_tenant(&tenant.id).unwrap();
+        control.finish_tenant(&tenant.id, By::system()).unwrap();
         assert!(control.tenant(one, &tenant.id).is_some());
         assert_eq!(
             (control.tenant(two, &tenant.id), control.tenant_to_delete(two, &tenant.id)),
@@ -225,7 +251,7 @@ mod tests {
         let slugs = ["a", "b", "c", "d", "e"];
         for slug in slugs {
             let tenant = control.begin_tenant(one, slug).unwrap();
-            control.finish_tenant(&tenant.id).unwrap();
+            control.finish_tenant(&tenant.id, By::system()).unwrap();
         }
         let before = control.tenants_of(one, 0, 99);
         drop(control);

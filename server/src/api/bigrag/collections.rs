@@ -8,16 +8,17 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use strongroom_engine::{Counts, Scope, SignedReceipt, Totals};
+use strongroom_engine::{Counts, PartitionInfo, PartitionRef, Reach, Scope, SignedReceipt, Totals};
 
 use super::decide::{Asked, Changes, changed, checked_key, new_collection};
 use super::record;
 use crate::app::App;
-use crate::auth::{Caller, DEFAULT_COLLECTION};
+use crate::auth::{Caller, DEFAULT_COLLECTION, Place};
 use crate::call::Call;
 use crate::control::{Collection, no_collection};
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::{DAYS_MAX, Tally};
 use crate::{random, tenancy};
 
 const LIST_LIMIT: u64 = 50;
@@ -113,7 +114,9 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
+        let places = places(&app, &collection, &scope)?;
         let dropped = tenancy::drop_collection(&app.control, &app.store, &scope, &collection, &by)?;
+        places.iter().for_each(|place| app.usage.forget(place));
         json::answer(StatusCode::OK, &erased("deleted", &collection, &dropped))
     })
     .await
@@ -128,7 +131,9 @@ pub(crate) async fn truncate(call: Call) -> Result<Response, ApiError> {
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
+        let places = places(&app, &collection, &scope)?;
         let dropped = tenancy::truncate_collection(&app.control, &app.store, &scope, &collection, &by)?;
+        places.iter().for_each(|place| app.usage.forget(place));
         json::answer(StatusCode::OK, &erased("truncated", &collection, &dropped))
     })
     .await
@@ -142,6 +147,7 @@ pub(crate) async fn stats(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let totals = totals(&app, &collection, scope.as_ref())?;
         let documents = totals.counts.documents;
+        let used = used(&app, &collection, scope.as_ref(), DAYS_MAX)?;
         json::answer(
             StatusCode::OK,
             &json!({
@@ -149,13 +155,63 @@ pub(crate) async fn stats(call: Call) -> Result<Response, ApiError> {
                 "partitions": totals.partitions,
                 "document_count": documents,
                 "total_chunks": totals.counts.passages,
-                "total_tokens": 0,
+                "total_tokens": used.embedding_tokens,
                 "total_size_bytes": totals.stored_bytes,
                 "status_counts": {"ready": documents},
             }),
         )
     })
     .await
+}
+
+/// `GET /v1/collections/{name}/analytics`. Queries themselves are a tenant's content, and kept nowhere.
+pub(crate) async fn analytics(call: Call) -> Result<Response, ApiError> {
+    let (collection, scope) = seen(&call)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let period = |days| {
+            let used = used(&app, &collection, scope.as_ref(), days)?;
+            let mean_ms = used.search_us as f64 / 1000.0 / used.queries.max(1) as f64;
+            Ok::<_, ApiError>(json!({
+                "query_count": used.queries,
+                "avg_latency_ms": mean_ms,
+                "avg_score": null,
+                "avg_result_count": null,
+            }))
+        };
+        json::answer(
+            StatusCode::OK,
+            &json!({
+                "collection": collection.name,
+                "period_24h": period(1)?,
+                "period_7d": period(7)?,
+                "period_30d": period(30)?,
+                "top_queries": [],
+            }),
+        )
+    })
+    .await
+}
+
+/// What was done in the last days in what the caller may see of a collection.
+fn used(app: &App, collection: &Collection, scope: Option<&Scope>, days: u32) -> Result<Tally, ApiError> {
+    let (workspace, name) = (collection.workspace, collection.name.as_str());
+    let sums = match scope.map(Scope::reach) {
+        None => return Ok(Tally::default()),
+        Some(Reach::Partition(own)) => app.usage.of_named(workspace, name, own.partition.as_ref(), days)?,
+        Some(Reach::Workspace | Reach::Collection(_)) => app.usage.of_collection(workspace, name, days)?,
+    };
+    Ok(sums.total)
+}
+
+/// The partitions of a collection, as their usage is found.
+fn places(app: &App, collection: &Collection, scope: &Scope) -> Result<Vec<Place>, ApiError> {
+    let place = |info: PartitionInfo| {
+        let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
+        Place { scope: scope.clone(), at, key: None }
+    };
+    Ok(app.store.partitions(scope, &collection.name)?.into_iter().map(place).collect())
 }
 
 /// The collection in the path, and what of it the caller may see.

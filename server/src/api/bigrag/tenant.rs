@@ -258,11 +258,13 @@ impl Reach {
             let here: Vec<&str> = numbers.iter().map(|&number| ids[number].as_str()).collect();
             let purge = |ids: &[&str]| erasure::purge_many(&app.control, &app.store, &place, ids, by.clone());
             match purge(&here) {
-                Ok(Some(_)) => {}
+                Ok(Some(_)) => app.deleted(&place, here.len() as u64),
                 // Another call took one of them first.
                 Ok(None) => {
                     for id in here {
-                        purge(&[id])?;
+                        if purge(&[id])?.is_some() {
+                            app.deleted(&place, 1);
+                        }
                     }
                 }
                 Err(error) => numbers.iter().for_each(|&number| outcomes[number] = Err(error.clone())),

@@ -43,13 +43,13 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let name = checked_name(new.name)?;
     let slug = new.slug.map(checked_slug).transpose()?;
     let workspace = call.caller()?.workspace()?.id;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
         let collection = collection(&app, workspace)?;
         let make = |slug: String| {
             let called = Registration { name: name.clone(), slug };
-            tenants::create(&app.control, &app.store, workspace, &collection, called)
+            tenants::create(&app.control, &app.store, workspace, &collection, called, by.clone())
         };
         let made = match slug {
             Some(slug) => make(slug)?,
@@ -142,13 +142,14 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let target = in_path(&call)?;
     let (changes, _) = call.json::<Changes>().await?;
     let name = checked_name(changes.name)?;
-    let app = call.app.clone();
+    let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
         let collection = collection(&app, target.place.scope.workspace())?;
         let found = registered(&app, &target)?;
         let renamed =
             tenants::rename(&app.store, &target.place, &collection, found, name)?.ok_or_else(no_tenant)?;
+        app.control.tell_tenant_change(&renamed.tenant, by)?;
         let told = record(&app, &renamed, memory_count(&app, &target)?)?;
         json::answer(StatusCode::OK, &json!({"success": true, "tenant": told}))
     })

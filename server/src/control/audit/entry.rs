@@ -132,6 +132,8 @@ actions! {
     CollectionChange "collection.change" "collection" "A collection's settings were changed.",
     CollectionTruncate "collection.truncate" "collection" "All that was in a collection was shredded.",
     CollectionDrop "collection.drop" "collection" "A collection was deleted and shredded.",
+    TenantCreate "tenant.create" "tenant" "A tenant was registered.",
+    TenantChange "tenant.change" "tenant" "A tenant was renamed.",
     MemberCreate "member.create" "member" "A member was made, with a password set by whoever made them.",
     MemberChange "member.change" "member" "A member's role, name, email or password was changed.",
     MemberRemove "member.remove" "member" "A member was removed.",

@@ -24,6 +24,8 @@ pub(super) static ROUTES: &[Route] = &[
         "Delete a collection for good, all its partitions", collections::delete),
     route!("GET" "/v1/collections/{name}/stats", Free, READ, None, &[], None, 200,
         "What a collection holds", collections::stats),
+    route!("GET" "/v1/collections/{name}/analytics", Free, READ, None, &[], None, 200,
+        "How much a collection is queried", collections::analytics),
     route!("POST" "/v1/collections/{name}/truncate", Free, WRITE, None, &[], None, 200,
         "Empty a collection for good", collections::truncate),
     route!("POST" "/v1/collections/{name}/reembed", Free, WRITE, None, &[], None, 202,
