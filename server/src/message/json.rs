@@ -16,9 +16,18 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 
+/// How the parser calls a number that no `f32`, or no `f64`, comes near.
+const OUT_OF_RANGE: &str = "number out of range";
+
 /// Reads a body.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_syntax() && error.to_string().starts_with(OUT_OF_RANGE) {
+            return ApiError::unacceptable(
+                "not_finite",
+                format!("a number is too large for what it is to be (line {})", error.line()),
+            );
+        }
         if error.is_syntax() && is_no_number(bytes, error.line(), error.column()) {
             return ApiError::unacceptable(
                 "not_finite",
