@@ -1,13 +1,13 @@
-//! What is asked of a whole collection, and done to it, whatever partitions it has.
+//! What is asked of a whole collection, whatever partitions it has.
 
 #![cfg(feature = "sim")]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use strongroom_engine::io::sim::{Fault, Sim};
+use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
     CollectionSpec, NewDocument, NewPassage, OperatorScope, PartitionName, PartitionRef, Passage, Reach,
-    ReceiptKind, RootKey, Scope, Store, StoreError, StoreOptions, WorkspaceId, verify_receipt,
+    RootKey, Scope, Store, StoreError, StoreOptions, WorkspaceId,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([7; 16]);
@@ -163,82 +163,5 @@ fn a_collection_is_summed() {
         assert!(matches!(refused, Err(StoreError::Forbidden)));
         assert_eq!(store.collection_totals(&whole(), "nothing").unwrap().partitions, 0);
         store.flush().unwrap();
-    }
-}
-
-/// What is left of the collection, and that nothing else was touched.
-fn left(store: &Store) -> u64 {
-    assert_eq!(store.collection_totals(&whole(), "letters").unwrap().counts.documents, 1);
-    let other = Scope::grant(OTHER, Reach::Workspace);
-    assert_eq!(store.collection_totals(&other, "notes").unwrap().counts.documents, 1);
-    store.collection_totals(&whole(), "notes").unwrap().partitions
-}
-
-/// Without this, a collection that was dropped would live on in some partition, or have no proof of its end.
-#[test]
-fn a_collection_is_dropped_with_a_receipt_for_each_partition() {
-    let sim = Sim::new(1);
-    let store = filled(&sim);
-    store.flush().unwrap();
-    let narrow = [
-        of_collection("letters"),
-        Scope::grant(WORKSPACE, Reach::Partition(at("notes", "acme"))),
-        Scope::grant(WORKSPACE, Reach::Partition(at("letters", "acme"))),
-    ];
-    for scope in narrow {
-        assert!(matches!(store.drop_collection(&scope, "notes"), Err(StoreError::Forbidden)));
-    }
-    assert_eq!(left(&store), 5);
-    let dropped = store.drop_collection(&of_collection("notes"), "notes").unwrap();
-    let taken: Vec<(u64, u64)> =
-        dropped.iter().map(|(counts, _)| (counts.documents, counts.deleted)).collect();
-    assert_eq!(taken, [(2, 0), (2, 0), (1, 1), (1, 0), (2, 0)]);
-    for (counts, receipt) in &dropped {
-        let said = verify_receipt(&receipt.bytes).unwrap();
-        assert_eq!((said.kind(), said.documents.get()), (Ok(ReceiptKind::Partition), counts.documents));
-    }
-    assert_eq!(left(&store), 0);
-    assert!(store.drop_collection(&whole(), "notes").unwrap().is_empty());
-    assert_eq!(left(&open(&sim)), 0);
-}
-
-/// Without this, a collection whose dropping a power cut or a failure interrupted would stay half, or some receipt never be told.
-#[test]
-fn dropping_a_collection_goes_on_after_an_interruption() {
-    let sim = Sim::new(1);
-    filled(&sim).flush().unwrap();
-    let operator = OperatorScope::grant();
-    for fault in [Fault::Crash, Fault::StuckEio] {
-        let (mut step, mut halves) = (0, 0);
-        loop {
-            let life = sim.snapshot();
-            let store = open(&life);
-            life.fail_after(step, fault);
-            // Steps are many, and most of them inside one partition's erasure.
-            step += 3;
-            let outcome = store.drop_collection(&whole(), "notes");
-            if outcome.is_ok() {
-                assert!(store.take_erased(&operator).is_empty(), "the call answered them");
-                break;
-            }
-            let told = store.take_erased(&operator).len();
-            life.mend();
-            if fault == Fault::StuckEio {
-                assert_eq!(
-                    told,
-                    store.receipts(&whole(), None, 99).unwrap().len(),
-                    "{step}: not told of all"
-                );
-            }
-            drop(store);
-            let store = open(&life);
-            let before = left(&store);
-            halves += usize::from(before > 0 && before < 5);
-            assert_eq!(store.drop_collection(&whole(), "notes").unwrap().len() as u64, before);
-            assert_eq!(left(&store), 0);
-            let receipts = store.receipts(&whole(), None, 99).unwrap();
-            assert_eq!(receipts.len(), 5, "{fault:?} {step}: one for each partition");
-        }
-        assert!(halves > 4, "{fault:?}: never interrupted half-way");
     }
 }

@@ -1,7 +1,7 @@
-//! What can be asked of a collection, and done to it, whatever partitions it has?
+//! What can be asked of a collection, whatever partitions it has?
 //!
-//! A collection is the partitions that carry its name. Whose scope covers it may ask which of them hold a document, sum over
-//! them, and drop them all; a scope for one partition asks and sums within that one. An id is looked for in one partition after
+//! A collection is the partitions that carry its name. Whose scope covers it may ask which of them hold a document, and sum over
+//! them; a scope for one partition asks and sums within that one. An id is looked for in one partition after
 //! the other, each opened with its own key: nothing is kept of which ids there are beside the partitions themselves.
 //!
 //! Invariants:
@@ -11,10 +11,8 @@
 use super::entries::Entry;
 use super::{PartitionRef, Scope, Store, StoreError, Totals, Workspace};
 use crate::io::lock;
-use crate::partition::{Counts, Partition, ReadError};
-use crate::shred::SignedReceipt;
+use crate::partition::{Partition, ReadError};
 use strongroom_format::Damage;
-use strongroom_format::receipt::ReceiptKind;
 
 /// Where in a collection a document was found.
 #[derive(Clone, Default)]
@@ -102,35 +100,6 @@ impl Store {
             .of_collection(collection)
             .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born());
         Ok(covered.map(|(_, entry)| entry.totals()).fold(Totals::default(), Totals::plus))
-    }
-
-    /// Drops every partition of a collection and shreds it, one after the other, each with a receipt of its own.
-    ///
-    /// When it fails, or the power goes, what was dropped stays so, and dropping the collection again drops the rest; the receipts
-    /// that were not answered are told by [`Store::take_erased`], or found by [`Store::receipt_ids`]. What is written to the
-    /// collection meanwhile may make partitions that stay. One whose name damage took is not known to be of the collection.
-    pub fn drop_collection(
-        &self,
-        scope: &Scope,
-        collection: &str,
-    ) -> Result<Vec<(Counts, SignedReceipt)>, StoreError> {
-        if !scope.covers_collection(collection) {
-            return Err(StoreError::Forbidden);
-        }
-        let workspace = self.workspace(scope.workspace())?;
-        let mut dropped = Vec::new();
-        for at in workspace.names(scope, collection) {
-            match self.drop_partition(scope, &at) {
-                Ok(one) => dropped.extend(one),
-                Err(error) => {
-                    dropped
-                        .iter()
-                        .for_each(|(_, receipt)| self.not_answered(receipt, ReceiptKind::Partition));
-                    return Err(error);
-                }
-            }
-        }
-        Ok(dropped)
     }
 }
 

@@ -116,12 +116,6 @@ impl Store {
         lock(&self.erased).retain(|erased| erased.id != receipt.receipt.id);
     }
 
-    /// Notes an erasure again whose receipt a call was about to answer, and won't.
-    pub(super) fn not_answered(&self, receipt: &SignedReceipt, kind: ReceiptKind) {
-        let workspace = WorkspaceId(receipt.receipt.workspace);
-        lock(&self.erased).push(Erased { workspace, id: receipt.receipt.id, kind });
-    }
-
     pub(super) fn stored_receipt(
         &self,
         workspace: &[u8; 16],

@@ -80,15 +80,6 @@ impl Scope {
         }
     }
 
-    /// Whether it goes as far as everything in this collection.
-    pub fn covers_collection(&self, collection: &str) -> bool {
-        match &self.reach {
-            Reach::Workspace => true,
-            Reach::Collection(covered) => covered == collection,
-            Reach::Partition(_) => false,
-        }
-    }
-
     /// Whether it goes as far as everything in its workspace.
     pub fn covers_workspace(&self) -> bool {
         self.reach == Reach::Workspace
@@ -172,8 +163,6 @@ mod tests {
         assert_eq!(reaches(&at("a", Some("x "))), [true, true, false]);
         assert_eq!(reaches(&at("a", None)), [true, true, false]);
         assert_eq!(reaches(&at("b", Some("x"))), [true, false, false]);
-        let whole = |name| [&all, &collection, &partition].map(|scope| scope.covers_collection(name));
-        assert_eq!((whole("a"), whole("b")), ([true, true, false], [true, false, false]));
         let part = |name| [&all, &collection, &partition].map(|scope| scope.touches(name));
         assert_eq!((part("a"), part("b")), ([true, true, true], [true, false, false]));
     }
