@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
-use strongroom_engine::{Filter, PartitionRef, WriteError};
+use strongroom_engine::{DocumentInfo, Filter, PartitionRef, WriteError};
 
 use crate::app::App;
 use crate::auth::{Place, server_in};
@@ -185,8 +185,21 @@ async fn embed_one(
         })?;
         Ok(found.flatten())
     };
-    let Some((document, content)) = app.pool.run(read).await? else { return Ok(false) };
-    let version = document.version;
+    match app.pool.run(read).await? {
+        Some((document, content)) => replace(app, collection, place, document, content).await,
+        None => Ok(false),
+    }
+}
+
+/// Embeds a document as it was read, and puts that in its place. Answers false when it isn't what was read any more.
+pub(crate) async fn replace(
+    app: &Arc<App>,
+    collection: &Collection,
+    place: &Place,
+    document: DocumentInfo,
+    content: Vec<u8>,
+) -> Result<bool, ApiError> {
+    let DocumentInfo { id, version, .. } = document;
     let intake = Intake {
         filename: document.filename,
         content_type: document.content_type,
@@ -199,10 +212,10 @@ async fn embed_one(
     };
     let most = app.limits.passages_max;
     let new = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
-    let (writing, to, own_id) = (app.clone(), place.clone(), id.to_owned());
+    let (writing, to) = (app.clone(), place.clone());
     let write = move || {
         ingest::change(&writing.store, &to, |partition| {
-            match partition.update_version(&own_id, version, new.clone()) {
+            match partition.update_version(&id, version, new.clone()) {
                 Ok(_) => Ok(true),
                 Err(WriteError::Changed | WriteError::NotFound) => Ok(false),
                 Err(error) => Err(error),

@@ -4,15 +4,15 @@ use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::*;
 
-/// Lost otherwise: under overload every request would wait forever instead of some being told to come back.
-#[tokio::test]
-async fn what_is_beyond_the_bounds_is_refused() {
-    let pool = Pool::new(1, 2);
+/// A call that runs until it is released.
+async fn held(pool: &Pool) -> (mpsc::Sender<()>, JoinHandle<Result<(), ApiError>>) {
     let (release, held) = mpsc::channel::<()>();
     let (begin, begun) = oneshot::channel();
-    let first = tokio::spawn({
+    let running = tokio::spawn({
         let pool = pool.clone();
         let work = move || {
             begin.send(()).ok();
@@ -21,6 +21,14 @@ async fn what_is_beyond_the_bounds_is_refused() {
         async move { pool.run(work).await }
     });
     begun.await.unwrap();
+    (release, running)
+}
+
+/// Lost otherwise: under overload every request would wait forever instead of some being told to come back.
+#[tokio::test]
+async fn what_is_beyond_the_bounds_is_refused() {
+    let pool = Pool::new(1, 2);
+    let (release, first) = held(&pool).await;
     let others: Vec<_> = (0..3)
         .map(|_| {
             let pool = pool.clone();
@@ -28,7 +36,7 @@ async fn what_is_beyond_the_bounds_is_refused() {
         })
         .collect();
     let one_is_refused = async {
-        while !others.iter().any(tokio::task::JoinHandle::is_finished) {
+        while !others.iter().any(JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }
     };
@@ -104,17 +112,7 @@ async fn a_flood_waits_behind_itself_alone() {
 #[tokio::test]
 async fn who_hangs_up_waits_no_more() {
     let pool = Pool::new(1, 2);
-    let (release, held) = mpsc::channel::<()>();
-    let (begin, begun) = oneshot::channel();
-    let first = tokio::spawn({
-        let pool = pool.clone();
-        let work = move || {
-            begin.send(()).ok();
-            held.recv().map_err(|_| ApiError::internal("gone"))
-        };
-        async move { pool.run(work).await }
-    });
-    begun.await.unwrap();
+    let (release, first) = held(&pool).await;
     for _ in 0..10 {
         let mut call = Box::pin(pool.run(|| Ok(())));
         let waits = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;

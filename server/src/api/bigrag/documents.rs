@@ -10,17 +10,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use strongroom_engine::{DocumentInfo, Filter, Page, WriteError};
+use strongroom_engine::{DocumentInfo, Filter, Page};
 
 use super::tenant::{self, Reach};
-use super::{told, uploads};
+use super::told;
 use crate::api::aether::documents::as_attachment;
 use crate::auth::Place;
 use crate::call::Call;
-use crate::ingest::{self, Intake};
+use crate::ingest;
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
 use crate::message::query::Query;
+use crate::reembedding;
 
 const LIST_LIMIT: u64 = 50;
 const CHUNKS_LIMIT: u64 = 100;
@@ -257,31 +258,8 @@ pub(crate) async fn reprocess(call: Call) -> Result<Response, ApiError> {
         return Err(no_document());
     }
     for (place, document, content) in found {
-        let version = document.version;
-        let intake = Intake {
-            filename: document.filename,
-            content_type: document.content_type,
-            content: content.into(),
-            tags: document.tags,
-            metadata: document.metadata,
-            entity: document.entity,
-            source: document.source,
-            chunking: uploads::chunking(&collection)?,
-        };
-        let most = app.limits.passages_max;
-        let new = app.models.document(&app.store, &app.pool, &collection, intake, most).await?;
-        let (own, id, of) = (app.clone(), id.clone(), Arc::clone(&collection));
-        app.pool
-            .run(move || {
-                let done = ingest::change(&own.store, &place, |partition| match partition.get(&id)? {
-                    // It was changed meanwhile: the newer one stays.
-                    Some(now) if now.version != version => Ok(()),
-                    Some(_) => partition.update(&id, new.clone()).map(drop),
-                    None => Err(WriteError::NotFound),
-                })?;
-                done.ok_or_else(no_document).map(|()| drop(of))
-            })
-            .await?;
+        // What was changed meanwhile is newer, and stays.
+        reembedding::replace(&app, &collection, &place, document, content).await?;
     }
     json::answer(StatusCode::OK, &json!({"status": "ready", "message": "cut and embedded anew"}))
 }

@@ -13,7 +13,6 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use strongroom_embed::ChunkOptions;
 use strongroom_engine::{DocumentInfo, NewDocument};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -150,13 +149,6 @@ fn names_are_good(value: &Value, most: usize) -> bool {
     }
 }
 
-/// How this collection cuts texts.
-pub(super) fn chunking(collection: &Collection) -> Result<ChunkOptions, ApiError> {
-    let (size, overlap) = (collection.settings.chunk_size, collection.settings.chunk_overlap);
-    ChunkOptions::new(size as usize, overlap as usize)
-        .map_err(|error| ApiError::internal(format!("a collection's chunking: {error}")))
-}
-
 /// A form as it came.
 struct Form {
     files: Vec<File>,
@@ -187,7 +179,7 @@ impl File {
             metadata,
             entity: None,
             source: None,
-            chunking: chunking(collection)?,
+            chunking: collection.chunking()?,
         })
     }
 }

@@ -15,7 +15,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use strongroom_embed::ChunkOptions;
 use strongroom_engine::{NewDocument, Partition, PartitionName, WriteError};
 
 use super::reach::{Maybe, Target, look_into, no_tenant, target, user};
@@ -255,7 +254,6 @@ async fn embed(
 ) -> Result<NewDocument, ApiError> {
     let metadata =
         serde_json::to_string(&draft.about).map_err(|error| ApiError::internal(error.to_string()))?;
-    let settings = &collection.settings;
     let intake = Intake {
         filename: "memory".to_owned(),
         content_type: "text/plain".to_owned(),
@@ -264,10 +262,7 @@ async fn embed(
         metadata,
         entity: Some(user.to_owned()),
         source: None,
-        chunking: ChunkOptions {
-            chunk_tokens: settings.chunk_size as usize,
-            overlap_tokens: settings.chunk_overlap as usize,
-        },
+        chunking: collection.chunking()?,
     };
     let models = &app.models;
     let document =
