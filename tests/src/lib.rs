@@ -5,6 +5,7 @@
 
 pub mod chance;
 pub mod client;
+pub mod collections;
 pub mod cores;
 pub mod documents;
 #[cfg(target_os = "linux")]
@@ -12,7 +13,9 @@ pub mod faults;
 pub mod golden;
 pub mod house;
 pub mod keys;
+pub mod memories;
 pub mod model;
+pub mod people;
 pub mod residue;
 pub mod routes;
 pub mod server;
