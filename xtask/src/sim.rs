@@ -72,7 +72,7 @@ fn seconds_of(hours: &str) -> Option<u64> {
 
 fn build(steps: &mut Steps) -> Result<PathBuf, Failed> {
     steps.cargo("build the simulator", &["build", "--release", "--workspace", "--bin", "simulator"])?;
-    Ok(steps.release_binary("simulator"))
+    Ok(steps.binary("release", "simulator"))
 }
 
 fn replay(steps: &mut Steps, seed: u64) -> Result<(), Failed> {
@@ -138,9 +138,9 @@ fn run_simulator(steps: &Steps, program: &PathBuf, from: u64, unit: &str, count:
 /// of its own, so that the defect never lies where an engine without it is looked for.
 pub(crate) fn canary(steps: &mut Steps) -> Result<(), Failed> {
     let feature = "strongroom-tests/canary";
-    let arguments = ["build", "--release", "--workspace", "--bin", "canary", "--features", feature];
+    let arguments = ["build", "--profile", "gate", "--workspace", "--bin", "canary", "--features", feature];
     steps.cargo("build an engine that forgets one sync", &arguments)?;
-    steps.run("canary", Command::new(steps.release_binary("canary")))
+    steps.run("canary", Command::new(steps.binary("gate", "canary")))
 }
 
 fn git(steps: &Steps, arguments: &[&str]) -> Result<String, Failed> {

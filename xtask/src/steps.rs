@@ -51,9 +51,9 @@ impl Steps {
         }
     }
 
-    /// Where `cargo build --release` puts a program.
-    pub(crate) fn release_binary(&self, name: &str) -> PathBuf {
-        self.target().join("release").join(name).with_extension(std::env::consts::EXE_EXTENSION)
+    /// Where `cargo build --profile …` puts a program.
+    pub(crate) fn binary(&self, profile: &str, name: &str) -> PathBuf {
+        self.target().join(profile).join(name).with_extension(std::env::consts::EXE_EXTENSION)
     }
 
     /// Sets a variable for every later step.
