@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! 1. A document that was changed meanwhile is newer than what was read of it, and stays.
-//! 2. One run at a time for a collection. That one is due stands in the collection's settings until it is done, so the next start
+//! 2. What the model was given is counted, as with every other document; the day's limits stop no run that was begun.
+//! 3. One run at a time for a collection. That one is due stands in the collection's settings until it is done, so the next start
 //!    goes on with what a stop cut short.
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
-use strongroom_engine::{DocumentInfo, Filter, PartitionRef, WriteError};
+use strongroom_engine::{DocumentInfo, Filter, NewDocument, PartitionRef, WriteError};
 
 use crate::app::App;
 use crate::auth::{Place, server_in};
@@ -22,6 +23,7 @@ use crate::events::Event;
 use crate::ingest::{self, Intake};
 use crate::log;
 use crate::message::error::ApiError;
+use crate::usage::{self, Tally};
 
 /// A service that fails is asked again after this, which doubles to the most.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -186,19 +188,31 @@ async fn embed_one(
         Ok(found.flatten())
     };
     match app.pool.run(read).await? {
-        Some((document, content)) => replace(app, collection, place, document, content).await,
+        Some((document, content)) => {
+            let anew = embedded(app, collection, document, content).await?;
+            put(app, place, anew).await
+        }
         None => Ok(false),
     }
 }
 
-/// Embeds a document as it was read, and puts that in its place. Answers false when it isn't what was read any more.
-pub(crate) async fn replace(
+/// A document that was read, embedded as its collection is set now: not in its place yet.
+pub(crate) struct Anew {
+    id: String,
+    /// What it was when it was read.
+    version: u32,
+    document: NewDocument,
+    /// How many its model was given.
+    pub(crate) tokens: u64,
+}
+
+/// Embeds a document as it was read.
+pub(crate) async fn embedded(
     app: &Arc<App>,
     collection: &Collection,
-    place: &Place,
     document: DocumentInfo,
     content: Vec<u8>,
-) -> Result<bool, ApiError> {
+) -> Result<Anew, ApiError> {
     let DocumentInfo { id, version, .. } = document;
     let intake = Intake {
         filename: document.filename,
@@ -211,18 +225,36 @@ pub(crate) async fn replace(
         chunking: collection.chunking()?,
     };
     let most = app.limits.passages_max;
-    let new = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
+    let document = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
+    let embedder = app.embedder;
+    app.pool
+        .run(move || {
+            let tokens = usage::tokens(embedder, &document);
+            Ok(Anew { id, version, document, tokens })
+        })
+        .await
+}
+
+/// Puts it in the place of what was read. Answers false when that isn't there any more.
+pub(crate) async fn put(app: &Arc<App>, place: &Place, anew: Anew) -> Result<bool, ApiError> {
     let (writing, to) = (app.clone(), place.clone());
     let write = move || {
-        ingest::change(&writing.store, &to, |partition| {
-            match partition.update_version(&id, version, new.clone()) {
+        let Anew { id, version, document, tokens } = anew;
+        let tally = Tally { embedding_tokens: tokens, ..Tally::default() };
+        let is_put = ingest::change(&writing.store, &to, |partition| {
+            match partition.update_version(&id, version, document.clone()) {
                 Ok(_) => Ok(true),
                 Err(WriteError::Changed | WriteError::NotFound) => Ok(false),
                 Err(error) => Err(error),
             }
-        })
+        })?;
+        // The model worked for it, whether or not somebody was quicker.
+        if is_put.is_some() {
+            writing.usage.count(&to, to.key(), tally);
+        }
+        Ok(is_put.unwrap_or(false))
     };
-    Ok(app.pool.run(write).await?.unwrap_or(false))
+    app.pool.run(write).await
 }
 
 fn tell(app: &App, collection: &Collection, step: &str, progress: Progress) {

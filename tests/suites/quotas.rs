@@ -206,6 +206,10 @@ fn tokens_a_day() {
     let most = format!("{} embedding tokens a day", of_one * 25);
     refused(&try_insert(&holder, "acme"), "quota_exceeded", &["this API key", &most, "renews at 20"]);
     refused(&try_search(&holder, "acme"), "quota_exceeded", &[&most]);
+    let there = operator.get("/v1/documents?partition=acme&limit=1").expect(200).json();
+    let id = there["documents"][0]["doc_id"].as_str().expect("an id").to_owned();
+    let anew = format!("/v1/collections/default/documents/{id}/reprocess?partition=acme");
+    refused(&holder.post_bytes(&anew, b""), "quota_exceeded", &[&most]);
     assert_eq!(used(), of_one * 26);
     try_insert(&operator, "acme").expect(201);
 }

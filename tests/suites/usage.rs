@@ -3,10 +3,11 @@
 //! Each test keeps a count of its own beside what it does, and compares.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use strongroom_tests::client::{Client, with_query};
+use strongroom_tests::collections;
 use strongroom_tests::documents::{insert, path, search};
 use strongroom_tests::keys::{client_with, mint};
 use strongroom_tests::routes::{dimension, vector};
@@ -217,6 +218,20 @@ fn tokens_are_counted_where_texts_are_embedded() {
     let own = json!({"content": "Sunday, sun", "embedding": vector(dimension, 1), "partition": "acme"});
     operator.post("/v1/documents/embed", &own).expect(201);
     assert_eq!(tokens(&operator), 5 * of_one, "vectors of one's own take no tokens");
+    // What is embedded a second time was worked for a second time, and is nobody's insert.
+    collections::make(&operator, json!({"name": "notes"}));
+    let id = collections::upload(&operator, "notes", "Sunday, sun", json!({}));
+    let reprocess = collections::path("notes", &format!("/documents/{id}/reprocess"));
+    operator.post_bytes(&reprocess, b"").expect(200);
+    assert_eq!(tokens(&operator), 7 * of_one);
+    let inserts = by_partition(&operator);
+    operator.post("/v1/collections/notes/reembed", &json!({})).expect(202);
+    let begun = Instant::now();
+    while tokens(&operator) != 8 * of_one {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{} tokens", tokens(&operator));
+        std::thread::yield_now();
+    }
+    assert_eq!(by_partition(&operator), inserts);
     assert_eq!(
         usage(&operator, "")["embedding_cost_usd_estimate"],
         0.0,

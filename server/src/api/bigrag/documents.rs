@@ -258,8 +258,10 @@ pub(crate) async fn reprocess(call: Call) -> Result<Response, ApiError> {
         return Err(no_document());
     }
     for (place, document, content) in found {
+        let anew = reembedding::embedded(&app, &collection, document, content).await?;
+        app.quotas.tokens(&place, anew.tokens)?;
         // What was changed meanwhile is newer, and stays.
-        reembedding::replace(&app, &collection, &place, document, content).await?;
+        reembedding::put(&app, &place, anew).await?;
     }
     json::answer(StatusCode::OK, &json!({"status": "ready", "message": "cut and embedded anew"}))
 }
