@@ -16,6 +16,7 @@ mod call;
 pub mod cli;
 mod clock;
 mod config;
+mod console;
 mod control;
 mod damages;
 mod demo;

@@ -137,6 +137,27 @@ fn a_role_goes_so_far_and_no_further() {
     admin.delete(&format!("/v1/admin/members/{admin_id}")).expect_error(409, "last_owner");
 }
 
+// The link of an invitation would lead nowhere, or to a page that runs what somebody else put there.
+#[test]
+fn an_invitations_link_opens_a_page() {
+    let server = Server::start();
+    let operator = server.operator();
+    let made = operator.post("/v1/admin/invitations", &json!({"email": "n@x.example"})).expect(201).json();
+    let link = text(&made["link"]);
+    let (page, token) = link.split_once('#').expect("a token that no browser sends");
+    assert!(token.starts_with("sri_"), "{link}");
+    let (_, path) = page.rsplit_once("/console").expect("a page of the console");
+    let answer = operator.anonymous().get(&format!("/console{path}")).expect(200);
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = answer.header("content-security-policy").expect("a policy");
+    for part in ["default-src 'none'", "script-src 'sha256-", "connect-src 'self'", "frame-ancestors 'none'"]
+    {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe") && answer.text().contains("\"/v1/auth/accept\""));
+    assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+}
+
 // An invitation that leaks would work for ever, or twice, or for another role; or a guest would take over an account.
 #[test]
 fn an_invitation_is_good_for_one_person_once() {

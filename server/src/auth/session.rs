@@ -15,7 +15,7 @@ use crate::control::{SESSION_MS, Token, TokenKind};
 use crate::message::error::ApiError;
 
 /// The cookie's name, as bigRAG's clients know it.
-const COOKIE: &str = "bigrag_session";
+pub(crate) const COOKIE: &str = "bigrag_session";
 
 /// The session's token, if the headers carry one.
 pub(crate) fn token(headers: &HeaderMap) -> Result<Option<Token>, ApiError> {

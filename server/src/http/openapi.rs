@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{Access, BodyKind, Partition, Route, routes};
 use crate::api::aether::grammar::OPERATORS;
+use crate::auth::session;
 use crate::message::error::Dialect;
 
 /// The document.
@@ -30,7 +31,16 @@ pub(crate) fn document() -> Value {
         },
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": session::COOKIE,
+                    "description": "A member's, from POST /v1/auth/login; what changes something also names this server as \
+                                    its Origin.",
+                },
+            },
             "schemas": {
                 "Filter": filter(),
                 "Found": found(),
@@ -102,11 +112,11 @@ fn operation(route: &Route) -> Value {
     let mut operation = json!({"summary": route.summary, "parameters": parameters, "responses": responses});
     match route.access {
         Access::Open => operation["security"] = json!([]),
-        Access::OpenOrKey => operation["security"] = json!([{}, {"key": []}]),
-        Access::AnyKey => operation["security"] = json!([{"key": []}]),
+        Access::OpenOrKey => operation["security"] = json!([{}, {"key": []}, {"session": []}]),
+        Access::AnyKey => operation["security"] = json!([{"key": []}, {"session": []}]),
         Access::Past(scopes) => {
             let names: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
-            operation["security"] = json!([{"key": []}]);
+            operation["security"] = json!([{"key": []}, {"session": []}]);
             operation["description"] = json!(format!(
                 "Needs a key that is not pinned, with the scope {}. The operator's key may name a workspace that is gone, by \
                  its id, in the header Strongroom-Workspace.",
@@ -114,11 +124,11 @@ fn operation(route: &Route) -> Value {
             ));
         }
         Access::KeyOrToken(scope) => {
-            operation["security"] = json!([{}, {"key": []}]);
+            operation["security"] = json!([{}, {"key": []}, {"session": []}]);
             operation["description"] = json!(format!("Needs a key with the scope `{scope}`, or a token."));
         }
         Access::Key(scope) => {
-            operation["security"] = json!([{"key": []}]);
+            operation["security"] = json!([{"key": []}, {"session": []}]);
             operation["description"] = json!(format!("Needs a key with the scope `{scope}`."));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{Access, BodyKind, Kind, Partition, Route, not_offered};
 use crate::api::{admin, people, receipts, system, usage};
+use crate::console;
 use crate::control::scopes::Scope;
 
 /// Receipts are read by whoever may look into what was done, and by whoever may do it.
@@ -91,6 +92,8 @@ pub(super) static ROUTES: &[Route] = &[
     route!("POST" "/v1/auth/password", Free, Access::AnyKey, None, &[], Json, 200,
         "Change one's own password", people::own::change_password),
     route!(later "/v1/auth/preferences", "One's preferences"),
+    route!("GET" "/console/accept", Free, Access::Open, None, &[], None, 200,
+        "The page that an invitation's link opens", console::accept),
     // What was used, and what may be
     route!("GET" "/v1/usage", Free, Access::Key(Scope::UsageRead), None, USAGE, None, 200,
         "What was used, by collection, day, key and partition", usage::get),
