@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use strongroom_tests::client::{Client, with_query};
+use strongroom_tests::collections;
 use strongroom_tests::documents::{insert, path};
 use strongroom_tests::keys::client_with;
 use strongroom_tests::server::{Plan, Server};
@@ -298,6 +299,47 @@ fn the_other_form_and_scale_and_ages() {
     let aged =
         search(&client, &[("rerank", "require"), ("recency_weight", "0.5"), ("half_life_days", "36000")]);
     assert_eq!(whole_scores(&aged), [99, 75, 54], "half of it is the age, which is none: {aged}");
+}
+
+// Through the other client a reranker would be paid for on every query, or its order be lost between the tenants' passages.
+#[test]
+fn a_collections_queries_are_reranked_as_it_says() {
+    let reranker = Service::start(scores);
+    let server = plan(&reranker).start();
+    let client = server.operator();
+    collections::make(&client, json!({"name": "fruit", "tenant_field": "tenant"}));
+    for n in 0..12 {
+        for (tenant, weight) in [("acme", n * 5 % 12), ("globex", 99)] {
+            let text = format!("Red apples of sort {n} weigh 0.{weight:02}");
+            collections::upload(&client, "fruit", &text, json!({"tenant": tenant}));
+        }
+    }
+    let ask = |more: Value| {
+        let mut body = json!({"query": "red apples", "top_k": 3, "filters": {"tenant": "acme"}});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        collections::query(&client, "fruit", body)
+    };
+    ask(json!({"rerank": true})).expect_error(422, "reranking_disabled");
+    assert!(ask(json!({})).expect(200).json().get("reranked").is_none());
+    assert!(reranker.take_seen().is_empty(), "nobody asked for it");
+    client.put("/v1/collections/fruit", &json!({"reranking_enabled": true})).expect(200);
+    let weights = |answer: &Value| -> Vec<f64> {
+        let hits = answer["results"].as_array().expect("results");
+        hits.iter().map(|hit| (hit["score"].as_f64().expect("a score") * 100.0).round()).collect()
+    };
+    let answer = ask(json!({})).expect(200).json();
+    assert_eq!((weights(&answer), &answer["reranked"]), (vec![11.0, 10.0, 9.0], &json!(true)), "{answer}");
+    let [(_, body)] = &reranker.take_seen()[..] else { panic!("one call") };
+    let sent = body["documents"].as_array().expect("documents");
+    assert!(sent.len() == 12 && !body.to_string().contains("0.99"), "one tenant's alone: {body}");
+    let above = ask(json!({"min_score": 0.1})).expect(200).json();
+    assert_eq!(weights(&above), [11.0, 10.0], "a threshold is of the scores that are answered");
+    let without = ask(json!({"rerank": false})).expect(200).json();
+    assert!(without.get("reranked").is_none() && reranker.take_seen().len() == 1, "{without}");
+    reranker.behave(Behaviour::Say(last("500 Broken", "", "")));
+    let kept = ask(json!({})).expect(200).json();
+    assert_eq!((&kept["reranked"], &kept["rerank_failure"]), (&json!(false), &json!("failed")));
+    assert_eq!(kept["results"], without["results"], "the search's own order");
 }
 
 // A document deleted while the reranker thinks would be served after its deletion was acknowledged.
