@@ -17,14 +17,20 @@ use strongroom_tests::server::{OPERATOR_KEY, Server};
 /// A connection that is kept open, so that a request's time is the server's and not the handshake's.
 pub struct Connection {
     stream: BufReader<TcpStream>,
+    key: String,
 }
 
 impl Connection {
     /// Connects to a server, as its operator.
     pub fn open(server: &Server) -> Self {
+        Self::with_key(server, OPERATOR_KEY)
+    }
+
+    /// Connects to a server with a key.
+    pub fn with_key(server: &Server, key: &str) -> Self {
         let stream = TcpStream::connect(server.address()).expect("the server listens");
         stream.set_nodelay(true).expect("a socket's option");
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(stream), key: key.to_owned() }
     }
 
     /// Sends a request and reads its answer's body.
@@ -33,8 +39,9 @@ impl Connection {
     /// When the answer isn't a 2xx: a benchmark of errors measures nothing.
     pub fn send(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {OPERATOR_KEY}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\n\
              content-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
+            self.key,
             body.len()
         );
         let request = [head.as_bytes(), body].concat();
