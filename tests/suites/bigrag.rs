@@ -8,6 +8,7 @@ use strongroom_tests::collections::{
     form, found, make, path, query, send_form, set, texts, try_upload, upload,
 };
 use strongroom_tests::keys::client_with;
+use strongroom_tests::routes::dimension;
 use strongroom_tests::server::Server;
 
 // A product on the published client would lose files, or be told other things of them than it stored.
@@ -285,4 +286,26 @@ fn vectors_are_replaced_by_id_and_deleted_in_every_tenant() {
     assert_eq!(delete(&client, json!(["a", "nobody"])).expect(200).json()["deleted"], 1);
     assert_eq!(whales("acme"), pairs(&[("b", "blue whale"), ("c", "white whale")]));
     assert!(whales("globex").is_empty());
+}
+
+// Half of a call would be stored, and its caller told that none of it is.
+#[test]
+fn a_tenants_vectors_of_one_call_are_stored_together_or_not_at_all() {
+    let server = Server::start();
+    let client = server.operator();
+    let vector = json!(vec![0.5; dimension(&client)]);
+    let upsert = |entries: &[(&str, &str)]| {
+        let vectors: Vec<_> =
+            entries.iter().map(|(id, text)| json!({"id": id, "embedding": vector, "text": text})).collect();
+        client.post(&path("default", "/vectors/upsert"), &json!({"vectors": vectors}))
+    };
+    upsert(&[("a", "red whale"), ("b", "blue whale")]).expect(200);
+    // Deleted as Aether's clients do: it can come back, so its id is taken.
+    client.delete("/v1/documents/b").expect(200);
+    upsert(&[("a", "green whale"), ("c", "white whale"), ("b", "grey whale")])
+        .expect_error(409, "document_exists");
+    assert_eq!(texts(&client, "default", json!({"query": "whale"})), set(&["red whale"]));
+    client.post("/v1/documents/b/restore", &json!({})).expect(200);
+    upsert(&[("a", "green whale"), ("b", "grey whale")]).expect(200);
+    assert_eq!(texts(&client, "default", json!({"query": "whale"})), set(&["green whale", "grey whale"]));
 }

@@ -208,7 +208,7 @@ impl From<WriteError> for ApiError {
         match error {
             WriteError::NotFound => no_document(),
             WriteError::Exists => {
-                Self::conflict("document_exists", "a document with this id exists; update it instead")
+                Self::conflict("document_exists", "a document with this id exists, or is deleted and can come back: update it, or restore or purge it")
             }
             WriteError::Changed => Self::conflict("document_changed", "the document was changed meanwhile; try again"),
             WriteError::AlreadyDeleted => {

@@ -3,13 +3,13 @@
 //! Each is a document of one passage under the id that came with it, its text beside it. What has the id already is replaced.
 //!
 //! Invariants:
-//! 1. All of a call's vectors are checked before the first is written; those of one tenant that are new become durable together.
+//! 1. All of a call's vectors are checked before the first is written; those of one tenant become durable together.
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use strongroom_engine::{NewDocument, NewPassage, Partition, Passage, WriteError};
+use strongroom_engine::{NewDocument, NewPassage, Passage};
 
 use super::{tenant, uploads};
 use crate::auth::Place;
@@ -75,30 +75,13 @@ pub(crate) async fn upsert(mut call: Call) -> Result<Response, ApiError> {
             let inserts = group.len() as u64;
             let bytes_in = group.iter().map(|document| document.content.len() as u64).sum();
             let _room = app.quotas.room(place, inserts, bytes_in)?;
-            ingest::write(&app.store, place, &collection, |partition| put(partition, group))?;
+            ingest::write(&app.store, place, &collection, |partition| partition.upsert_many(group.clone()))?;
             app.usage.count(place, place.key(), Tally { inserts, bytes_in, ..Tally::default() });
         }
         drop(held);
         json::answer(StatusCode::OK, &json!({"status": "ok", "upserted": upserted}))
     })
     .await
-}
-
-fn put(partition: &Partition, group: &[NewDocument]) -> Result<(), WriteError> {
-    let mut new = Vec::new();
-    for document in group {
-        let id = document.id.as_deref().unwrap_or_default();
-        if partition.get(id)?.is_some() {
-            match partition.update(id, document.clone()) {
-                // It went meanwhile.
-                Err(WriteError::NotFound) => new.push(document.clone()),
-                done => drop(done?),
-            }
-        } else {
-            new.push(document.clone());
-        }
-    }
-    if new.is_empty() { Ok(()) } else { partition.put_many(new).map(drop) }
 }
 
 impl Entry {
