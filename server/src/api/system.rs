@@ -37,7 +37,7 @@ pub(crate) async fn status(call: Call) -> Result<Response, ApiError> {
 
 /// `GET /healthz`
 pub(crate) async fn healthz(_call: Call) -> Result<Response, ApiError> {
-    json::answer(StatusCode::OK, &json!({"status": "ok"}))
+    json::answer(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
 /// `GET /readyz`
@@ -50,7 +50,10 @@ pub(crate) async fn readyz(call: Call) -> Result<Response, ApiError> {
         ));
     }
     if call.app.is_ready.load(Ordering::Relaxed) {
-        return json::answer(StatusCode::OK, &json!({"status": "ready"}));
+        return json::answer(
+            StatusCode::OK,
+            &json!({"status": "ready", "version": env!("CARGO_PKG_VERSION")}),
+        );
     }
     Err(ApiError::busy("not_ready", "the server is starting or stopping", 1))
 }

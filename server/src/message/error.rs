@@ -158,8 +158,8 @@ impl Dialect {
             (
                 Some("v1"),
                 Some(
-                    "collections" | "batch" | "chat" | "usage" | "webhooks" | "evaluations" | "connectors"
-                    | "auth" | "admin" | "query",
+                    "collections" | "batch" | "chat" | "usage" | "webhooks" | "evaluation" | "evaluations"
+                    | "connectors" | "auth" | "admin" | "query" | "stats" | "embeddings",
                 ),
                 _,
             )
