@@ -23,3 +23,4 @@ pub mod service;
 pub mod shred;
 pub mod spec;
 pub mod without;
+pub mod world;
