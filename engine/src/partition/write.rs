@@ -20,11 +20,16 @@ use strongroom_format::document::Document;
 use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::limits::{
     BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, FIELD_PATH_BYTES_MAX, FIELDS_BYTES_MAX,
-    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
+    FIELDS_MAX, LABEL_BYTES_MAX, MEMO_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX,
+    TAG_BYTES_MAX, TAGS_MAX,
 };
 use strongroom_format::log::SealedRecord;
+use strongroom_format::memo::Memo;
 use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
 use zeroize::Zeroizing;
+
+/// Documents in one write: beside them a batch holds the partition's first record, and a memo.
+pub(super) const WRITE_DOCUMENTS_MAX: usize = BATCH_RECORDS_MAX - 2;
 
 /// A record that waits for its sync.
 pub(super) struct Pending {
@@ -37,6 +42,15 @@ impl Pending {
     /// Where it waits.
     pub(super) fn ticket(&self) -> Ticket {
         self.ticket.clone()
+    }
+}
+
+impl Writer {
+    /// Has acts wait for the sync of their records, which have been queued.
+    pub(super) fn queue(&mut self, ticket: &Ticket, first_record: u64, acts: Vec<Act>) {
+        let pending =
+            (first_record..).zip(acts).map(|(record, act)| Pending { ticket: ticket.clone(), record, act });
+        self.pending.extend(pending);
     }
 }
 
@@ -53,6 +67,15 @@ impl Act {
             Self::Genesis => RecordKind::Genesis,
             Self::Put(_) => RecordKind::Put,
             Self::Change(_) => RecordKind::Change,
+        }
+    }
+
+    /// The document that it acts on.
+    pub(super) fn document_id(&self) -> Option<&str> {
+        match self {
+            Self::Put(document) => Some(&document.id),
+            Self::Change(change) if change.kind != ChangeKind::Answered => Some(&change.id),
+            Self::Genesis | Self::Change(_) => None,
         }
     }
 
@@ -78,13 +101,39 @@ pub(super) struct Overlay<'a> {
     pending: &'a VecDeque<Pending>,
 }
 
+/// What is remembered of a request with some key.
+pub(super) enum Remembered {
+    /// It waits for its sync.
+    Queued(Memo, Ticket),
+    /// It was answered at this time.
+    Durable(Memo, u64),
+}
+
 impl<'a> Overlay<'a> {
+    /// What waits for its sync.
+    pub(super) fn queued(&self) -> impl Iterator<Item = &'a Act> {
+        self.pending.iter().map(|pending| &pending.act)
+    }
+
+    /// Whether a request with this key was answered, or waits for its sync.
+    pub(super) fn remembered(&self, key: &[u8; 16], now_ms: u64) -> Option<Remembered> {
+        for pending in self.pending.iter().rev() {
+            if let Act::Change(Change { kind: ChangeKind::Answered, id: text, .. }) = &pending.act
+                && Memo::key_of(text).is_some_and(|found| found == *key)
+            {
+                return Memo::decode(text).ok().map(|memo| Remembered::Queued(memo, pending.ticket()));
+            }
+        }
+        self.view.memos().find(key, now_ms).map(|(memo, at_ms)| Remembered::Durable(memo, at_ms))
+    }
+
     pub(super) fn standing(&self, id: &str) -> Standing<'a> {
         let mut restored = false;
         for pending in self.pending.iter().rev() {
             match &pending.act {
                 Act::Put(document) if document.id == id => return Standing::Live(Some(document)),
                 Act::Change(change) if change.id == id => match change.kind {
+                    ChangeKind::Answered => {}
                     ChangeKind::Purged => return Standing::Absent,
                     ChangeKind::Deleted if !restored => return Standing::Deleted,
                     // Live again, but which document it is stands further back.
@@ -110,10 +159,10 @@ impl Partition {
 
     /// Inserts documents that become durable together, or not at all.
     pub fn put_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
-        limit("documents in one write", documents.len(), BATCH_RECORDS_MAX - 1)?;
+        limit("documents in one write", documents.len(), WRITE_DOCUMENTS_MAX)?;
         let mut documents =
             documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
-        self.core.write(Urgency::Write, |overlay| {
+        self.write(Urgency::Write, |overlay| {
             let mut infos = Vec::with_capacity(documents.len());
             for (position, document) in documents.iter().enumerate() {
                 let twice = documents[..position].iter().any(|before| before.id == document.id);
@@ -129,7 +178,7 @@ impl Partition {
 
     /// Soft-deletes a document: nothing finds it until it is restored.
     pub fn delete(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
+        self.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Deleted => Err(WriteError::AlreadyDeleted),
             Standing::Live(_) => Ok((vec![self.change(id, ChangeKind::Deleted)], ())),
@@ -138,7 +187,7 @@ impl Partition {
 
     /// Lifts a soft delete.
     pub fn restore(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Write, |overlay| match overlay.standing(id) {
+        self.write(Urgency::Write, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Live(_) => Err(WriteError::NotDeleted),
             Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Restored)], ())),
@@ -150,13 +199,13 @@ impl Partition {
     /// [`Store::purge`](crate::Store::purge) does at once for small partitions and maintenance within its
     /// deadline for large ones.
     pub fn purge(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
+        self.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
         })
     }
 
-    fn change(&self, id: &str, kind: ChangeKind) -> Act {
+    pub(super) fn change(&self, id: &str, kind: ChangeKind) -> Act {
         let at_ms = self.core.env.medium.clock.now_ms().max(1);
         Act::Change(Change { kind, at_ms, id: id.to_owned() })
     }
@@ -237,7 +286,7 @@ impl Core {
         if acts.is_empty() {
             return Ok(answer);
         }
-        if !self.is_born() && !writer.pending.iter().any(|pending| matches!(pending.act, Act::Genesis)) {
+        if !self.begins_with(&writer, &[]) {
             acts.insert(0, Act::Genesis);
         }
         let ticket = self.submit(&mut writer, acts, urgency)?;
@@ -247,7 +296,7 @@ impl Core {
         Ok(answer)
     }
 
-    fn prepared<R>(
+    pub(super) fn prepared<R>(
         &self,
         writer: &Writer,
         prepare: impl FnOnce(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
@@ -257,51 +306,68 @@ impl Core {
 
     /// Seals records and queues them for one batch.
     fn submit(&self, writer: &mut Writer, acts: Vec<Act>, urgency: Urgency) -> Result<Ticket, WriteError> {
-        let plain: Vec<Zeroizing<Vec<u8>>> =
-            acts.iter().map(|act| Zeroizing::new(act.encode(&self.identity))).collect();
-        for plain in &plain {
-            limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
-        }
-        let (incarnation, _) = self.incarnation();
+        let plain = self.plain(&acts)?;
         let (ticket, first_record) = loop {
             let at = self.env.log.reserve(acts.len() as u64, urgency)?;
             // The genesis that this write counted on may have found no room.
             self.settle(writer)?;
-            let is_genesis = |act: &Act| matches!(act, Act::Genesis);
-            let begins = acts.iter().chain(writer.pending.iter().map(|pending| &pending.act)).any(is_genesis);
-            if !begins && !self.is_born() {
+            if !self.begins_with(writer, &acts) {
                 return Err(WriteError::Full);
             }
-            let cipher = match writer.cipher.take() {
-                Some((file_id, cipher)) if file_id == at.file_id => cipher,
-                _ => {
-                    let shelf = self.shelf();
-                    shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&at.file_id, Purpose::Log)
-                }
-            };
-            let sealed = (at.first_record..).zip(acts.iter().zip(&plain)).map(|(record, (act, plain))| {
-                let kind = act.kind();
-                let place = record_place(incarnation, at.file_id, record, kind);
-                SealedRecord {
-                    incarnation,
-                    name_tag: self.name_tag,
-                    record,
-                    kind,
-                    sealed: cipher.seal(record, place, plain),
-                }
-            });
-            let sealed = sealed.collect();
-            writer.cipher = Some((at.file_id, cipher));
+            let sealed = self.sealed(writer, at.file_id, at.first_record, &acts, &plain)?;
             if let Some(ticket) = self.env.log.enqueue(&at, sealed, urgency)? {
                 break (ticket, at.first_record);
             }
         };
-        writer.pending.extend((first_record..).zip(acts).map(|(record, act)| Pending {
-            ticket: ticket.clone(),
-            record,
-            act,
-        }));
+        writer.queue(&ticket, first_record, acts);
         Ok(ticket)
+    }
+
+    /// What the records of these acts say, within their limits.
+    pub(super) fn plain(&self, acts: &[Act]) -> Result<Vec<Zeroizing<Vec<u8>>>, WriteError> {
+        let encoded = |act: &Act| {
+            let plain = Zeroizing::new(act.encode(&self.identity));
+            limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
+            if let Act::Change(Change { kind: ChangeKind::Answered, id, .. }) = act {
+                limit("ids of one request with a key, in bytes", id.len(), MEMO_BYTES_MAX)?;
+            }
+            Ok(plain)
+        };
+        acts.iter().map(encoded).collect()
+    }
+
+    /// The same, sealed to their places in this file of the log.
+    pub(super) fn sealed(
+        &self,
+        writer: &mut Writer,
+        file_id: [u8; 16],
+        first_record: u64,
+        acts: &[Act],
+        plain: &[Zeroizing<Vec<u8>>],
+    ) -> Result<Vec<SealedRecord>, WriteError> {
+        let (incarnation, _) = self.incarnation();
+        let cipher = match writer.cipher.take() {
+            Some((of_file, cipher)) if of_file == file_id => cipher,
+            _ => {
+                let shelf = self.shelf();
+                shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&file_id, Purpose::Log)
+            }
+        };
+        let sealed = (first_record..).zip(acts.iter().zip(plain)).map(|(record, (act, plain))| {
+            let kind = act.kind();
+            let place = record_place(incarnation, file_id, record, kind);
+            let sealed = cipher.seal(record, place, plain);
+            SealedRecord { incarnation, name_tag: self.name_tag, record, kind, sealed }
+        });
+        let sealed = sealed.collect();
+        writer.cipher = Some((file_id, cipher));
+        Ok(sealed)
+    }
+
+    /// Whether it is there, or will be with what waits and these acts.
+    pub(super) fn begins_with(&self, writer: &Writer, acts: &[Act]) -> bool {
+        let is_genesis = |act: &Act| matches!(act, Act::Genesis);
+        self.is_born() || acts.iter().chain(writer.pending.iter().map(|pending| &pending.act)).any(is_genesis)
     }
 
     /// Applies what has become durable, in order, and forgets what failed.
