@@ -20,6 +20,7 @@ mod environment;
 mod error;
 mod maintain;
 mod memos;
+mod moving;
 mod once;
 mod read;
 mod rekey;
