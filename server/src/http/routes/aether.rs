@@ -61,6 +61,18 @@ const SEARCH: &[&str] = &[
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
 const BY_ID: &[&str] = &["partition"];
 
+/// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
+/// a second one would be taken for the first one's repetition.
+pub(super) const KEEP_KEYS: [(&str, &str); 7] = [
+    ("POST", "/v1/documents"),
+    ("POST", "/v1/documents/async"),
+    ("POST", "/v1/documents/embed"),
+    ("POST", "/v1/documents/batch"),
+    ("PUT", "/v1/documents/{id}"),
+    ("DELETE", "/v1/documents/{id}"),
+    ("POST", "/v1/documents/{id}/restore"),
+];
+
 /// Documents, searches, partitions.
 pub(super) static ROUTES: &[Route] = &[
     // Documents
