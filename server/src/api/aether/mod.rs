@@ -12,6 +12,7 @@ pub(crate) mod insert;
 pub(crate) mod jobs;
 mod look_alikes;
 mod manner;
+pub(crate) mod moving;
 pub(crate) mod partitions;
 mod ranking;
 mod record;

@@ -63,7 +63,7 @@ const BY_ID: &[&str] = &["partition"];
 
 /// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
 /// a second one would be taken for the first one's repetition.
-pub(super) const KEEP_KEYS: [(&str, &str); 7] = [
+pub(super) const KEEP_KEYS: [(&str, &str); 8] = [
     ("POST", "/v1/documents"),
     ("POST", "/v1/documents/async"),
     ("POST", "/v1/documents/embed"),
@@ -71,6 +71,7 @@ pub(super) const KEEP_KEYS: [(&str, &str); 7] = [
     ("PUT", "/v1/documents/{id}"),
     ("DELETE", "/v1/documents/{id}"),
     ("POST", "/v1/documents/{id}/restore"),
+    ("POST", "/v1/documents/{id}/move"),
 ];
 
 /// Documents, searches, partitions.
@@ -96,6 +97,8 @@ pub(super) static ROUTES: &[Route] = &[
         None, 200, "Delete a document; it can be restored, unless hard=true", aether::documents::delete),
     route!("POST" "/v1/documents/{id}/restore", Data, Access::Key(Scope::DocumentDelete), InQuery, BY_ID, None, 200,
         "Bring a deleted document back", aether::documents::restore),
+    route!("POST" "/v1/documents/{id}/move", Free, Access::Key(Scope::DocumentUpload), InBody, &[], Json, 200,
+        "Move a document to another partition", aether::moving::move_document),
     route!("GET" "/v1/documents/{id}/download", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
         "A document's bytes as they came", aether::documents::download),
     route!("GET" "/v1/documents/{id}/text", Data, Access::Key(Scope::DocumentRead), InQuery, TEXT, None, 200,
@@ -114,7 +117,6 @@ pub(super) static ROUTES: &[Route] = &[
         "Delete a partition for good", aether::partitions::delete),
     // Named, not offered yet
     route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
-    route!(later "/v1/documents/{id}/move", "Move a document to another partition"),
     route!(later "/v1/documents/{id}/summary", "A document's summary"),
     route!(later "/v1/search/feedback", "Feedback on search results"),
     route!(later "/v1/schema/{*rest}", "Declared fields"),
