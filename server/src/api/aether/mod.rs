@@ -19,3 +19,5 @@ mod record;
 pub(in crate::api) mod reranking;
 pub(crate) mod search;
 mod sections;
+pub(crate) mod threads;
+mod turns;

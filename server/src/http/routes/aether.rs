@@ -63,7 +63,7 @@ const BY_ID: &[&str] = &["partition"];
 
 /// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
 /// a second one would be taken for the first one's repetition.
-pub(super) const KEEP_KEYS: [(&str, &str); 8] = [
+pub(super) const KEEP_KEYS: [(&str, &str); 12] = [
     ("POST", "/v1/documents"),
     ("POST", "/v1/documents/async"),
     ("POST", "/v1/documents/embed"),
@@ -72,6 +72,10 @@ pub(super) const KEEP_KEYS: [(&str, &str); 8] = [
     ("DELETE", "/v1/documents/{id}"),
     ("POST", "/v1/documents/{id}/restore"),
     ("POST", "/v1/documents/{id}/move"),
+    ("POST", "/v1/threads/{id}/append"),
+    ("POST", "/v1/threads/{id}/restore"),
+    ("POST", "/v1/threads/{id}/move"),
+    ("DELETE", "/v1/threads/{id}"),
 ];
 
 /// Documents, searches, partitions.
@@ -103,6 +107,18 @@ pub(super) static ROUTES: &[Route] = &[
         "A document's bytes as they came", aether::documents::download),
     route!("GET" "/v1/documents/{id}/text", Data, Access::Key(Scope::DocumentRead), InQuery, TEXT, None, 200,
         "A document's text, by page or section", aether::documents::text),
+    // Threads
+    route!("POST" "/v1/threads/{id}/append", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 201,
+        "Append a turn to a conversation", aether::threads::append),
+    route!("GET" "/v1/threads/{id}", Data, Access::Key(Scope::DocumentRead), InQuery,
+        &["last_n_turns", "recent_first", "partition"], None, 200,
+        "A conversation's turns, in their order", aether::threads::get),
+    route!("DELETE" "/v1/threads/{id}", Data, Access::Key(Scope::DocumentDelete), InQuery, &["hard", "partition"],
+        None, 200, "Delete a conversation; it can be restored, unless hard=true", aether::threads::delete),
+    route!("POST" "/v1/threads/{id}/restore", Data, Access::Key(Scope::DocumentDelete), InQuery, BY_ID, None, 200,
+        "Bring a deleted conversation back", aether::threads::restore),
+    route!("POST" "/v1/threads/{id}/move", Free, Access::Key(Scope::DocumentUpload), InBody, &[], Json, 200,
+        "Move a conversation to another partition", aether::threads::move_thread),
     // Search
     route!("GET" "/v1/search", Data, Access::Key(Scope::QueryRead), InQuery, SEARCH, None, 200,
         "Search by meaning", aether::search::search),
@@ -120,7 +136,7 @@ pub(super) static ROUTES: &[Route] = &[
     route!(later "/v1/documents/{id}/summary", "A document's summary"),
     route!(later "/v1/search/feedback", "Feedback on search results"),
     route!(later "/v1/schema/{*rest}", "Declared fields"),
-    route!(later "/v1/threads/{*rest}", "Conversation threads"),
+    route!(later "/v1/threads/{id}/acl", "Who may read a thread"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
     route!(later "/v1/audit/{*rest}", "The audit log and grounding receipts"),
     route!(later "/v1/connections", "Connections to other services"),
