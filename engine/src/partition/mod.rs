@@ -18,6 +18,7 @@ mod ages;
 mod dormant;
 mod environment;
 mod error;
+mod fold;
 mod maintain;
 mod memos;
 mod moving;

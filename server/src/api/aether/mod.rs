@@ -19,5 +19,6 @@ mod record;
 pub(in crate::api) mod reranking;
 pub(crate) mod search;
 mod sections;
+pub(in crate::api) mod structured;
 pub(crate) mod threads;
 mod turns;
