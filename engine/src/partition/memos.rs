@@ -130,7 +130,7 @@ mod tests {
         // The same key, used again, and a record that comes late.
         memos.note(&row(1, 7, 1001 + KEPT_MS));
         memos.note(&row(1, 5, 2000));
-        let (memo, at_ms) = memos.find(&[1; 16], 1001 + KEPT_MS).unwrap();
+        let (memo, at_ms) = memos.find(&[1; 16], 1001 + KEPT_MS).expect("a memo");
         assert_eq!((memo.ids, at_ms), (vec!["doc_7".to_owned()], 1001 + KEPT_MS));
         memos.note(&row(2, 8, 2000 + KEPT_MS));
         assert_eq!(memos.rows(2000 + KEPT_MS), [row(1, 7, 1001 + KEPT_MS), row(2, 8, 2000 + KEPT_MS)]);

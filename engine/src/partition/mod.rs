@@ -28,6 +28,7 @@ mod rekey;
 mod replace;
 mod scored;
 mod search;
+mod submit;
 mod together;
 mod types;
 mod view;

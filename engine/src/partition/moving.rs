@@ -10,9 +10,9 @@
 //! Concurrency: takes the writers of both partitions, in the order of their keyed names, so that moves that cross each other
 //! don't wait for each other for ever.
 
-use super::once::{Again, remember};
+use super::once::{Again, Remembered, remember};
 use super::view::{Location, Rows, View};
-use super::write::{Act, Overlay, Remembered, Standing};
+use super::write::{Act, Overlay, Standing};
 use super::{Core, DocumentInfo, Partition, ReadError, WriteError, Writer, look_again};
 use crate::io::lock;
 use crate::log::{Ticket, Urgency};

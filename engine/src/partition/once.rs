@@ -5,7 +5,7 @@
 //! meet: the second waits for the first one's sync, and does the work itself if that failed.
 
 use super::memos::MEMOS_MAX;
-use super::write::{Act, Overlay, Remembered};
+use super::write::{Act, Overlay};
 use super::{DocumentInfo, Partition, WriteError};
 use crate::log::{Ticket, Urgency};
 use std::sync::Arc;
@@ -65,7 +65,27 @@ impl Again for DocumentInfo {
     }
 }
 
+/// What is remembered of a request with some key.
+pub(super) enum Remembered {
+    /// It waits for its sync.
+    Queued(Memo, Ticket),
+    /// It was answered at this time.
+    Durable(Memo, u64),
+}
+
 impl Overlay<'_> {
+    /// Whether a request with this key was answered, or waits for its sync.
+    pub(super) fn remembered(&self, key: &[u8; 16], now_ms: u64) -> Option<Remembered> {
+        for pending in self.pending.iter().rev() {
+            if let Act::Change(Change { kind: ChangeKind::Answered, id: text, .. }) = &pending.act
+                && Memo::key_of(text).is_some_and(|found| found == *key)
+            {
+                return Memo::decode(text).ok().map(|memo| Remembered::Queued(memo, pending.ticket()));
+            }
+        }
+        self.view.memos().find(key, now_ms).map(|(memo, at_ms)| Remembered::Durable(memo, at_ms))
+    }
+
     fn told(&self, id: &str, at_ms: u64) -> Result<DocumentInfo, WriteError> {
         match self.view.live(id) {
             Some(location) => {

@@ -20,11 +20,8 @@ use strongroom_format::document::Document;
 use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::limits::{
     BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, FIELD_PATH_BYTES_MAX, FIELDS_BYTES_MAX,
-    FIELDS_MAX, LABEL_BYTES_MAX, MEMO_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX,
-    TAG_BYTES_MAX, TAGS_MAX,
+    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
-use strongroom_format::log::SealedRecord;
-use strongroom_format::memo::Memo;
 use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
 use zeroize::Zeroizing;
 
@@ -33,24 +30,15 @@ pub(super) const WRITE_DOCUMENTS_MAX: usize = BATCH_RECORDS_MAX - 2;
 
 /// A record that waits for its sync.
 pub(super) struct Pending {
-    ticket: Ticket,
-    record: u64,
-    act: Act,
+    pub(super) ticket: Ticket,
+    pub(super) record: u64,
+    pub(super) act: Act,
 }
 
 impl Pending {
     /// Where it waits.
     pub(super) fn ticket(&self) -> Ticket {
         self.ticket.clone()
-    }
-}
-
-impl Writer {
-    /// Has acts wait for the sync of their records, which have been queued.
-    pub(super) fn queue(&mut self, ticket: &Ticket, first_record: u64, acts: Vec<Act>) {
-        let pending =
-            (first_record..).zip(acts).map(|(record, act)| Pending { ticket: ticket.clone(), record, act });
-        self.pending.extend(pending);
     }
 }
 
@@ -62,7 +50,7 @@ pub(super) enum Act {
 }
 
 impl Act {
-    fn kind(&self) -> RecordKind {
+    pub(super) fn kind(&self) -> RecordKind {
         match self {
             Self::Genesis => RecordKind::Genesis,
             Self::Put(_) => RecordKind::Put,
@@ -79,7 +67,7 @@ impl Act {
         }
     }
 
-    fn encode(&self, identity: &Identity) -> Vec<u8> {
+    pub(super) fn encode(&self, identity: &Identity) -> Vec<u8> {
         match self {
             Self::Genesis => identity.encode(),
             Self::Put(document) => encode_put(document),
@@ -98,33 +86,13 @@ pub(super) enum Standing<'a> {
 /// The view with all that is queued on top.
 pub(super) struct Overlay<'a> {
     pub(super) view: &'a View,
-    pending: &'a VecDeque<Pending>,
-}
-
-/// What is remembered of a request with some key.
-pub(super) enum Remembered {
-    /// It waits for its sync.
-    Queued(Memo, Ticket),
-    /// It was answered at this time.
-    Durable(Memo, u64),
+    pub(super) pending: &'a VecDeque<Pending>,
 }
 
 impl<'a> Overlay<'a> {
     /// What waits for its sync.
     pub(super) fn queued(&self) -> impl Iterator<Item = &'a Act> {
         self.pending.iter().map(|pending| &pending.act)
-    }
-
-    /// Whether a request with this key was answered, or waits for its sync.
-    pub(super) fn remembered(&self, key: &[u8; 16], now_ms: u64) -> Option<Remembered> {
-        for pending in self.pending.iter().rev() {
-            if let Act::Change(Change { kind: ChangeKind::Answered, id: text, .. }) = &pending.act
-                && Memo::key_of(text).is_some_and(|found| found == *key)
-            {
-                return Memo::decode(text).ok().map(|memo| Remembered::Queued(memo, pending.ticket()));
-            }
-        }
-        self.view.memos().find(key, now_ms).map(|(memo, at_ms)| Remembered::Durable(memo, at_ms))
     }
 
     pub(super) fn standing(&self, id: &str) -> Standing<'a> {
@@ -304,72 +272,6 @@ impl Core {
         self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?
     }
 
-    /// Seals records and queues them for one batch.
-    fn submit(&self, writer: &mut Writer, acts: Vec<Act>, urgency: Urgency) -> Result<Ticket, WriteError> {
-        let plain = self.plain(&acts)?;
-        let (ticket, first_record) = loop {
-            let at = self.env.log.reserve(acts.len() as u64, urgency)?;
-            // The genesis that this write counted on may have found no room.
-            self.settle(writer)?;
-            if !self.begins_with(writer, &acts) {
-                return Err(WriteError::Full);
-            }
-            let sealed = self.sealed(writer, at.file_id, at.first_record, &acts, &plain)?;
-            if let Some(ticket) = self.env.log.enqueue(&at, sealed, urgency)? {
-                break (ticket, at.first_record);
-            }
-        };
-        writer.queue(&ticket, first_record, acts);
-        Ok(ticket)
-    }
-
-    /// What the records of these acts say, within their limits.
-    pub(super) fn plain(&self, acts: &[Act]) -> Result<Vec<Zeroizing<Vec<u8>>>, WriteError> {
-        let encoded = |act: &Act| {
-            let plain = Zeroizing::new(act.encode(&self.identity));
-            limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
-            if let Act::Change(Change { kind: ChangeKind::Answered, id, .. }) = act {
-                limit("ids of one request with a key, in bytes", id.len(), MEMO_BYTES_MAX)?;
-            }
-            Ok(plain)
-        };
-        acts.iter().map(encoded).collect()
-    }
-
-    /// The same, sealed to their places in this file of the log.
-    pub(super) fn sealed(
-        &self,
-        writer: &mut Writer,
-        file_id: [u8; 16],
-        first_record: u64,
-        acts: &[Act],
-        plain: &[Zeroizing<Vec<u8>>],
-    ) -> Result<Vec<SealedRecord>, WriteError> {
-        let (incarnation, _) = self.incarnation();
-        let cipher = match writer.cipher.take() {
-            Some((of_file, cipher)) if of_file == file_id => cipher,
-            _ => {
-                let shelf = self.shelf();
-                shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&file_id, Purpose::Log)
-            }
-        };
-        let sealed = (first_record..).zip(acts.iter().zip(plain)).map(|(record, (act, plain))| {
-            let kind = act.kind();
-            let place = record_place(incarnation, file_id, record, kind);
-            let sealed = cipher.seal(record, place, plain);
-            SealedRecord { incarnation, name_tag: self.name_tag, record, kind, sealed }
-        });
-        let sealed = sealed.collect();
-        writer.cipher = Some((file_id, cipher));
-        Ok(sealed)
-    }
-
-    /// Whether it is there, or will be with what waits and these acts.
-    pub(super) fn begins_with(&self, writer: &Writer, acts: &[Act]) -> bool {
-        let is_genesis = |act: &Act| matches!(act, Act::Genesis);
-        self.is_born() || acts.iter().chain(writer.pending.iter().map(|pending| &pending.act)).any(is_genesis)
-    }
-
     /// Applies what has become durable, in order, and forgets what failed.
     pub(super) fn settle(&self, writer: &mut Writer) -> Result<(), WriteError> {
         while let Some(first) = writer.pending.front() {
@@ -515,7 +417,7 @@ fn check_passage(passage: &Passage, content: &[u8]) -> Result<(), WriteError> {
     }
 }
 
-fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
+pub(super) fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
     if found > limit {
         return Err(WriteError::TooLarge { what, found: found as u64, limit: limit as u64 });
     }
