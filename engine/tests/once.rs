@@ -80,6 +80,15 @@ fn a_memo_outlives_flushes_merges_purges_and_crashes() {
             store = open(&sim);
         }
     }
+    // Segments that are merged, with nothing purged.
+    for _ in 0..24 {
+        partition(&store).put(document("more")).unwrap();
+        store.flush().unwrap();
+        store.run_maintenance().unwrap();
+    }
+    sim.crash();
+    let store = open(&sim);
+    assert_eq!(insert(&store, 1, 1).unwrap(), (first.clone(), true), "after merges");
     // Also when nothing is left but the memo; the answer then has the id alone.
     let ids: Vec<String> = {
         let page = partition(&store).list(&Filter::default(), 0, 100).unwrap();
