@@ -30,7 +30,7 @@ mod workspace;
 pub use filter::{Condition, Filter, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
-    Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Partition, Passage,
+    Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Page, Partition, Passage,
     PassageInfo, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::app::App;
 use crate::auth::{Caller, Named, Place, session};
 use crate::control::By;
+use crate::idempotency::Promise;
 use crate::message::body::Received;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -49,6 +50,7 @@ pub(crate) struct Call {
     place: Option<Place>,
     admission: Option<Arc<Admission>>,
     is_query: bool,
+    promise: Option<Arc<Promise>>,
     values: Vec<String>,
     headers: HeaderMap,
     body: Body,
@@ -68,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) admission: Option<Arc<Admission>>,
     /// Whether each partition that it names is searched.
     pub(crate) is_query: bool,
+    /// Whether what it writes is to be written once.
+    pub(crate) promise: Option<Arc<Promise>>,
     pub(crate) values: Vec<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -77,7 +81,7 @@ pub(crate) struct Parts {
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
         let Parts { query, route, by, peer, caller, place, admission, is_query, .. } = parts;
-        let Parts { values, headers, body, body_bytes_max, .. } = parts;
+        let Parts { promise, values, headers, body, body_bytes_max, .. } = parts;
         Self {
             app,
             query,
@@ -88,6 +92,7 @@ impl Call {
             place,
             admission,
             is_query,
+            promise,
             values,
             headers,
             body,
@@ -134,7 +139,8 @@ impl Call {
 
     /// The partition that the query decided.
     pub(crate) fn place(&self) -> Result<Place, ApiError> {
-        self.place.clone().ok_or_else(|| ApiError::internal("a handler wants a place on a route without one"))
+        let place = self.place.clone().map(|place| place.with_promise(self.promise.as_ref()));
+        place.ok_or_else(|| ApiError::internal("a handler wants a place on a route without one"))
     }
 
     /// The partition that the body names, which the query may name too, but not differently.
@@ -149,14 +155,14 @@ impl Call {
         let place =
             place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
         self.admit(&place)?;
-        Ok(place)
+        Ok(place.with_promise(self.promise.as_ref()))
     }
 
     /// A partition of this collection: the one named, or, when none is, what the key comes to without a name.
     pub(crate) fn place_in(&self, collection: &str, partition: Option<&str>) -> Result<Place, ApiError> {
         let place = place(&self.app, self.caller()?, Named { collection: Some(collection), partition })?;
         self.admit(&place)?;
-        Ok(place)
+        Ok(place.with_promise(self.promise.as_ref()))
     }
 
     /// Admits the request to the partition that it acts on.
@@ -177,7 +183,11 @@ impl Call {
     /// The body, up to this route's limit. Can be taken once.
     pub(crate) async fn body(&mut self) -> Result<Received, ApiError> {
         let body = std::mem::take(&mut self.body);
-        self.app.bodies.read(&self.headers, body, self.body_bytes_max).await
+        let received = self.app.bodies.read(&self.headers, body, self.body_bytes_max).await?;
+        if let Some(promise) = &self.promise {
+            promise.read(&received.bytes);
+        }
+        Ok(received)
     }
 
     /// The body as JSON, and what has to be held as long as its parts are.

@@ -27,6 +27,7 @@ mod events;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod idempotency;
 mod ingest;
 mod jobs;
 mod log;

@@ -103,7 +103,7 @@ async fn embed_all(app: &Arc<App>, collection: &Arc<Collection>) -> Result<Optio
     tell(app, collection, "embedding", progress);
     for info in partitions {
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
-        let place = Place { scope: scope.clone(), at, key: None };
+        let place = Place { scope: scope.clone(), at, key: None, promise: None };
         for id in ids(app, &place).await? {
             if !app.is_ready.load(Ordering::Relaxed) {
                 return Ok(None);

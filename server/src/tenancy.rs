@@ -99,7 +99,7 @@ fn drop_partitions(
     let mut dropped = Vec::new();
     for info in store.partitions(scope, &collection.name)? {
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
-        let place = Place { scope: scope.clone(), at, key: None };
+        let place = Place { scope: scope.clone(), at, key: None, promise: None };
         dropped.extend(erasure::drop_partition(control, store, &place, by.clone())?);
     }
     Ok(dropped)

@@ -172,6 +172,35 @@ pub const CASES: &[Case] = &[
         call: |client, t| client.get(&document(t, "/text", &[])),
     },
     Case {
+        method: "POST",
+        path: "/v1/threads/{id}/append",
+        by_id: false,
+        call: |client, t| {
+            client.post(
+                &query("/v1/threads/walk/append", t, &[]),
+                &json!({"text": "A walk along every route."}),
+            )
+        },
+    },
+    Case {
+        method: "GET",
+        path: "/v1/threads/{id}",
+        by_id: false,
+        call: |client, t| client.get(&query("/v1/threads/walk", t, &[])),
+    },
+    Case {
+        method: "DELETE",
+        path: "/v1/threads/{id}",
+        by_id: false,
+        call: |client, t| client.delete(&query("/v1/threads/walk", t, &[])),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/threads/{id}/restore",
+        by_id: false,
+        call: |client, t| client.post_bytes(&query("/v1/threads/walk/restore", t, &[]), b""),
+    },
+    Case {
         method: "GET",
         path: "/v1/search",
         by_id: false,

@@ -403,7 +403,7 @@ fn each_family_gets_its_error_shape() {
     let body = hyperspark.json();
     assert_eq!(body["success"], false, "{hyperspark}");
     assert!(body["error"].is_string() && body["code"].is_string(), "{hyperspark}");
-    let named = server.operator().get("/v1/threads/x");
+    let named = server.operator().get("/v1/archive/price");
     assert_eq!((named.status, named.code().is_empty()), (501, false), "{named}");
 }
 

@@ -22,6 +22,7 @@ pub mod layout;
 pub mod limits;
 pub mod log;
 pub mod manifest;
+pub mod memo;
 pub mod receipt;
 pub mod record;
 pub mod segment;

@@ -6,6 +6,8 @@ pub const CONTENT_BYTES_MAX: usize = 100 << 20;
 pub const RECORD_BYTES_MAX: usize = 512 << 20;
 /// Records in one batch of the log.
 pub const BATCH_RECORDS_MAX: usize = 1 << 16;
+/// What is remembered of one request, in bytes.
+pub const MEMO_BYTES_MAX: usize = 1 << 20;
 /// A document id, in bytes.
 pub const DOCUMENT_ID_BYTES_MAX: usize = 256;
 /// A partition's name, in characters (of up to 4 bytes).

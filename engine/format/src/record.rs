@@ -7,9 +7,10 @@ use crate::Damage;
 use crate::document::Document;
 use crate::layout::zero;
 use crate::limits::{
-    COLLECTION_NAME_BYTES_MAX, CONTENT_BYTES_MAX, DIMENSION_MAX, DOCUMENT_ID_BYTES_MAX,
+    COLLECTION_NAME_BYTES_MAX, CONTENT_BYTES_MAX, DIMENSION_MAX, DOCUMENT_ID_BYTES_MAX, MEMO_BYTES_MAX,
     PARTITION_NAME_CHARS_MAX,
 };
+use crate::memo::Memo;
 use crate::wire::{Reader, Writer};
 use std::fmt;
 
@@ -21,7 +22,7 @@ pub enum RecordKind {
     Genesis = 1,
     /// A document is inserted, or replaced under its id.
     Put = 2,
-    /// A document is soft-deleted, restored or purged.
+    /// A document is soft-deleted, restored or purged; or a request was answered.
     Change = 3,
     /// A partition is dropped. Sealed under the workspace's key.
     DropPartition = 4,
@@ -162,6 +163,8 @@ pub enum ChangeKind {
     Deleted = 1,
     /// It is gone for good: nothing restores it, and its id is free.
     Purged = 2,
+    /// No document's: a request that came with a key was answered. The id is its [`Memo`].
+    Answered = 3,
 }
 
 impl ChangeKind {
@@ -171,19 +174,20 @@ impl ChangeKind {
             0 => Self::Restored,
             1 => Self::Deleted,
             2 => Self::Purged,
-            other => return Err(Damage::new("Change.kind", "0 to 2", other)),
+            3 => Self::Answered,
+            other => return Err(Damage::new("Change.kind", "0 to 3", other)),
         })
     }
 }
 
-/// A soft delete, its undoing, or a purge.
+/// A soft delete, its undoing, or a purge; or what is remembered of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// What becomes of the document.
     pub kind: ChangeKind,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
-    /// Which document.
+    /// Which document; of [`ChangeKind::Answered`] the memo.
     pub id: String,
 }
 
@@ -210,11 +214,13 @@ impl Change {
 
     /// Takes the next one.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Damage> {
-        Ok(Self {
-            kind: ChangeKind::read(input.u8()?)?,
-            at_ms: input.u64()?,
-            id: input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned(),
-        })
+        let (kind, at_ms) = (ChangeKind::read(input.u8()?)?, input.u64()?);
+        let is_memo = kind == ChangeKind::Answered;
+        let id = input.text(if is_memo { MEMO_BYTES_MAX } else { DOCUMENT_ID_BYTES_MAX })?;
+        if is_memo {
+            Memo::decode(id)?;
+        }
+        Ok(Self { kind, at_ms, id: id.to_owned() })
     }
 }
 

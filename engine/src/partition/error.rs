@@ -56,6 +56,15 @@ pub enum WriteError {
         /// And why not.
         why: &'static str,
     },
+    /// A request with this key was answered already, and asked for something else: choose another key.
+    #[error("this key was used for another request")]
+    AnotherRequest,
+    /// So many requests with keys were answered within a day that no more can be remembered: write without a key, or later.
+    #[error("no more than {limit} keys are remembered at once")]
+    TooManyKeys {
+        /// How many.
+        limit: usize,
+    },
     /// The partition was dropped meanwhile: take a new handle.
     #[error("the partition was dropped")]
     Dropped,

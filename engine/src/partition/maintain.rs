@@ -185,7 +185,13 @@ impl Core {
             let change = Change { kind: ChangeKind::Purged, at_ms: 1, id: id.to_owned() };
             writer.change(&ChangeRow { record, change });
         }
+        let now_ms = self.env.medium.clock.now_ms();
         self.with_view(|view| {
+            for row in merged.iter().flat_map(|(_, segment)| segment.changes()) {
+                if row.change.kind == ChangeKind::Answered && view.memos().holds(row, now_ms) {
+                    writer.change(row);
+                }
+            }
             for (id, record) in changed {
                 if let Some(location) = view.find(id)
                     && older.iter().any(|(number, _)| *number == location.source)
@@ -315,8 +321,14 @@ impl LoadedShelf<'_> {
 }
 
 impl View {
-    /// Writes every document that counts, live or deleted, and answers how many there are.
-    pub(super) fn write_all(&self, dimension: u32, writer: &mut SegmentWriter) -> Result<u32, ReadError> {
+    /// Writes every document that counts, live or deleted, and the requests that are remembered; answers whether there is
+    /// anything.
+    pub(super) fn write_all(
+        &self,
+        dimension: u32,
+        now_ms: u64,
+        writer: &mut SegmentWriter,
+    ) -> Result<bool, ReadError> {
         for source in self.sources() {
             match &source.rows {
                 Rows::Memtable(memtable) => write_memtable(self, source.number, memtable, dimension, writer),
@@ -326,7 +338,9 @@ impl View {
                 })?,
             }
         }
-        Ok(writer.documents())
+        let memos = self.memos().rows(now_ms);
+        memos.iter().for_each(|row| writer.change(row));
+        Ok(writer.documents() > 0 || !memos.is_empty())
     }
 }
 

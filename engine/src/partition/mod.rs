@@ -18,12 +18,18 @@ mod ages;
 mod dormant;
 mod environment;
 mod error;
+mod fold;
 mod maintain;
+mod memos;
+mod moving;
+mod once;
 mod read;
 mod rekey;
 mod replace;
 mod scored;
 mod search;
+mod submit;
+mod together;
 mod types;
 mod view;
 mod write;
@@ -33,6 +39,7 @@ pub(crate) use dormant::{Dormant, identity_of};
 pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
+pub use once::Once;
 pub use types::{
     DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, PassageInfo, Query, SearchRequest,
     SearchResponse, Trace, Unit,
@@ -54,6 +61,8 @@ use write::Pending;
 #[derive(Clone)]
 pub struct Partition {
     pub(crate) core: Arc<Core>,
+    /// The request that its next write is, if that is to be done once.
+    pub(crate) once: Option<Arc<Once>>,
 }
 
 /// What all handles on a partition share, while it is in use.

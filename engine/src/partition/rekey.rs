@@ -42,7 +42,7 @@ impl Core {
             return Ok(None);
         }
         self.quiesce(&mut writer).map_err(|error| E::from(error.into_read()))?;
-        let (segment, documents) = self.rows().map_err(E::from)?;
+        let (segment, is_needed) = self.rows().map_err(E::from)?;
         let mut file = self.env.begin_file();
         let mut state = {
             let shelf = self.shelf();
@@ -54,7 +54,7 @@ impl Core {
                 ..Dormant::new(minted.incarnation, minted.slot, self.identity.spec)
             }
         };
-        if documents > 0 {
+        if is_needed {
             let place = file.add(&minted.key, minted.incarnation, self.identity.spec, segment);
             file.finish(&*self.env.medium.blobs)?;
             state.segments = Places::One(place);
@@ -83,13 +83,14 @@ impl Core {
         Ok(Some(rewritten))
     }
 
-    /// All rows that count, from segments and memtables.
-    fn rows(&self) -> Result<(SegmentWriter, u32), ReadError> {
+    /// All rows that count, from segments and memtables, and whether there are any.
+    fn rows(&self) -> Result<(SegmentWriter, bool), ReadError> {
+        let now_ms = self.env.medium.clock.now_ms();
         self.attempt(|| {
             let mut writer = SegmentWriter::default();
-            let documents =
-                self.with_view(|view| view.write_all(self.identity.spec.dimension, &mut writer))??;
-            Ok((writer, documents))
+            let dimension = self.identity.spec.dimension;
+            let is_needed = self.with_view(|view| view.write_all(dimension, now_ms, &mut writer))??;
+            Ok((writer, is_needed))
         })
     }
 }

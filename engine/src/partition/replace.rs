@@ -3,11 +3,10 @@
 //! Under the same id, with the next version and the time of creation of the one before, in one durable record: a reader sees
 //! the old document or the new one.
 
-use super::write::{Act, Overlay, Standing};
+use super::write::{Act, Overlay, Standing, WRITE_DOCUMENTS_MAX};
 use super::{DocumentInfo, NewDocument, Partition, WriteError};
 use crate::log::Urgency;
 use strongroom_format::document::Document;
-use strongroom_format::limits::BATCH_RECORDS_MAX;
 
 impl Partition {
     /// Replaces a live document under its id: everything but the id and the time of creation.
@@ -28,8 +27,8 @@ impl Partition {
     /// Inserts documents, each in the place of the live one of its id if there is one. They become durable together, or not at
     /// all. The id of a soft-deleted document is taken.
     pub fn upsert_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
-        if documents.len() >= BATCH_RECORDS_MAX {
-            let (found, limit) = (documents.len() as u64, BATCH_RECORDS_MAX as u64 - 1);
+        if documents.len() > WRITE_DOCUMENTS_MAX {
+            let (found, limit) = (documents.len() as u64, WRITE_DOCUMENTS_MAX as u64);
             return Err(WriteError::TooLarge { what: "documents in one write", found, limit });
         }
         let mut documents =
@@ -39,7 +38,7 @@ impl Partition {
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(WriteError::Invalid { what: "an id", why: "comes twice in one write" });
         }
-        self.core.write(Urgency::Write, |overlay| {
+        self.write(Urgency::Write, |overlay| {
             let mut befores = Vec::with_capacity(documents.len());
             for document in &documents {
                 befores.push(match overlay.standing(&document.id) {
@@ -68,7 +67,7 @@ impl Partition {
     ) -> Result<DocumentInfo, WriteError> {
         let mut document = self.prepare(document)?;
         document.id = id.to_owned();
-        self.core.write(Urgency::Write, |overlay| {
+        self.write(Urgency::Write, |overlay| {
             let before = match overlay.standing(id) {
                 Standing::Absent | Standing::Deleted => return Err(WriteError::NotFound),
                 Standing::Live(pending) => before(overlay, id, pending)?,

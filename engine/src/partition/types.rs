@@ -74,6 +74,11 @@ pub struct DocumentInfo {
 }
 
 impl DocumentInfo {
+    /// What is left to say of a document that was written at this time and is gone.
+    pub(super) fn gone(id: &str, at_ms: u64) -> Self {
+        Self::of(Document { id: id.to_owned(), created_ms: at_ms, ..Document::default() }, 0)
+    }
+
     /// What a stored document says of itself; its content may have been left out.
     pub(super) fn of(document: Document, content_bytes: u64) -> Self {
         Self {

@@ -10,6 +10,7 @@
 //! 2. A document or change of a higher record number wins over a lower one, in whatever order they come.
 
 use super::environment::Environment;
+use super::memos::Memos;
 use crate::io::Fault;
 use crate::memtable::Memtable;
 use crate::seal::Key;
@@ -85,6 +86,7 @@ pub(crate) struct View {
     sources: Vec<Source>,
     directory: HashMap<Box<str>, Location>,
     counts: Counts,
+    memos: Memos,
     /// Words of the live documents that are in segments.
     words: u64,
     next_source: u32,
@@ -104,6 +106,7 @@ impl View {
             sources: Vec::new(),
             directory: HashMap::new(),
             counts: Counts::default(),
+            memos: Memos::default(),
             words: 0,
             next_source: 0,
             active: 0,
@@ -145,6 +148,11 @@ impl View {
         self.counts
     }
 
+    /// The requests that were answered.
+    pub(super) fn memos(&self) -> &Memos {
+        &self.memos
+    }
+
     /// How many words the live documents have that are in segments.
     pub(crate) fn segment_words(&self) -> u64 {
         self.words
@@ -153,6 +161,11 @@ impl View {
     /// Where a document is.
     pub(crate) fn find(&self, id: &str) -> Option<Location> {
         self.directory.get(id).copied()
+    }
+
+    /// Every id, and where its document is, in no order.
+    pub(super) fn directory(&self) -> impl Iterator<Item = (&str, Location)> {
+        self.directory.iter().map(|(id, location)| (&**id, *location))
     }
 
     /// The source of this number.
@@ -169,7 +182,7 @@ impl View {
         self.place(&id, Location { source: number, ordinal, record, deleted_ms: None, passages, words: 0 });
     }
 
-    /// Takes over a soft delete, restore or purge that is durable.
+    /// Takes over a soft delete, restore or purge that is durable, or a memo.
     pub(crate) fn change(&mut self, record: u64, change: Change) {
         let row = ChangeRow { record, change };
         self.mark(&row);
@@ -206,6 +219,9 @@ impl View {
     }
 
     fn mark(&mut self, row: &ChangeRow) {
+        if row.change.kind == ChangeKind::Answered {
+            return self.memos.note(row);
+        }
         let Some(old) = self.directory.get(&*row.change.id).copied() else { return };
         if old.record > row.record {
             return;
@@ -213,7 +229,7 @@ impl View {
         let deleted_ms = match row.change.kind {
             ChangeKind::Purged => return self.remove(&row.change.id),
             ChangeKind::Deleted => Some(row.change.at_ms),
-            ChangeKind::Restored => None,
+            ChangeKind::Restored | ChangeKind::Answered => None,
         };
         let new = Location { deleted_ms, ..old };
         self.count(old, -1);
@@ -335,7 +351,7 @@ impl View {
             Rows::Segment(segment) => segment.resident_bytes(),
             Rows::Memtable(memtable) => memtable.bytes(),
         };
-        self.sources.iter().map(bytes).sum()
+        self.sources.iter().map(bytes).sum::<u64>() + self.memos.bytes()
     }
 
     /// The segments, oldest first, with their sources' numbers.

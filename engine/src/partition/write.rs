@@ -22,15 +22,17 @@ use strongroom_format::limits::{
     BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, FIELD_PATH_BYTES_MAX, FIELDS_BYTES_MAX,
     FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
-use strongroom_format::log::SealedRecord;
 use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
 use zeroize::Zeroizing;
 
+/// Documents in one write: beside them a batch holds the partition's first record, and a memo.
+pub(super) const WRITE_DOCUMENTS_MAX: usize = BATCH_RECORDS_MAX - 2;
+
 /// A record that waits for its sync.
 pub(super) struct Pending {
-    ticket: Ticket,
-    record: u64,
-    act: Act,
+    pub(super) ticket: Ticket,
+    pub(super) record: u64,
+    pub(super) act: Act,
 }
 
 impl Pending {
@@ -48,7 +50,7 @@ pub(super) enum Act {
 }
 
 impl Act {
-    fn kind(&self) -> RecordKind {
+    pub(super) fn kind(&self) -> RecordKind {
         match self {
             Self::Genesis => RecordKind::Genesis,
             Self::Put(_) => RecordKind::Put,
@@ -56,7 +58,16 @@ impl Act {
         }
     }
 
-    fn encode(&self, identity: &Identity) -> Vec<u8> {
+    /// The document that it acts on.
+    pub(super) fn document_id(&self) -> Option<&str> {
+        match self {
+            Self::Put(document) => Some(&document.id),
+            Self::Change(change) if change.kind != ChangeKind::Answered => Some(&change.id),
+            Self::Genesis | Self::Change(_) => None,
+        }
+    }
+
+    pub(super) fn encode(&self, identity: &Identity) -> Vec<u8> {
         match self {
             Self::Genesis => identity.encode(),
             Self::Put(document) => encode_put(document),
@@ -75,16 +86,22 @@ pub(super) enum Standing<'a> {
 /// The view with all that is queued on top.
 pub(super) struct Overlay<'a> {
     pub(super) view: &'a View,
-    pending: &'a VecDeque<Pending>,
+    pub(super) pending: &'a VecDeque<Pending>,
 }
 
 impl<'a> Overlay<'a> {
+    /// What waits for its sync.
+    pub(super) fn queued(&self) -> impl Iterator<Item = &'a Act> {
+        self.pending.iter().map(|pending| &pending.act)
+    }
+
     pub(super) fn standing(&self, id: &str) -> Standing<'a> {
         let mut restored = false;
         for pending in self.pending.iter().rev() {
             match &pending.act {
                 Act::Put(document) if document.id == id => return Standing::Live(Some(document)),
                 Act::Change(change) if change.id == id => match change.kind {
+                    ChangeKind::Answered => {}
                     ChangeKind::Purged => return Standing::Absent,
                     ChangeKind::Deleted if !restored => return Standing::Deleted,
                     // Live again, but which document it is stands further back.
@@ -110,10 +127,10 @@ impl Partition {
 
     /// Inserts documents that become durable together, or not at all.
     pub fn put_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
-        limit("documents in one write", documents.len(), BATCH_RECORDS_MAX - 1)?;
+        limit("documents in one write", documents.len(), WRITE_DOCUMENTS_MAX)?;
         let mut documents =
             documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
-        self.core.write(Urgency::Write, |overlay| {
+        self.write(Urgency::Write, |overlay| {
             let mut infos = Vec::with_capacity(documents.len());
             for (position, document) in documents.iter().enumerate() {
                 let twice = documents[..position].iter().any(|before| before.id == document.id);
@@ -129,7 +146,7 @@ impl Partition {
 
     /// Soft-deletes a document: nothing finds it until it is restored.
     pub fn delete(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
+        self.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Deleted => Err(WriteError::AlreadyDeleted),
             Standing::Live(_) => Ok((vec![self.change(id, ChangeKind::Deleted)], ())),
@@ -138,7 +155,7 @@ impl Partition {
 
     /// Lifts a soft delete.
     pub fn restore(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Write, |overlay| match overlay.standing(id) {
+        self.write(Urgency::Write, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Live(_) => Err(WriteError::NotDeleted),
             Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Restored)], ())),
@@ -150,13 +167,13 @@ impl Partition {
     /// [`Store::purge`](crate::Store::purge) does at once for small partitions and maintenance within its
     /// deadline for large ones.
     pub fn purge(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
+        self.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
             Standing::Absent => Err(WriteError::NotFound),
             Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
         })
     }
 
-    fn change(&self, id: &str, kind: ChangeKind) -> Act {
+    pub(super) fn change(&self, id: &str, kind: ChangeKind) -> Act {
         let at_ms = self.core.env.medium.clock.now_ms().max(1);
         Act::Change(Change { kind, at_ms, id: id.to_owned() })
     }
@@ -237,7 +254,7 @@ impl Core {
         if acts.is_empty() {
             return Ok(answer);
         }
-        if !self.is_born() && !writer.pending.iter().any(|pending| matches!(pending.act, Act::Genesis)) {
+        if !self.begins_with(&writer, &[]) {
             acts.insert(0, Act::Genesis);
         }
         let ticket = self.submit(&mut writer, acts, urgency)?;
@@ -247,61 +264,12 @@ impl Core {
         Ok(answer)
     }
 
-    fn prepared<R>(
+    pub(super) fn prepared<R>(
         &self,
         writer: &Writer,
         prepare: impl FnOnce(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
     ) -> Result<(Vec<Act>, R), WriteError> {
         self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?
-    }
-
-    /// Seals records and queues them for one batch.
-    fn submit(&self, writer: &mut Writer, acts: Vec<Act>, urgency: Urgency) -> Result<Ticket, WriteError> {
-        let plain: Vec<Zeroizing<Vec<u8>>> =
-            acts.iter().map(|act| Zeroizing::new(act.encode(&self.identity))).collect();
-        for plain in &plain {
-            limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
-        }
-        let (incarnation, _) = self.incarnation();
-        let (ticket, first_record) = loop {
-            let at = self.env.log.reserve(acts.len() as u64, urgency)?;
-            // The genesis that this write counted on may have found no room.
-            self.settle(writer)?;
-            let is_genesis = |act: &Act| matches!(act, Act::Genesis);
-            let begins = acts.iter().chain(writer.pending.iter().map(|pending| &pending.act)).any(is_genesis);
-            if !begins && !self.is_born() {
-                return Err(WriteError::Full);
-            }
-            let cipher = match writer.cipher.take() {
-                Some((file_id, cipher)) if file_id == at.file_id => cipher,
-                _ => {
-                    let shelf = self.shelf();
-                    shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&at.file_id, Purpose::Log)
-                }
-            };
-            let sealed = (at.first_record..).zip(acts.iter().zip(&plain)).map(|(record, (act, plain))| {
-                let kind = act.kind();
-                let place = record_place(incarnation, at.file_id, record, kind);
-                SealedRecord {
-                    incarnation,
-                    name_tag: self.name_tag,
-                    record,
-                    kind,
-                    sealed: cipher.seal(record, place, plain),
-                }
-            });
-            let sealed = sealed.collect();
-            writer.cipher = Some((at.file_id, cipher));
-            if let Some(ticket) = self.env.log.enqueue(&at, sealed, urgency)? {
-                break (ticket, at.first_record);
-            }
-        };
-        writer.pending.extend((first_record..).zip(acts).map(|(record, act)| Pending {
-            ticket: ticket.clone(),
-            record,
-            act,
-        }));
-        Ok(ticket)
     }
 
     /// Applies what has become durable, in order, and forgets what failed.
@@ -449,7 +417,7 @@ fn check_passage(passage: &Passage, content: &[u8]) -> Result<(), WriteError> {
     }
 }
 
-fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
+pub(super) fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
     if found > limit {
         return Err(WriteError::TooLarge { what, found: found as u64, limit: limit as u64 });
     }

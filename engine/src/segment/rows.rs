@@ -13,7 +13,7 @@ use crate::nearness::measure;
 use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::codes::{CODE_SECTIONS, IndexHead, SIGN_BLOCK_ROWS, decode_places, nibble_row_bytes};
-use strongroom_format::segment::SectionKind;
+use strongroom_format::segment::{DocumentRow, SectionKind};
 use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant};
 
 /// So many rows are held at once to be scored.
@@ -33,6 +33,12 @@ impl Segment {
     /// The vectors of some rows.
     pub(super) fn rows(&self, rows: Range<u32>) -> Result<Rows<f32>, Fault> {
         self.hold(&self.vectors(), [rows])
+    }
+
+    /// The vectors of a document, one after the other.
+    pub fn vectors_of(&self, row: &DocumentRow) -> Result<Vec<f32>, Fault> {
+        let span = row.first_row..row.first_row + row.rows;
+        Ok(self.rows(span.clone())?.pieces(span).flat_map(|(_, piece)| piece.iter().copied()).collect())
     }
 
     /// What rows that follow each other score by a query, by the metric: see [`nearness`](crate::nearness).

@@ -63,7 +63,7 @@ impl Store {
         }
         let Some(core) = self.find(workspace, at)?.filter(|core| core.is_born()) else { return Ok(None) };
         match core.has(id) {
-            Ok(has) => Ok(has.then_some(Partition { core })),
+            Ok(has) => Ok(has.then_some(Partition { core, once: None })),
             // It went after it was found.
             Err(ReadError::Dropped) => Ok(None),
             Err(error) => Err(error.into()),

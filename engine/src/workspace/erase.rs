@@ -7,7 +7,7 @@ use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
 use crate::io::{Fault, StorageError, StorageErrorKind, lock};
-use crate::partition::{Core, Counts, Dormant, Forgotten, Partition, WriteError};
+use crate::partition::{Core, Counts, Dormant, Forgotten, Once, Partition, WriteError};
 use crate::seal::fingerprint;
 use crate::shred::{Erasure, SignedReceipt, name_hash, receipt_stem};
 use std::sync::Arc;
@@ -228,9 +228,30 @@ impl Store {
     /// Purges documents: they can't be restored, and in a small partition they are unreadable for good when
     /// this returns. The first that isn't there ends it.
     pub fn purge(&self, scope: &Scope, at: &PartitionRef, ids: &[&str]) -> Result<Purged, StoreError> {
+        self.purge_as(scope, at, ids, None)
+    }
+
+    /// Purges a document for a request that is to be done once.
+    pub fn purge_once(
+        &self,
+        scope: &Scope,
+        at: &PartitionRef,
+        id: &str,
+        once: &Arc<Once>,
+    ) -> Result<Purged, StoreError> {
+        self.purge_as(scope, at, &[id], Some(Arc::clone(once)))
+    }
+
+    fn purge_as(
+        &self,
+        scope: &Scope,
+        at: &PartitionRef,
+        ids: &[&str],
+        once: Option<Arc<Once>>,
+    ) -> Result<Purged, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?.filter(|core| core.is_born()).ok_or(WriteError::NotFound)?;
-        let partition = Partition { core };
+        let partition = Partition { core, once };
         for id in ids {
             partition.purge(id)?;
         }

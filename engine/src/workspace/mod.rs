@@ -214,7 +214,7 @@ impl Store {
     pub fn partition(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Partition>, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?;
-        Ok(core.filter(|core| core.is_born()).map(|core| Partition { core }))
+        Ok(core.filter(|core| core.is_born()).map(|core| Partition { core, once: None }))
     }
 
     /// A partition for writing: its first write makes it.
@@ -240,7 +240,7 @@ impl Store {
         if metric != spec.metric {
             return Err(StoreError::Metric { expected: metric, found: spec.metric });
         }
-        Ok(Partition { core })
+        Ok(Partition { core, once: None })
     }
 
     /// The partition of this name, awake.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use strongroom_engine::{PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::control::PartitionHash;
+use crate::idempotency::Promise;
 use crate::message::error::ApiError;
 
 /// The collection of Aether's routes.
@@ -34,6 +35,8 @@ pub(crate) struct Place {
     pub(crate) at: PartitionRef,
     /// The id of the key that it was reached with; neither the operator nor the server itself has one.
     pub(crate) key: Option<Arc<str>>,
+    /// Whether what the request writes here is to be written once.
+    pub(crate) promise: Option<Arc<Promise>>,
 }
 
 impl Place {
@@ -45,6 +48,16 @@ impl Place {
     /// The same, reached with this key.
     pub(super) fn with_key(self, key: Option<&str>) -> Self {
         Self { key: key.map(Arc::from), ..self }
+    }
+
+    /// The same, for a request that is to be done once.
+    pub(crate) fn with_promise(self, promise: Option<&Arc<Promise>>) -> Self {
+        Self { promise: promise.cloned(), ..self }
+    }
+
+    /// Whether the request had been done before, and wrote nothing this time.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.promise.as_ref().is_some_and(|promise| promise.once().was_answered())
     }
 
     /// The partition's id as answers show it: `None` for the default one.
@@ -69,7 +82,7 @@ pub(crate) struct Pins {
 
 /// The right to reach exactly this partition.
 pub(super) fn grant(workspace: WorkspaceId, at: PartitionRef) -> Place {
-    Place { scope: Scope::grant(workspace, Reach::Partition(at.clone())), at, key: None }
+    Place { scope: Scope::grant(workspace, Reach::Partition(at.clone())), at, key: None, promise: None }
 }
 
 /// The right of the server itself to count what a collection or a whole workspace holds.

@@ -53,6 +53,26 @@ pub(crate) struct JobRow {
 pub(crate) const INTERRUPTED: &str = "interrupted";
 
 impl Control {
+    /// Writes down a job of this name, which the same request has each time it comes, and answers its id, and whether
+    /// it begins now. One that failed, or is older than a request is remembered, begins anew.
+    pub(crate) fn begin_job_once(
+        &self,
+        workspace: WorkspaceId,
+        key_id: Option<&str>,
+        name: [u8; 16],
+    ) -> Result<(String, bool), ControlError> {
+        let (id, now) = (random::hex(&name), clock::now_ms());
+        let begun = self.lock().execute(
+            "INSERT INTO jobs (id, workspace, key_id, state, created_ms, updated_ms)
+             VALUES (?1, ?2, ?3, 'queued', ?4, ?4)
+             ON CONFLICT (id) DO UPDATE
+             SET state = 'queued', doc_id = NULL, error_code = NULL, created_ms = ?4, updated_ms = ?4
+             WHERE workspace = ?2 AND (state = 'failed' OR state = 'completed' AND created_ms <= ?5)",
+            params![id, random::hex(&workspace.0), key_id, now, now.saturating_sub(clock::DAY_MS)],
+        )?;
+        Ok((id, begun > 0))
+    }
+
     /// Writes down a new job and answers its id.
     pub(crate) fn begin_job(
         &self,

@@ -82,6 +82,13 @@ impl Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PartitionHash(pub(super) [u8; 32]);
 
+impl PartitionHash {
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// Hashes the names of partitions.
 #[derive(Clone)]
 pub(crate) struct PartitionHasher([u8; 32]);

@@ -25,6 +25,7 @@ use crate::auth::{Caller, Named, authenticate, dead_key_of, session};
 use crate::call::{Call, Parts, admit, place};
 use crate::control::scopes::Scope;
 use crate::control::{Action, Actor, By, Entry, Outcome};
+use crate::idempotency::Promise;
 use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
 use crate::pool::{self, Tenant};
@@ -189,6 +190,7 @@ async fn check(
         BodyKind::Document | BodyKind::Form => app.limits.document_bytes_max,
         BodyKind::Json | BodyKind::None => app.limits.body_bytes_max,
     };
+    let promise = if route.keeps_keys() { Promise::of(&head)? } else { None };
     let parts = Parts {
         query,
         route: route.summary,
@@ -198,6 +200,7 @@ async fn check(
         place: decided,
         admission: admission.clone(),
         is_query,
+        promise,
         values,
         headers: head.headers,
         body,

@@ -92,6 +92,15 @@ fn operation(route: &Route) -> Value {
         })
         .collect();
     parameters.extend(route.params.iter().map(|name| query_parameter(name)));
+    if route.keeps_keys() {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": false,
+            "description": "The same request under the same key is done once within 24 hours, and answered the same; another one is refused (409).",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }));
+    }
     let schema = match Dialect::of(route.path) {
         Dialect::Aether => "Error",
         Dialect::BigRag => "AdminError",
@@ -266,6 +275,13 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
     }
     if route.path.ends_with("/memory/recall") {
         statuses.push((429, "The plan's recalls of this month are used up; retry-after says until when"));
+    }
+    if route.keeps_keys() {
+        statuses.push((
+            409,
+            "The Idempotency-Key was another request's, or what is asked of is in another state",
+        ));
+        statuses.push((429, "More keys than are remembered in a partition at once"));
     }
     if route.partition != Partition::None || route.body != BodyKind::None {
         statuses.push((501, "A parameter that is not offered yet"));

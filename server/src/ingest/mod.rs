@@ -19,6 +19,7 @@ use strongroom_engine::{
 
 use crate::auth::Place;
 use crate::control::{Collection, no_collection};
+use crate::idempotency;
 use crate::message::error::ApiError;
 
 /// How many handles a call takes before it gives up on a partition that is dropped again and again.
@@ -138,7 +139,8 @@ pub(crate) fn write<T>(
     let _inside = collection.gate.enter().ok_or_else(no_collection)?;
     let mut last = WriteError::Dropped;
     for _ in 0..HANDLES_MAX {
-        match act(&store.partition_for_write(&place.scope, &place.at, collection.spec)?) {
+        let partition = store.partition_for_write(&place.scope, &place.at, collection.spec)?;
+        match act(&idempotency::kept(place.promise.as_deref(), partition)) {
             Err(WriteError::Dropped) => last = WriteError::Dropped,
             outcome => return Ok(outcome?),
         }
@@ -154,7 +156,7 @@ pub(crate) fn change<T>(
 ) -> Result<Option<T>, ApiError> {
     for _ in 0..HANDLES_MAX {
         let Some(partition) = store.partition(&place.scope, &place.at)? else { return Ok(None) };
-        match act(&partition) {
+        match act(&idempotency::kept(place.promise.as_deref(), partition)) {
             Err(WriteError::Dropped) => {}
             outcome => return Ok(Some(outcome?)),
         }
@@ -165,7 +167,11 @@ pub(crate) fn change<T>(
 /// Purges documents, live or soft-deleted; `None` when one isn't there, which ends it.
 pub(crate) fn purge(store: &Store, place: &Place, ids: &[&str]) -> Result<Option<Purged>, ApiError> {
     for _ in 0..HANDLES_MAX {
-        match store.purge(&place.scope, &place.at, ids) {
+        let purged = match (ids, &place.promise) {
+            (&[id], Some(promise)) => store.purge_once(&place.scope, &place.at, id, promise.once()),
+            _ => store.purge(&place.scope, &place.at, ids),
+        };
+        match purged {
             Err(StoreError::Write(WriteError::Dropped)) => {}
             Err(StoreError::Write(WriteError::NotFound)) => return Ok(None),
             outcome => return Ok(Some(outcome?)),

@@ -211,6 +211,18 @@ impl From<WriteError> for ApiError {
                 Self::conflict("document_exists", "a document with this id exists, or is deleted and can come back: update it, or restore or purge it")
             }
             WriteError::Changed => Self::conflict("document_changed", "the document was changed meanwhile; try again"),
+            WriteError::AnotherRequest => Self::conflict(
+                "idempotency_conflict",
+                "this Idempotency-Key was used for another request within the last 24 hours; send a new key with a new request",
+            ),
+            WriteError::TooManyKeys { .. } => Self {
+                retry_after_seconds: Some(3600),
+                ..Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_idempotency_keys",
+                    format!("{error} in a partition, each for 24 hours; write without Idempotency-Key, or later"),
+                )
+            },
             WriteError::AlreadyDeleted => {
                 Self::conflict("already_deleted", "the document is deleted already")
             }

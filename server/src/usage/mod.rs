@@ -101,6 +101,10 @@ impl Usage {
 
     /// Counts what was done in a partition with a key (the operator has none). Cheap.
     pub(crate) fn count(&self, place: &Place, key: Option<&str>, tally: Tally) {
+        // What was done before was counted then.
+        if place.was_answered() {
+            return;
+        }
         let of = self.of(place, today());
         if self.pending.add(of, key, place, &tally) > PARTITIONS_MAX / 2 {
             self.early.notify_one();

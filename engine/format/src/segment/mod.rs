@@ -11,7 +11,7 @@
 //! | infos | each document's info, as [`Document::write_info`](crate::document::Document::write_info) writes it |
 //! | contents | the documents' bytes, one after the other |
 //! | labels | for each tag, entity, source and media type the documents that have it, as a roaring bitmap |
-//! | changes | soft deletes, restores and purges of documents in older segments, in their order |
+//! | changes | soft deletes, restores and purges of documents in older segments, and memos, in their order |
 //! | lengths | how long each block of the compressed sections is |
 //! | words | a dictionary of the words of all rows, see [`words`](crate::words) |
 //! | postings | how many words each row has, and for each word the rows that have it |

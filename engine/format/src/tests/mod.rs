@@ -17,6 +17,7 @@ use crate::log::{BatchPlace, Previous, SealedRecord, decode_batch, encode_batch,
 use crate::manifest::{
     FoundVersion, Head, PartitionState, SegmentPlace, VersionInfo, VersionKind, encode_version,
 };
+use crate::memo::Memo;
 use crate::receipt::{Receipt, ReceiptKind};
 use crate::record::{
     Change, ChangeKind, CollectionSpec, DropNote, Identity, Metric, RecordKind, decode_put, encode_put,
@@ -202,8 +203,15 @@ fn what_is_sealed_is_read_as_it_was_written() {
             assert_eq!(Identity::decode(&identity.encode()).unwrap(), identity);
         }
     }
-    for kind in [ChangeKind::Restored, ChangeKind::Deleted, ChangeKind::Purged] {
-        let change = Change { kind, at_ms: 1 << 40, id: "id".to_owned() };
+    let memo = Memo { key: [1; 16], request: [2; 16], ids: vec!["id".to_owned()] }.encode();
+    let changes = [
+        (ChangeKind::Restored, "id"),
+        (ChangeKind::Deleted, "id"),
+        (ChangeKind::Purged, "id"),
+        (ChangeKind::Answered, &memo),
+    ];
+    for (kind, id) in changes {
+        let change = Change { kind, at_ms: 1 << 40, id: id.to_owned() };
         assert_eq!(Change::decode(&change.encode()).unwrap(), change);
         let (row, mut out) = (ChangeRow { record: 7, change }, Writer::default());
         row.write(&mut out);

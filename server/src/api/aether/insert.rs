@@ -54,10 +54,6 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
     })
 }
 
-// `Idempotency-Key` is accepted and has no effect yet: a retry whose first try was stored inserts a second document.
-// It comes with the deduplication that is sealed with the partition and survives a restart; half of it would be worse,
-// since a client that sees it honoured once relies on it.
-
 /// `POST /v1/documents`
 pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
     let (place, mut intake) = (call.place()?, intake_of_query(&call)?);

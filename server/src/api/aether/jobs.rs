@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::insert::intake_of_query;
 use crate::call::Call;
-use crate::control::JobState;
+use crate::control::{JobState, PartitionHash};
 use crate::jobs::{Job, message};
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -25,8 +25,21 @@ pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
     let key_id = call.caller()?.key_id().map(str::to_owned);
     let workspace = place.scope.workspace();
     let pool = app.pool.clone();
-    let id = pool.run(move || Ok(app.control.begin_job(workspace, key_id.as_deref())?)).await?;
-    slot.send(Job { id: id.clone(), place, intake, held });
+    let name = place.promise.as_ref().map(|promise| {
+        let hasher = app.control.partition_hasher();
+        let partition = place.at.partition.as_ref();
+        let hash = partition.map(|name| hasher.hash(workspace, &place.at.collection, name));
+        promise.name(&[&workspace.0[..], hash.as_ref().map_or(&[][..], PartitionHash::as_bytes)].concat())
+    });
+    let (id, begins) = pool
+        .run(move || match name {
+            Some(name) => Ok(app.control.begin_job_once(workspace, key_id.as_deref(), name)?),
+            None => Ok((app.control.begin_job(workspace, key_id.as_deref())?, true)),
+        })
+        .await?;
+    if begins {
+        slot.send(Job { id: id.clone(), place, intake, held });
+    }
     json::answer(
         StatusCode::ACCEPTED,
         &json!({"job_id": id, "status": "queued", "poll_url": format!("/documents/jobs/{id}")}),

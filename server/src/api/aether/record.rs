@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Hit, Trace};
 
 use super::fields::stored_metadata;
+use super::turns::turn_of;
 use crate::ingest::media;
 use crate::{clock, random};
 
@@ -28,10 +29,16 @@ pub(super) struct Record<'a> {
     source: Option<&'a str>,
     partition: Option<&'a str>,
     metadata: Map<String, Value>,
+    /// Of a thread's turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_index: Option<u32>,
 }
 
 impl<'a> Record<'a> {
     pub(super) fn new(document: &'a DocumentInfo, partition: Option<&'a str>) -> Self {
+        let (thread_id, turn_index) = turn_of(&document.id).map(|turn| (turn.thread, turn.index)).unzip();
         Self {
             doc_id: &document.id,
             cid: format!("sha256:{}", random::hex(&document.content_digest)),
@@ -49,6 +56,8 @@ impl<'a> Record<'a> {
             source: document.source.as_deref(),
             partition,
             metadata: stored_metadata(&document.metadata),
+            thread_id,
+            turn_index,
         }
     }
 }

@@ -209,7 +209,7 @@ fn used(app: &App, collection: &Collection, scope: Option<&Scope>, days: u32) ->
 fn places(app: &App, collection: &Collection, scope: &Scope) -> Result<Vec<Place>, ApiError> {
     let place = |info: PartitionInfo| {
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
-        Place { scope: scope.clone(), at, key: None }
+        Place { scope: scope.clone(), at, key: None, promise: None }
     };
     Ok(app.store.partitions(scope, &collection.name)?.into_iter().map(place).collect())
 }

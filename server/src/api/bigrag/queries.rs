@@ -19,6 +19,7 @@ use strongroom_engine::{Filter, Fusion, Hit, Query, SearchRequest, Unit};
 
 use super::{filters, tenant, told};
 use crate::api::aether::reranking::{Asked, Wish};
+use crate::api::aether::structured;
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
@@ -87,9 +88,9 @@ pub(crate) async fn query(mut call: Call) -> Result<Response, ApiError> {
 pub(crate) async fn query_several(mut call: Call) -> Result<Response, ApiError> {
     let (body, _) = call.json::<Value>().await?;
     if body.get("collections").is_none() {
-        let mut response = ApiError::not_offered("structured queries over declared fields").unrendered();
-        response.extensions_mut().insert(Dialect::Aether);
-        return Ok(response);
+        let mut answer = structured::query(call, body).await.unwrap_or_else(ApiError::unrendered);
+        answer.extensions_mut().insert(Dialect::Aether);
+        return Ok(answer);
     }
     let body: Body = serde_json::from_value(body)
         .map_err(|error| malformed(format!("the body does not fit this route: {error}")))?;

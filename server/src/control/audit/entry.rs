@@ -123,6 +123,7 @@ actions! {
     WorkspaceDrop "workspace.drop" "workspace" "A workspace was.",
     // Of a purge it is the partition: a document's own id would outlive it here.
     DocumentPurge "document.purge" "partition" "Documents of a partition were purged.",
+    DocumentMove "document.move" "partition" "Documents were moved out of a partition, into another.",
     WorkspaceCreate "workspace.create" "workspace" "A workspace was made.",
     KeyMint "key.mint" "api_key" "A key was minted.",
     KeyChange "key.change" "api_key" "A key was renamed, narrowed or given another end.",

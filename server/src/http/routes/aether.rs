@@ -61,6 +61,23 @@ const SEARCH: &[&str] = &[
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
 const BY_ID: &[&str] = &["partition"];
 
+/// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
+/// a second one would be taken for the first one's repetition.
+pub(super) const KEEP_KEYS: [(&str, &str); 12] = [
+    ("POST", "/v1/documents"),
+    ("POST", "/v1/documents/async"),
+    ("POST", "/v1/documents/embed"),
+    ("POST", "/v1/documents/batch"),
+    ("PUT", "/v1/documents/{id}"),
+    ("DELETE", "/v1/documents/{id}"),
+    ("POST", "/v1/documents/{id}/restore"),
+    ("POST", "/v1/documents/{id}/move"),
+    ("POST", "/v1/threads/{id}/append"),
+    ("POST", "/v1/threads/{id}/restore"),
+    ("POST", "/v1/threads/{id}/move"),
+    ("DELETE", "/v1/threads/{id}"),
+];
+
 /// Documents, searches, partitions.
 pub(super) static ROUTES: &[Route] = &[
     // Documents
@@ -84,10 +101,24 @@ pub(super) static ROUTES: &[Route] = &[
         None, 200, "Delete a document; it can be restored, unless hard=true", aether::documents::delete),
     route!("POST" "/v1/documents/{id}/restore", Data, Access::Key(Scope::DocumentDelete), InQuery, BY_ID, None, 200,
         "Bring a deleted document back", aether::documents::restore),
+    route!("POST" "/v1/documents/{id}/move", Free, Access::Key(Scope::DocumentUpload), InBody, &[], Json, 200,
+        "Move a document to another partition", aether::moving::move_document),
     route!("GET" "/v1/documents/{id}/download", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
         "A document's bytes as they came", aether::documents::download),
     route!("GET" "/v1/documents/{id}/text", Data, Access::Key(Scope::DocumentRead), InQuery, TEXT, None, 200,
         "A document's text, by page or section", aether::documents::text),
+    // Threads
+    route!("POST" "/v1/threads/{id}/append", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 201,
+        "Append a turn to a conversation", aether::threads::append),
+    route!("GET" "/v1/threads/{id}", Data, Access::Key(Scope::DocumentRead), InQuery,
+        &["last_n_turns", "recent_first", "partition"], None, 200,
+        "A conversation's turns, in their order", aether::threads::get),
+    route!("DELETE" "/v1/threads/{id}", Data, Access::Key(Scope::DocumentDelete), InQuery, &["hard", "partition"],
+        None, 200, "Delete a conversation; it can be restored, unless hard=true", aether::threads::delete),
+    route!("POST" "/v1/threads/{id}/restore", Data, Access::Key(Scope::DocumentDelete), InQuery, BY_ID, None, 200,
+        "Bring a deleted conversation back", aether::threads::restore),
+    route!("POST" "/v1/threads/{id}/move", Free, Access::Key(Scope::DocumentUpload), InBody, &[], Json, 200,
+        "Move a conversation to another partition", aether::threads::move_thread),
     // Search
     route!("GET" "/v1/search", Data, Access::Key(Scope::QueryRead), InQuery, SEARCH, None, 200,
         "Search by meaning", aether::search::search),
@@ -102,11 +133,10 @@ pub(super) static ROUTES: &[Route] = &[
         "Delete a partition for good", aether::partitions::delete),
     // Named, not offered yet
     route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
-    route!(later "/v1/documents/{id}/move", "Move a document to another partition"),
     route!(later "/v1/documents/{id}/summary", "A document's summary"),
     route!(later "/v1/search/feedback", "Feedback on search results"),
     route!(later "/v1/schema/{*rest}", "Declared fields"),
-    route!(later "/v1/threads/{*rest}", "Conversation threads"),
+    route!(later "/v1/threads/{id}/acl", "Who may read a thread"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
     route!(later "/v1/audit/{*rest}", "The audit log and grounding receipts"),
     route!(later "/v1/connections", "Connections to other services"),

@@ -150,6 +150,11 @@ impl Route {
         }
     }
 
+    /// Whether a request is done once, however often it comes with the same `Idempotency-Key`.
+    pub fn keeps_keys(&self) -> bool {
+        aether::KEEP_KEYS.contains(&(self.method, self.path))
+    }
+
     /// Whether it only says that it isn't there yet.
     pub fn is_not_offered(&self) -> bool {
         self.status == 501
@@ -191,6 +196,18 @@ mod tests {
             assert!(
                 !route.summary.is_empty() && route.matches(&route.path.replace(['{', '}', '*'], "")),
                 "{name}"
+            );
+        }
+    }
+
+    /// Lost otherwise: a route would be renamed, and its retries would write twice from then on.
+    #[test]
+    fn every_route_that_keeps_keys_is_there() {
+        for (method, path) in aether::KEEP_KEYS {
+            let found = routes().find(|route| (route.method, route.path) == (method, path));
+            assert!(
+                found.is_some_and(|route| route.keeps_keys() && !route.is_not_offered()),
+                "{method} {path}"
             );
         }
     }

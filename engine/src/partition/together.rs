@@ -1,0 +1,121 @@
+//! How are documents that belong together numbered, listed, deleted, restored and purged?
+//!
+//! A host that gives such documents ids of one form names them by a test on the id. Each act is one durable write: all of them,
+//! or none. Every id of the partition is tested, so this is for acts that are rare beside reads by id.
+
+use super::once::Again;
+use super::write::{Act, Overlay, Standing};
+use super::{DocumentInfo, NewDocument, Partition, ReadError, WriteError};
+use crate::log::Urgency;
+use strongroom_format::memo::Memo;
+use strongroom_format::record::ChangeKind;
+
+/// How many documents an act was on; when it was done before, how many it had been on.
+impl Again for u64 {
+    fn again(_: &Overlay<'_>, memo: &Memo, _: u64) -> Result<Self, WriteError> {
+        Ok(memo.ids.len() as u64)
+    }
+}
+
+impl Partition {
+    /// The ids that this is true of, in their order, and whether each is of a soft-deleted document.
+    pub fn ids(&self, is_one: impl Fn(&str) -> bool) -> Result<Vec<(String, bool)>, ReadError> {
+        self.core.attempt(|| {
+            self.core.with_view(|view| {
+                let found = view.directory().filter(|(id, _)| is_one(id));
+                let mut ids: Vec<_> =
+                    found.map(|(id, location)| (id.to_owned(), location.deleted_ms.is_some())).collect();
+                ids.sort_unstable();
+                ids
+            })
+        })
+    }
+
+    /// Inserts a document among them, under the id that `next` gives it. It is told their ids, in their order, and whether each is
+    /// of a soft-deleted document: also of those that wait for their sync, so that two inserts never come to one id.
+    /// [`WriteError::Exists`] when it gives none.
+    pub fn put_next(
+        &self,
+        document: NewDocument,
+        is_one: impl Fn(&str) -> bool,
+        next: impl Fn(&[(String, bool)]) -> Option<String>,
+    ) -> Result<DocumentInfo, WriteError> {
+        let mut document = self.prepare(document)?;
+        self.write(Urgency::Write, |overlay| {
+            let mut known = Vec::new();
+            for id in overlay.ids(&is_one) {
+                match overlay.standing(&id) {
+                    Standing::Absent => {}
+                    Standing::Live(_) => known.push((id, false)),
+                    Standing::Deleted => known.push((id, true)),
+                }
+            }
+            document.id = next(&known).ok_or(WriteError::Exists)?;
+            if !matches!(overlay.standing(&document.id), Standing::Absent) {
+                return Err(WriteError::Exists);
+            }
+            let info = DocumentInfo::of(document.info(), document.content.len() as u64);
+            Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
+        })
+    }
+
+    /// Soft-deletes the live ones of them, and answers how many those were.
+    pub fn delete_all(&self, is_one: impl Fn(&str) -> bool) -> Result<u64, WriteError> {
+        self.change_all(Urgency::Erasure, ChangeKind::Deleted, is_one)
+    }
+
+    /// Lifts the soft delete of those of them that are deleted, and answers how many those were.
+    pub fn restore_all(&self, is_one: impl Fn(&str) -> bool) -> Result<u64, WriteError> {
+        self.change_all(Urgency::Write, ChangeKind::Restored, is_one)
+    }
+
+    /// Purges them, live and soft-deleted, and answers how many those were. Their bytes become unreadable as with
+    /// [`Partition::purge`].
+    pub fn purge_all(&self, is_one: impl Fn(&str) -> bool) -> Result<u64, WriteError> {
+        self.change_all(Urgency::Erasure, ChangeKind::Purged, is_one)
+    }
+
+    fn change_all(
+        &self,
+        urgency: Urgency,
+        kind: ChangeKind,
+        is_one: impl Fn(&str) -> bool,
+    ) -> Result<u64, WriteError> {
+        self.write(urgency, |overlay| {
+            let (mut acts, mut others) = (Vec::new(), None);
+            for id in overlay.ids(&is_one) {
+                let standing = overlay.standing(&id);
+                let concerns = match standing {
+                    Standing::Absent => continue,
+                    Standing::Live(_) => kind != ChangeKind::Restored,
+                    Standing::Deleted => kind != ChangeKind::Deleted,
+                };
+                if concerns {
+                    acts.push(self.change(&id, kind));
+                } else {
+                    others = Some(match standing {
+                        Standing::Live(_) => WriteError::NotDeleted,
+                        _ => WriteError::AlreadyDeleted,
+                    });
+                }
+            }
+            if acts.is_empty() {
+                return Err(others.unwrap_or(WriteError::NotFound));
+            }
+            let count = acts.len() as u64;
+            Ok((acts, count))
+        })
+    }
+}
+
+impl Overlay<'_> {
+    /// The ids that this is true of: of the view, and of what is queued.
+    fn ids(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
+        let known = self.view.directory().map(|(id, _)| id);
+        let queued = self.queued().filter_map(Act::document_id);
+        let mut ids: Vec<String> = known.chain(queued).filter(|id| is_one(id)).map(str::to_owned).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}

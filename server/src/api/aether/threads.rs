@@ -1,0 +1,248 @@
+//! What is a conversation, and what can be done with one?
+//!
+//! A thread is the documents of one partition whose ids say that they are its turns (`turns`). The engine takes an id once, so two
+//! turns never have one number, however many are appended at the same time.
+//!
+//! Invariants:
+//! 1. A thread is one partition's: of the same name in another it is another thread.
+//! 2. What is done with a whole thread is one durable write.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use strongroom_embed::ChunkOptions;
+use strongroom_engine::DocumentInfo;
+
+use super::fields;
+use super::moving::{self, Move};
+use super::record::Record;
+use super::turns::{NAME_BYTES_MAX, is_of, turn_id, turn_of};
+use crate::app::App;
+use crate::auth::Place;
+use crate::call::Call;
+use crate::config::Limits;
+use crate::control::scopes::Scope;
+use crate::ingest::{self, Intake};
+use crate::message::error::ApiError;
+use crate::message::json::{self, Texts};
+use crate::message::query::Query;
+use crate::{erasure, random};
+
+const THREAD_ID_CHARS_MAX: usize = 256;
+/// The last turns of a thread that one answer has at most.
+const TURNS_MAX: usize = 1000;
+
+fn thread_of(call: &Call) -> Result<String, ApiError> {
+    let thread = call.value(0)?;
+    let refused = |why: String| Err(ApiError::malformed("invalid_thread_id", why));
+    if thread.trim().is_empty() || thread == "." || thread == ".." || thread.chars().any(char::is_control) {
+        return refused("a thread's id is not blank, not . or .., and has no control characters".to_owned());
+    }
+    if thread.chars().count() > THREAD_ID_CHARS_MAX || turn_id(thread, 0).is_none() {
+        return refused(format!(
+            "a thread's id has at most {THREAD_ID_CHARS_MAX} characters, and takes at most {NAME_BYTES_MAX} bytes, where each \
+             byte of it other than letters, digits, '-', '_' and '.' takes three"
+        ));
+    }
+    Ok(thread.to_owned())
+}
+
+/// The ids of a thread's turns, in their order, and whether each is deleted.
+fn turns(app: &App, place: &Place, thread: &str) -> Result<Vec<(String, bool)>, ApiError> {
+    let is_one = is_of(thread);
+    Ok(ingest::read(&app.store, place, |partition| partition.ids(&is_one))?.unwrap_or_default())
+}
+
+fn no_thread() -> ApiError {
+    ApiError::missing("thread_not_found", "there is no such thread in this partition")
+}
+
+/// What a write says of documents, said of a thread.
+fn of_thread(error: ApiError) -> ApiError {
+    match error.code {
+        "document_not_found" => no_thread(),
+        "already_deleted" => ApiError::conflict("already_deleted", "the thread is deleted already"),
+        "not_deleted" => ApiError::conflict("not_deleted", "nothing of the thread is deleted"),
+        "document_exists" => ApiError::conflict("thread_exists", "turns of this thread are there already"),
+        _ => error,
+    }
+}
+
+/// A turn on its way in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewTurn {
+    text: String,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    tags: Option<Texts>,
+    #[serde(default)]
+    entity_id: Option<String>,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    filename: Option<String>,
+    #[serde(default, deserialize_with = "json::present")]
+    acl_readers: Option<Value>,
+}
+
+impl NewTurn {
+    fn into_intake(self, limits: &Limits) -> Result<Intake, ApiError> {
+        if self.acl_readers.is_some() {
+            return Err(ApiError::not_offered("the field `acl_readers` of a turn"));
+        }
+        let checked = |name: &'static str, text: Option<String>| -> Result<Option<String>, ApiError> {
+            let text = text.filter(|text| !text.is_empty());
+            text.as_deref().map_or(Ok(()), |text| fields::name(name, text, limits))?;
+            Ok(text)
+        };
+        let filename = checked("filename", self.filename)?.unwrap_or_else(|| "turn.txt".to_owned());
+        Ok(Intake {
+            filename,
+            content_type: "text/plain".to_owned(),
+            content: Bytes::from(self.text),
+            tags: fields::tags(self.tags, limits)?,
+            metadata: fields::metadata(self.metadata.map(Value::Object).as_ref(), limits)?,
+            entity: checked("entity_id", self.entity_id)?,
+            source: checked("source", self.source)?,
+            chunking: ChunkOptions::default(),
+        })
+    }
+}
+
+/// `POST /v1/threads/{id}/append`
+pub(crate) async fn append(mut call: Call) -> Result<Response, ApiError> {
+    let (place, thread) = (call.place()?, thread_of(&call)?);
+    let (turn, held) = call.json::<NewTurn>().await?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let stored = store(&app, &place, &thread, turn.into_intake(&app.limits)?)?;
+        drop(held);
+        json::answer(StatusCode::CREATED, &Record::new(&stored, place.partition()))
+    })
+    .await
+}
+
+fn store(app: &App, place: &Place, thread: &str, intake: Intake) -> Result<DocumentInfo, ApiError> {
+    let collection = app.text_collection(place.scope.workspace())?;
+    let _room = app.quotas.room(place, 1, intake.content.len() as u64)?;
+    let (mut document, tally) = app.embed_document(place, intake)?;
+    document.id = turn_id(thread, 0);
+    let is_one = is_of(thread);
+    let next = |turns: &[(String, bool)]| {
+        let last = turns.last().and_then(|(id, _)| turn_of(id));
+        let is_deleted = !turns.is_empty() && turns.iter().all(|(_, deleted)| *deleted);
+        if is_deleted { None } else { turn_id(thread, last.map_or(0, |turn| turn.index + 1)) }
+    };
+    let stored = ingest::write(&app.store, place, &collection, |partition| {
+        partition.put_next(document.clone(), &is_one, next)
+    });
+    let stored = stored.map_err(|error| match error.code {
+        "document_exists" => ApiError::conflict(
+            "thread_deleted",
+            "the thread is deleted, or has as many turns as it can have; restore it, or begin another",
+        ),
+        _ => error,
+    })?;
+    app.usage.count(place, place.key(), tally);
+    Ok(stored)
+}
+
+/// `GET /v1/threads/{id}`
+pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+    let (place, thread, query) = (call.place()?, thread_of(&call)?, &call.query);
+    let (last, recent_first) = window(query)?;
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let turns = turns(&app, &place, &thread)?;
+        let live: Vec<_> = turns.iter().filter(|(_, deleted)| !deleted).map(|(id, _)| id.as_str()).collect();
+        if live.is_empty() {
+            return Err(no_thread());
+        }
+        let mut documents = Vec::new();
+        for id in &live[live.len().saturating_sub(last)..] {
+            // One that went meanwhile is left out.
+            documents.extend(ingest::read(&app.store, &place, |partition| partition.get(id))?.flatten());
+        }
+        if recent_first {
+            documents.reverse();
+        }
+        let records: Vec<_> =
+            documents.iter().map(|document| Record::new(document, place.partition())).collect();
+        json::answer(StatusCode::OK, &json!({"thread_id": thread, "documents": records}))
+    })
+    .await
+}
+
+fn window(query: &Query) -> Result<(usize, bool), ApiError> {
+    let last = query.number("last_n_turns", 1..=TURNS_MAX as u64)?;
+    let last = last.and_then(|last| usize::try_from(last).ok()).unwrap_or(TURNS_MAX);
+    Ok((last, query.flag("recent_first")?))
+}
+
+/// `DELETE /v1/threads/{id}`
+pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+    let (place, thread, hard) = (call.place()?, thread_of(&call)?, call.query.flag("hard")?);
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let is_one = is_of(&thread);
+        let deleted = ingest::change(&app.store, &place, |partition| {
+            if hard { partition.purge_all(&is_one) } else { partition.delete_all(&is_one) }
+        });
+        let turns = deleted.map_err(of_thread)?.ok_or_else(no_thread)?;
+        app.deleted(&place, turns);
+        let mut answer = json!({"status": "tombstoned", "thread_id": thread, "turns": turns});
+        if hard {
+            // They are purged; what is left is to make that final, with a receipt.
+            let purged = erasure::purge_many(&app.control, &app.store, &place, &[], by)?;
+            let receipt = purged.and_then(|purged| purged.receipt);
+            answer["status"] = json!("hard_deleted");
+            answer["receipt_id"] = json!(receipt.map(|receipt| random::hex(&receipt.receipt.id)));
+        }
+        json::answer(StatusCode::OK, &answer)
+    })
+    .await
+}
+
+/// `POST /v1/threads/{id}/restore`
+pub(crate) async fn restore(call: Call) -> Result<Response, ApiError> {
+    let (place, thread) = (call.place()?, thread_of(&call)?);
+    let app = call.app.clone();
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let is_one = is_of(&thread);
+        let turns = turns(&app, &place, &thread)?.iter().filter(|(_, deleted)| *deleted).count();
+        let _room = app.quotas.room(&place, turns as u64, 0)?;
+        let restored = ingest::change(&app.store, &place, |partition| partition.restore_all(&is_one));
+        let turns = restored.map_err(of_thread)?.ok_or_else(no_thread)?;
+        json::answer(StatusCode::OK, &json!({"status": "restored", "thread_id": thread, "turns": turns}))
+    })
+    .await
+}
+
+/// `POST /v1/threads/{id}/move`
+pub(crate) async fn move_thread(mut call: Call) -> Result<Response, ApiError> {
+    let thread = thread_of(&call)?;
+    call.caller()?.require(Scope::DocumentDelete)?;
+    let (body, held) = call.json::<Move>().await?;
+    let (from, to) = body.places(&call)?;
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let turns = turns(&app, &from, &thread)?;
+        let live: Vec<_> = turns.iter().filter(|(_, deleted)| !deleted).map(|(id, _)| id.as_str()).collect();
+        let moved = moving::move_all(&app, &from, &to, &live, by).map_err(of_thread)?;
+        drop(held);
+        if moved.is_empty() {
+            return Err(no_thread());
+        }
+        json::answer(StatusCode::OK, &json!({"status": "moved", "thread_id": thread, "turns": moved.len()}))
+    })
+    .await
+}
