@@ -61,6 +61,8 @@ fn put(store: &Store, spot: Spot, ids: &[&str]) -> Outcome {
             fields: vec![Field { path: "n".to_owned(), value: FieldValue::Number(7_u64.into()) }],
             entity: None,
             source: None,
+            readers: Some(vec!["user:ada".to_owned()]),
+            expires_ms: None,
             passages: vec![NewPassage { text, vector: vec![1.0, 0.5, 0.25, 0.0] }],
         })?;
     }

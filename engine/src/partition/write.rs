@@ -8,6 +8,7 @@ use super::{
     Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError,
     Writer, look_again,
 };
+use crate::filter::Eyes;
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::log::{Outcome, Ticket, Urgency};
 use crate::nearness::admit;
@@ -20,7 +21,8 @@ use strongroom_format::document::Document;
 use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::limits::{
     BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, FIELD_PATH_BYTES_MAX, FIELDS_BYTES_MAX,
-    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
+    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, READER_BYTES_MAX, READERS_MAX,
+    RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use strongroom_format::log::SealedRecord;
 use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
@@ -65,11 +67,21 @@ impl Act {
     }
 }
 
-/// What an id's state will be when all that is queued is durable.
+/// What an id's state will be, for some eyes, when all that is queued is durable.
 pub(super) enum Standing<'a> {
     Absent,
+    /// Its time has passed: its id is free, and what there was is still to be purged.
+    Expired,
+    /// It is there, but these eyes don't see it.
+    Unseen,
     Live(Option<&'a Document>),
     Deleted,
+}
+
+impl<'a> Standing<'a> {
+    fn of(is_deleted: bool, pending: Option<&'a Document>) -> Self {
+        if is_deleted { Self::Deleted } else { Self::Live(pending) }
+    }
 }
 
 /// The view with all that is queued on top.
@@ -79,25 +91,35 @@ pub(super) struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    pub(super) fn standing(&self, id: &str) -> Standing<'a> {
-        let mut restored = false;
+    /// As these eyes see it.
+    pub(super) fn standing(&self, id: &str, eyes: Eyes<'_>) -> Standing<'a> {
+        // The last change says whether it is deleted; which document it is stands further back.
+        let mut deleted = None;
         for pending in self.pending.iter().rev() {
             match &pending.act {
-                Act::Put(document) if document.id == id => return Standing::Live(Some(document)),
+                Act::Put(document) if document.id == id => {
+                    return match deleted {
+                        _ if eyes.find_expired(document.expires_ms) => Standing::Expired,
+                        _ if !eyes.see(document) => Standing::Unseen,
+                        is_deleted => Standing::of(is_deleted.unwrap_or(false), Some(document)),
+                    };
+                }
                 Act::Change(change) if change.id == id => match change.kind {
                     ChangeKind::Purged => return Standing::Absent,
-                    ChangeKind::Deleted if !restored => return Standing::Deleted,
-                    // Live again, but which document it is stands further back.
-                    ChangeKind::Deleted | ChangeKind::Restored => restored = true,
+                    ChangeKind::Deleted => drop(deleted.get_or_insert(true)),
+                    ChangeKind::Restored => drop(deleted.get_or_insert(false)),
                 },
                 _ => {}
             }
         }
-        match self.view.find(id) {
-            None => Standing::Absent,
-            Some(location) if location.deleted_ms.is_some() && !restored => Standing::Deleted,
-            Some(_) => Standing::Live(None),
+        let Some(location) = self.view.find(id) else { return Standing::Absent };
+        if eyes.find_expired(self.view.expires_ms(location)) {
+            return Standing::Expired;
         }
+        if !self.view.sees(location, eyes) {
+            return Standing::Unseen;
+        }
+        Standing::of(deleted.unwrap_or(location.deleted_ms.is_some()), None)
     }
 }
 
@@ -113,24 +135,32 @@ impl Partition {
         limit("documents in one write", documents.len(), BATCH_RECORDS_MAX - 1)?;
         let mut documents =
             documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
+        let eyes = self.eyes();
         self.core.write(Urgency::Write, |overlay| {
-            let mut infos = Vec::with_capacity(documents.len());
+            let (mut acts, mut infos) = (Vec::new(), Vec::with_capacity(documents.len()));
             for (position, document) in documents.iter().enumerate() {
                 let twice = documents[..position].iter().any(|before| before.id == document.id);
-                if twice || !matches!(overlay.standing(&document.id), Standing::Absent) {
-                    return Err(WriteError::Exists);
+                match overlay.standing(&document.id, eyes) {
+                    _ if twice => return Err(WriteError::Exists),
+                    Standing::Absent => {}
+                    Standing::Expired => acts.push(self.change(&document.id, ChangeKind::Purged)),
+                    Standing::Unseen | Standing::Live(_) | Standing::Deleted => {
+                        return Err(WriteError::Exists);
+                    }
                 }
                 infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
             }
+            limit("documents in one write", acts.len() + documents.len(), BATCH_RECORDS_MAX - 1)?;
             let documents = std::mem::take(&mut documents);
-            Ok((documents.into_iter().map(|document| Act::Put(Box::new(document))).collect(), infos))
+            acts.extend(documents.into_iter().map(|document| Act::Put(Box::new(document))));
+            Ok((acts, infos))
         })
     }
 
     /// Soft-deletes a document: nothing finds it until it is restored.
     pub fn delete(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
-            Standing::Absent => Err(WriteError::NotFound),
+        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id, self.eyes()) {
+            Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Deleted => Err(WriteError::AlreadyDeleted),
             Standing::Live(_) => Ok((vec![self.change(id, ChangeKind::Deleted)], ())),
         })
@@ -138,8 +168,8 @@ impl Partition {
 
     /// Lifts a soft delete.
     pub fn restore(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Write, |overlay| match overlay.standing(id) {
-            Standing::Absent => Err(WriteError::NotFound),
+        self.core.write(Urgency::Write, |overlay| match overlay.standing(id, self.eyes()) {
+            Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Live(_) => Err(WriteError::NotDeleted),
             Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Restored)], ())),
         })
@@ -150,15 +180,14 @@ impl Partition {
     /// [`Store::purge`](crate::Store::purge) does at once for small partitions and maintenance within its
     /// deadline for large ones.
     pub fn purge(&self, id: &str) -> Result<(), WriteError> {
-        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
-            Standing::Absent => Err(WriteError::NotFound),
+        self.core.write(Urgency::Erasure, |overlay| match overlay.standing(id, self.eyes()) {
+            Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
         })
     }
 
-    fn change(&self, id: &str, kind: ChangeKind) -> Act {
-        let at_ms = self.core.env.medium.clock.now_ms().max(1);
-        Act::Change(Change { kind, at_ms, id: id.to_owned() })
+    pub(super) fn change(&self, id: &str, kind: ChangeKind) -> Act {
+        self.core.change(id, kind)
     }
 
     /// Checks a document against the limits and gives it id, digest and time.
@@ -186,12 +215,7 @@ impl Partition {
         }
         new.fields.sort_unstable();
         new.fields.dedup();
-        let mut tags: Vec<String> = Vec::with_capacity(new.tags.len());
-        for tag in new.tags {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
+        let (tags, readers) = (distinct(new.tags), new.readers.map(distinct));
         limit("vectors of a document, in bytes", vectors.len() * 4, RECORD_BYTES_MAX / 2)?;
         Ok(Document {
             id,
@@ -207,6 +231,8 @@ impl Partition {
             source: new.source,
             created_ms,
             updated_ms: None,
+            expires_ms: new.expires_ms,
+            readers,
             passages,
             vectors,
         })
@@ -214,6 +240,11 @@ impl Partition {
 }
 
 impl Core {
+    pub(super) fn change(&self, id: &str, kind: ChangeKind) -> Act {
+        let at_ms = self.now_ms().max(1);
+        Act::Change(Change { kind, at_ms, id: id.to_owned() })
+    }
+
     /// Runs one write: `prepare` says what to do given all that was queued before.
     pub(super) fn write<R>(
         &self,
@@ -420,6 +451,17 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
     for tag in &new.tags {
         limit("tag, in bytes", tag.len(), TAG_BYTES_MAX)?;
     }
+    let readers = new.readers.as_deref().unwrap_or_default();
+    limit("readers", readers.len(), READERS_MAX)?;
+    for reader in readers {
+        limit("label of a reader, in bytes", reader.len(), READER_BYTES_MAX)?;
+        if reader.is_empty() {
+            return Err(WriteError::Invalid { what: "label of a reader", why: "is empty" });
+        }
+    }
+    if new.expires_ms == Some(0) {
+        return Err(WriteError::Invalid { what: "time of expiry", why: "is 0" });
+    }
     let labels = [Some(&new.filename), Some(&new.content_type), new.entity.as_ref(), new.source.as_ref()];
     for label in labels.into_iter().flatten() {
         limit("filename, media type, entity or source, in bytes", label.len(), LABEL_BYTES_MAX)?;
@@ -432,6 +474,17 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
         });
     }
     Ok(())
+}
+
+/// The same without repeats, in their order.
+fn distinct(texts: Vec<String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::with_capacity(texts.len());
+    for text in texts {
+        if !distinct.contains(&text) {
+            distinct.push(text);
+        }
+    }
+    distinct
 }
 
 fn check_passage(passage: &Passage, content: &[u8]) -> Result<(), WriteError> {
@@ -449,7 +502,7 @@ fn check_passage(passage: &Passage, content: &[u8]) -> Result<(), WriteError> {
     }
 }
 
-fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
+pub(super) fn limit(what: &'static str, found: usize, limit: usize) -> Result<(), WriteError> {
     if found > limit {
         return Err(WriteError::TooLarge { what, found: found as u64, limit: limit as u64 });
     }

@@ -230,7 +230,7 @@ impl Store {
     pub fn purge(&self, scope: &Scope, at: &PartitionRef, ids: &[&str]) -> Result<Purged, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?.filter(|core| core.is_born()).ok_or(WriteError::NotFound)?;
-        let partition = Partition { core };
+        let partition = Partition::new(core, scope.acting().clone());
         for id in ids {
             partition.purge(id)?;
         }
