@@ -4,8 +4,8 @@
 //! have some to purge them, as if somebody had asked for it document by document: their ids are in the log then, their bytes go
 //! when the partition is written anew under another key.
 
+use super::standing::Standing;
 use super::view::{Rows, View};
-use super::write::Standing;
 use super::{Core, WriteError};
 use crate::filter::{ActingAs, Eyes};
 use crate::log::Urgency;
@@ -32,13 +32,18 @@ impl Core {
             if ids.is_empty() {
                 break;
             }
-            purged += self.write(Urgency::Erasure, |overlay| {
+            let count = self.write(Urgency::Erasure, |overlay| {
                 let is_expired = |id: &&String| matches!(overlay.standing(id, eyes), Standing::Expired);
                 let acts: Vec<_> =
                     ids.iter().filter(is_expired).map(|id| self.change(id, ChangeKind::Purged)).collect();
                 let count = acts.len();
                 Ok((acts, count))
             })?;
+            // What is left is being replaced just now.
+            if count == 0 {
+                break;
+            }
+            purged += count;
         }
         self.loaded()?.view().settle_expiry();
         Ok(purged)

@@ -26,6 +26,7 @@ mod replace;
 mod scored;
 mod search;
 mod sight;
+mod standing;
 mod types;
 mod view;
 mod write;
@@ -45,13 +46,13 @@ pub(crate) use write::{open_record, record_place};
 use crate::filter::{ActingAs, Eyes};
 use crate::io::lock;
 use crate::seal::{Cipher, Key};
+use standing::Pending;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_format::Damage;
 use strongroom_format::record::Identity;
 use view::View;
-use write::Pending;
 
 /// A handle on one partition, for one caller. Cheap to clone.
 #[derive(Clone)]

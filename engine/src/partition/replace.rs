@@ -3,7 +3,8 @@
 //! Under the same id, with the next version and the time of creation of the one before, in one durable record: a reader sees
 //! the old document or the new one.
 
-use super::write::{Act, Overlay, Standing, limit};
+use super::standing::{Act, Overlay, Standing};
+use super::write::limit;
 use super::{DocumentInfo, NewDocument, Partition, WriteError};
 use crate::log::Urgency;
 use strongroom_format::document::Document;

@@ -3,18 +3,16 @@
 //! Check → reserve record numbers → seal → enqueue → (others do the same meanwhile) → wait for the sync →
 //! apply in order → answer.
 
-use super::view::View;
+use super::standing::{Act, Overlay, Pending, Standing};
 use super::{
     Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError,
     Writer, look_again,
 };
-use crate::filter::Eyes;
 use crate::io::{Fault, StorageErrorKind, lock};
 use crate::log::{Outcome, Ticket, Urgency};
 use crate::nearness::admit;
 use crate::seal::{Key, Place, Purpose, Unsealable};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
@@ -25,103 +23,8 @@ use strongroom_format::limits::{
     RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use strongroom_format::log::SealedRecord;
-use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
+use strongroom_format::record::{Change, ChangeKind, RecordKind, decode_put};
 use zeroize::Zeroizing;
-
-/// A record that waits for its sync.
-pub(super) struct Pending {
-    ticket: Ticket,
-    record: u64,
-    act: Act,
-}
-
-impl Pending {
-    /// Where it waits.
-    pub(super) fn ticket(&self) -> Ticket {
-        self.ticket.clone()
-    }
-}
-
-/// What a record does once it is durable.
-pub(super) enum Act {
-    Genesis,
-    Put(Box<Document>),
-    Change(Change),
-}
-
-impl Act {
-    fn kind(&self) -> RecordKind {
-        match self {
-            Self::Genesis => RecordKind::Genesis,
-            Self::Put(_) => RecordKind::Put,
-            Self::Change(_) => RecordKind::Change,
-        }
-    }
-
-    fn encode(&self, identity: &Identity) -> Vec<u8> {
-        match self {
-            Self::Genesis => identity.encode(),
-            Self::Put(document) => encode_put(document),
-            Self::Change(change) => change.encode(),
-        }
-    }
-}
-
-/// What an id's state will be, for some eyes, when all that is queued is durable.
-pub(super) enum Standing<'a> {
-    Absent,
-    /// Its time has passed: its id is free, and what there was is still to be purged.
-    Expired,
-    /// It is there, but these eyes don't see it.
-    Unseen,
-    Live(Option<&'a Document>),
-    Deleted,
-}
-
-impl<'a> Standing<'a> {
-    fn of(is_deleted: bool, pending: Option<&'a Document>) -> Self {
-        if is_deleted { Self::Deleted } else { Self::Live(pending) }
-    }
-}
-
-/// The view with all that is queued on top.
-pub(super) struct Overlay<'a> {
-    pub(super) view: &'a View,
-    pending: &'a VecDeque<Pending>,
-}
-
-impl<'a> Overlay<'a> {
-    /// As these eyes see it.
-    pub(super) fn standing(&self, id: &str, eyes: Eyes<'_>) -> Standing<'a> {
-        // The last change says whether it is deleted; which document it is stands further back.
-        let mut deleted = None;
-        for pending in self.pending.iter().rev() {
-            match &pending.act {
-                Act::Put(document) if document.id == id => {
-                    return match deleted {
-                        _ if eyes.find_expired(document.expires_ms) => Standing::Expired,
-                        _ if !eyes.see(document) => Standing::Unseen,
-                        is_deleted => Standing::of(is_deleted.unwrap_or(false), Some(document)),
-                    };
-                }
-                Act::Change(change) if change.id == id => match change.kind {
-                    ChangeKind::Purged => return Standing::Absent,
-                    ChangeKind::Deleted => drop(deleted.get_or_insert(true)),
-                    ChangeKind::Restored => drop(deleted.get_or_insert(false)),
-                },
-                _ => {}
-            }
-        }
-        let Some(location) = self.view.find(id) else { return Standing::Absent };
-        if eyes.find_expired(self.view.expires_ms(location)) {
-            return Standing::Expired;
-        }
-        if !self.view.sees(location, eyes) {
-            return Standing::Unseen;
-        }
-        Standing::of(deleted.unwrap_or(location.deleted_ms.is_some()), None)
-    }
-}
 
 impl Partition {
     /// Inserts a document and answers when it is durable.

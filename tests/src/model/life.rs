@@ -40,8 +40,6 @@ const DAY_MS: u64 = 86_400_000;
 
 const NAMES: [Option<&str>; 4] = [None, Some("acme"), Some("Acme"), Some("acme ")];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
-/// Who may read a document, and on whose behalf it is searched for.
-pub(super) const READERS: [&str; 3] = ["user:ada", "user:bob", "group:sea"];
 
 /// Runs the life of this seed to its end and answers the world as it is then.
 ///
@@ -186,11 +184,6 @@ fn pass_time(world: &mut World, chance: &mut Chance) {
     }
 }
 
-/// Some of these, or none.
-pub(super) fn some_of(texts: &[&str], chance: &mut Chance) -> Vec<String> {
-    texts.iter().filter(|_| chance.percent(40)).map(|text| (*text).to_owned()).collect()
-}
-
 fn documents(world: &World, spot: &Spot) -> usize {
     world.state.docs(spot).map_or(0, Docs::len)
 }
@@ -249,7 +242,7 @@ pub(super) fn doc(chance: &mut Chance) -> Doc {
         entity: chance.percent(20).then(|| "ada".to_owned()),
         fields: asked::fields(chance),
         vectors: (0..passages).map(|_| vector(chance)).collect(),
-        readers: chance.percent(25).then(|| some_of(&READERS, chance)),
+        readers: chance.percent(25).then(|| asked::some_of(&asked::READERS, chance)),
         expires_ms: None,
         live: true,
     }

@@ -9,8 +9,7 @@ use strongroom_engine::{
     SearchResponse, Unit,
 };
 
-use super::asked;
-use super::life::{READERS, some_of};
+use super::asked::{self, READERS, some_of};
 use super::ranking::{aged, scores};
 use super::{DIMENSION, Docs};
 use crate::chance::Chance;
