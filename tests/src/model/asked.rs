@@ -26,10 +26,10 @@ const TEXTS: [&str; 7] = [
 ];
 
 /// Who may read a document, and on whose behalf it is searched for.
-pub(super) const READERS: [&str; 3] = ["user:ada", "user:bob", "group:sea"];
+pub const READERS: [&str; 3] = ["user:ada", "user:bob", "group:sea"];
 
 /// Some of these, or none.
-pub(super) fn some_of(texts: &[&str], chance: &mut Chance) -> Vec<String> {
+pub fn some_of(texts: &[&str], chance: &mut Chance) -> Vec<String> {
     texts.iter().filter(|_| chance.percent(40)).map(|text| (*text).to_owned()).collect()
 }
 
