@@ -27,7 +27,7 @@ mod verify;
 mod words;
 mod workspace;
 
-pub use filter::{Condition, Filter, Subject, Test};
+pub use filter::{ActingAs, Condition, Filter, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Page, Partition, Passage,

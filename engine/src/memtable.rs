@@ -41,6 +41,8 @@ pub struct Memtable {
     entries: Vec<Entry>,
     vectors: Vec<f32>,
     rows: u32,
+    names_readers: bool,
+    first_expiry_ms: Option<u64>,
     changes: Vec<ChangeRow>,
     bytes: u64,
     /// Of the first rows: as many as there were when somebody asked for words.
@@ -55,8 +57,11 @@ impl Memtable {
         self.bytes += document.content.len() as u64
             + document.vectors.len() as u64 * 4
             + document.metadata.len() as u64
+            + document.readers.iter().flatten().map(|reader| reader.len() as u64).sum::<u64>()
             + document.fields.iter().map(|field| field.bytes() as u64 + FIELD_OVERHEAD_BYTES).sum::<u64>()
             + DOCUMENT_OVERHEAD_BYTES;
+        self.names_readers |= document.readers.is_some();
+        self.first_expiry_ms = self.first_expiry_ms.into_iter().chain(document.expires_ms).min();
         self.vectors.append(&mut document.vectors);
         self.entries.push(Entry { record, document, first_row: self.rows, rows });
         self.rows += rows;
@@ -77,6 +82,16 @@ impl Memtable {
     /// The soft deletes and restores, in order.
     pub fn changes(&self) -> &[ChangeRow] {
         &self.changes
+    }
+
+    /// Whether a document of it names who may read it.
+    pub fn names_readers(&self) -> bool {
+        self.names_readers
+    }
+
+    /// When the first of its documents expires, of those that do.
+    pub fn first_expiry_ms(&self) -> Option<u64> {
+        self.first_expiry_ms
     }
 
     /// All rows, one after the other.

@@ -232,7 +232,7 @@ impl Step<'_> {
 
     /// A document; a long one when the argument's highest bit is set, of as much as a flush takes.
     fn doc(&mut self) -> Doc {
-        let chance = &mut self.chance;
+        let (now_ms, chance) = (self.world.now_ms(), &mut self.chance);
         let words = if self.argument & 0x80 == 0 { 4 + chance.below(20) } else { 400 + chance.below(800) };
         let word = |chance: &mut Chance| *chance.pick(&["red ", "note ", "due ", "whale ", "sea "]);
         let content: String = (0..words).map(|_| word(chance)).collect();
@@ -255,6 +255,8 @@ impl Step<'_> {
             entity: chance.percent(20).then(|| "ada".to_owned()),
             fields: asked::fields(chance),
             vectors: (0..=chance.below(3)).map(|_| vector(chance)).collect(),
+            readers: chance.percent(25).then(|| asked::some_of(&asked::READERS, chance)),
+            expires_ms: chance.percent(20).then(|| now_ms + 1 + chance.bits() % 60_000_000),
             live: true,
         }
     }

@@ -95,6 +95,7 @@ fn versions(kind: VersionKind) -> Vec<Vec<u8>> {
         passages: 5,
         deleted_since_ms: 1_700_000_000_000,
         purge_since_ms: 0,
+        first_expiry_ms: Some(1_800_000_000_000),
         is_damaged: true,
         segments: vec![place],
     };
@@ -179,6 +180,8 @@ pub(crate) fn record() -> Vec<Vec<u8>> {
             Field { path: "d".to_owned(), value: FieldValue::Bool(true) },
         ],
         entity: Some("ada".to_owned()),
+        expires_ms: Some(1_800_000_000_000),
+        readers: Some(vec!["user:ada".to_owned()]),
         passages: vec![Passage::Range { start: 0, end: 6 }, Passage::Own("own".to_owned())],
         vectors: vec![0.5; 8],
         ..Document::default()
@@ -202,6 +205,7 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
         rows: 2,
         created_ms: 1_700_000_000_000,
         updated_ms: (number == 1).then_some(1_700_000_000_001),
+        expires_ms: (number == 1).then_some(1_800_000_000_000),
         info_offset: 40 * u64::from(number),
         info_bytes: 40,
         content_offset: 19 * u64::from(number),

@@ -222,6 +222,8 @@ pub(crate) async fn embedded(
         metadata: document.metadata,
         entity: document.entity,
         source: document.source,
+        readers: document.readers,
+        expires_ms: document.expires_ms,
         chunking: collection.chunking()?,
     };
     let most = app.limits.passages_max;

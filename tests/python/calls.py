@@ -41,6 +41,9 @@ class Caller:
     def partition(self, name: str) -> "Caller":
         return Caller(self._form, self._client.partition(name), self._loop)
 
+    def as_principal(self, principal: str, groups=None) -> "Caller":
+        return Caller(self._form, self._client.as_principal(principal, groups), self._loop)
+
     def close(self) -> None:
         closing = self._client.close()
         if self._loop:

@@ -199,6 +199,8 @@ fn fill_place(inside: &Client, place: &Place, text: &str) -> String {
     ];
     pairs.extend(place.partition.map(|name| ("partition", name)));
     let answer = inside.post_bytes(&with_query("/v1/documents", &pairs), text.as_bytes()).expect(201);
+    let named: Vec<_> = place.partition.map(|name| ("partition", name)).into_iter().collect();
+    inside.post(&with_query("/v1/threads/talk/append", &named), &json!({"text": text})).expect(201);
     documents::id_of(&answer)
 }
 
@@ -261,6 +263,7 @@ pub fn filled(path: &str, place: &Place, office: &Office) -> String {
         let value = match part {
             "{name}" => encoded(place.collection),
             "{id}" if path.starts_with("/v1/documents/jobs/") => encoded(&office.job),
+            "{id}" if path.starts_with("/v1/threads/") => "talk".to_owned(),
             "{id}" if path.contains("/documents/") => encoded(&place.document),
             "{id}" if path.starts_with("/v1/partitions/") => encoded(place.partition.unwrap_or("gone")),
             "{id}" if path.starts_with("/api/v1/tenants/") => encoded(&place.tenant),

@@ -127,6 +127,10 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
         "/v1/documents/batch" => json!({"documents": [{"content": "x"}], "partition": partition}),
         "/v1/search/embed" => json!({"embedding": numbers, "k": 50, "partition": partition}),
         "/v1/search/batch" => json!({"queries": [{"q": "secret budgets", "k": 50}], "partition": partition}),
+        "/v1/documents/{id}/move" | "/v1/threads/{id}/move" => {
+            json!({"expect_partition": partition, "to_partition": "xqdefacme"})
+        }
+        "/v1/threads/{id}/append" => json!({"text": "A walk along every route."}),
         "/v1/collections" => json!({"name": format!("of {}", place.mark)}),
         "/v1/collections/{name}" => json!({"description": "taken over"}),
         "/v1/collections/{name}/documents/batch/get"

@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use strongroom_engine::io::Medium;
 use strongroom_engine::io::sim::{Fault, Sim};
 use strongroom_engine::{
-    CollectionSpec, Field, FieldValue, Finding, NewDocument, NewPassage, OperatorScope, PartitionName,
-    PartitionRef, Passage, Reach, RootKey, Scope, Severity, Store, StoreKeys, StoreOptions, Verified,
-    VerifyError, WorkspaceId, inspect, verify,
+    ActingAs, CollectionSpec, Field, FieldValue, Finding, NewDocument, NewPassage, OperatorScope,
+    PartitionName, PartitionRef, Passage, Reach, RootKey, Scope, Severity, Store, StoreKeys, StoreOptions,
+    Verified, VerifyError, WorkspaceId, inspect, verify,
 };
 use strongroom_tests::cores::on_all_cores;
 use strongroom_tests::without::Without;
@@ -31,7 +31,7 @@ impl Spot {
     }
 
     fn scope(self) -> Scope {
-        Scope::grant(WorkspaceId([self.0; 16]), Reach::Workspace)
+        Scope::grant(WorkspaceId([self.0; 16]), Reach::Workspace).acting_as(ActingAs::Administrator)
     }
 }
 
@@ -61,6 +61,8 @@ fn put(store: &Store, spot: Spot, ids: &[&str]) -> Outcome {
             fields: vec![Field { path: "n".to_owned(), value: FieldValue::Number(7_u64.into()) }],
             entity: None,
             source: None,
+            readers: Some(vec!["user:ada".to_owned()]),
+            expires_ms: None,
             passages: vec![NewPassage { text, vector: vec![1.0, 0.5, 0.25, 0.0] }],
         })?;
     }

@@ -4,7 +4,7 @@ use crate::Damage;
 use crate::fields::{Field, read_fields, write_fields};
 use crate::limits::{
     CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX,
-    TAG_BYTES_MAX, TAGS_MAX,
+    READER_BYTES_MAX, READERS_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
 use crate::wire::{Reader, Writer};
 
@@ -37,6 +37,10 @@ pub struct Document {
     pub created_ms: u64,
     /// Milliseconds since 1970, once it was updated.
     pub updated_ms: Option<u64>,
+    /// From when on nobody reads it any more, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// Under which labels it may be read: with none it is for those alone who may read everything. `None`: for all.
+    pub readers: Option<Vec<String>>,
     /// The pieces that are scored, in the text's order.
     pub passages: Vec<Passage>,
     /// One row of the collection's dimension for each passage, one after the other, each of length 1 (or zero) where
@@ -97,6 +101,8 @@ impl Document {
             source: self.source.clone(),
             created_ms: self.created_ms,
             updated_ms: self.updated_ms,
+            expires_ms: self.expires_ms,
+            readers: self.readers.clone(),
             passages: self.passages.clone(),
             vectors: Vec::new(),
         }
@@ -115,7 +121,14 @@ impl Document {
         write_fields(&self.fields, out);
         write_optional(out, self.entity.as_deref());
         write_optional(out, self.source.as_deref());
-        out.u64(self.created_ms).u64(self.updated_ms.unwrap_or(0));
+        out.u64(self.created_ms).u64(self.updated_ms.unwrap_or(0)).u64(self.expires_ms.unwrap_or(0));
+        out.u8(u8::from(self.readers.is_some()));
+        if let Some(readers) = &self.readers {
+            out.u32(readers.len() as u32);
+            for reader in readers {
+                out.bytes(reader.as_bytes());
+            }
+        }
         out.u32(self.passages.len() as u32);
         for passage in &self.passages {
             match passage {
@@ -146,6 +159,8 @@ impl Document {
         let source = read_optional(input)?;
         let created_ms = input.u64()?;
         let updated_ms = Some(input.u64()?).filter(|&time| time != 0);
+        let expires_ms = Some(input.u64()?).filter(|&time| time != 0);
+        let readers = read_readers(input)?;
         let passages = (0..input.count(PASSAGES_MAX, 5)?)
             .map(|_| read_passage(input, content_bytes))
             .collect::<Result<_, _>>()?;
@@ -163,10 +178,24 @@ impl Document {
             source,
             created_ms,
             updated_ms,
+            expires_ms,
+            readers,
             passages,
             vectors: Vec::new(),
         };
         Ok((document, content_bytes))
+    }
+}
+
+fn read_readers(input: &mut Reader<'_>) -> Result<Option<Vec<String>>, Damage> {
+    match input.u8()? {
+        0 => Ok(None),
+        1 => {
+            let count = input.count(READERS_MAX, 4)?;
+            let each = (0..count).map(|_| input.text(READER_BYTES_MAX).map(str::to_owned));
+            each.collect::<Result<_, _>>().map(Some)
+        }
+        other => Err(Damage::new("Document.readers", "0 or 1", other)),
     }
 }
 

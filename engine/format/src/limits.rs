@@ -22,6 +22,10 @@ pub const PASSAGES_MAX: usize = 1 << 20;
 pub const TAGS_MAX: usize = 64;
 /// A tag, in bytes.
 pub const TAG_BYTES_MAX: usize = 256;
+/// Labels of those who may read one document.
+pub const READERS_MAX: usize = 64;
+/// Such a label, in bytes.
+pub const READER_BYTES_MAX: usize = 256;
 /// A document's metadata as JSON text, in bytes.
 pub const METADATA_BYTES_MAX: usize = 64 << 10;
 /// Fields of one document.

@@ -5,10 +5,12 @@
 
 mod answer;
 mod condition;
+mod eyes;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 
 pub use condition::{Condition, Subject, Test};
+pub use eyes::{ActingAs, Eyes};
 
 use crate::io::Fault;
 use crate::memtable::Memtable;

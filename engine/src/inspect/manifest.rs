@@ -67,6 +67,9 @@ fn say_partition(state: &PartitionState, offset: usize, out: &mut Lines<'_>) {
     if state.purge_since_ms != 0 {
         out.say(format_args!("  purge since: {}", state.purge_since_ms));
     }
+    if let Some(first_expiry_ms) = state.first_expiry_ms {
+        out.say(format_args!("  first expiry: {first_expiry_ms}"));
+    }
     if state.is_damaged {
         out.say(format_args!("  lost something that was acknowledged"));
     }

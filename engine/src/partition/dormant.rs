@@ -5,6 +5,7 @@
 
 use super::Counts;
 use crate::seal::{Key, Place, Purpose};
+use std::num::NonZeroU64;
 use std::ops::Deref;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
@@ -27,6 +28,8 @@ pub(crate) struct Dormant {
     pub(crate) deleted_since_ms: u64,
     /// When the first purge that still waits was asked for; 0 when none does.
     pub(crate) purge_since_ms: u64,
+    /// When the first of its documents expires, or earlier; `None` when none does.
+    pub(crate) first_expiry_ms: Option<NonZeroU64>,
     /// Whether damage took something that was acknowledged.
     pub(crate) is_damaged: bool,
     /// Oldest first.
@@ -44,6 +47,7 @@ impl Dormant {
             counts: Counts::default(),
             deleted_since_ms: 0,
             purge_since_ms: 0,
+            first_expiry_ms: None,
             is_damaged: false,
             segments: Places::default(),
         }
@@ -59,6 +63,7 @@ impl Dormant {
             counts: Counts { documents: state.documents, deleted: state.deleted, passages: state.passages },
             deleted_since_ms: state.deleted_since_ms,
             purge_since_ms: state.purge_since_ms,
+            first_expiry_ms: state.first_expiry_ms.and_then(NonZeroU64::new),
             is_damaged: state.is_damaged,
             segments: state.segments.iter().copied().collect(),
         }
@@ -100,6 +105,7 @@ impl Dormant {
             passages: self.counts.passages,
             deleted_since_ms: self.deleted_since_ms,
             purge_since_ms: self.purge_since_ms,
+            first_expiry_ms: self.first_expiry_ms.map(NonZeroU64::get),
             is_damaged: self.is_damaged,
             segments: self.segments.to_vec(),
         }

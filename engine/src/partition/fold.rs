@@ -16,12 +16,13 @@ impl Partition {
         begin: impl Fn() -> R,
         add: impl Fn(&mut R, DocumentInfo),
     ) -> Result<Option<R>, ReadError> {
+        let eyes = self.eyes();
         self.core.attempt(|| {
             self.core.with_view(|view| {
-                let masks: Vec<_> = view
-                    .sources()
-                    .iter()
-                    .map(|source| view.mask(source, filter))
+                let sight = view.sight(eyes);
+                let sources = view.sources().iter().enumerate();
+                let masks: Vec<_> = sources
+                    .map(|(position, source)| view.mask(source, sight.of(position), filter))
                     .collect::<Result<_, _>>()?;
                 if masks.iter().map(|mask| mask.iter().count() as u64).sum::<u64>() > documents_max {
                     return Ok(None);

@@ -9,6 +9,7 @@ use crate::memtable::Memtable;
 use crate::seal::{Key, fingerprint};
 use crate::segment::{RowWords, Segment, SegmentFileWriter, SegmentWriter};
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
@@ -315,8 +316,10 @@ impl LoadedShelf<'_> {
     fn refresh(&mut self) {
         let view = self.view();
         let (counts, deleted_since_ms) = (view.counts(), view.deleted_since_ms());
+        let first_expiry_ms = view.settle_expiry();
         self.0.state.counts = counts;
         self.0.state.deleted_since_ms = deleted_since_ms;
+        self.0.state.first_expiry_ms = first_expiry_ms.and_then(NonZeroU64::new);
     }
 }
 

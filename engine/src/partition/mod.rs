@@ -19,6 +19,7 @@ mod dormant;
 mod environment;
 mod error;
 mod fold;
+mod lapse;
 mod maintain;
 mod memos;
 mod moving;
@@ -28,6 +29,8 @@ mod rekey;
 mod replace;
 mod scored;
 mod search;
+mod sight;
+mod standing;
 mod submit;
 mod together;
 mod types;
@@ -47,22 +50,35 @@ pub use types::{
 pub use view::Counts;
 pub(crate) use write::{open_record, record_place};
 
+use crate::filter::{ActingAs, Eyes};
 use crate::io::lock;
 use crate::seal::{Cipher, Key};
+use standing::Pending;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_format::Damage;
 use strongroom_format::record::Identity;
 use view::View;
-use write::Pending;
 
-/// A handle on one partition. Cheap to clone.
+/// A handle on one partition, for one caller. Cheap to clone.
 #[derive(Clone)]
 pub struct Partition {
     pub(crate) core: Arc<Core>,
+    acting: ActingAs,
     /// The request that its next write is, if that is to be done once.
-    pub(crate) once: Option<Arc<Once>>,
+    once: Option<Arc<Once>>,
+}
+
+impl Partition {
+    pub(crate) fn new(core: Arc<Core>, acting: ActingAs) -> Self {
+        Self { core, acting, once: None }
+    }
+
+    /// What this handle's caller sees, now.
+    fn eyes(&self) -> Eyes<'_> {
+        Eyes { acting: &self.acting, now_ms: self.core.now_ms() }
+    }
 }
 
 /// What all handles on a partition share, while it is in use.
@@ -150,9 +166,14 @@ impl Core {
         (shelf.state.incarnation, shelf.state.key_slot)
     }
 
-    /// Whether it has a live document of this id.
-    pub(crate) fn has(&self, id: &str) -> Result<bool, ReadError> {
-        self.attempt(|| self.with_view(|view| view.live(id).is_some()))
+    /// Whether it has a live document of this id that is seen on this behalf.
+    pub(crate) fn has(&self, id: &str, acting: &ActingAs) -> Result<bool, ReadError> {
+        let eyes = Eyes { acting, now_ms: self.now_ms() };
+        self.attempt(|| self.with_view(|view| view.live(id, eyes).is_some()))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.env.medium.clock.now_ms()
     }
 
     /// How many documents it has.

@@ -11,8 +11,8 @@
 //! don't wait for each other for ever.
 
 use super::once::{Again, Remembered, remember};
+use super::standing::{Act, Overlay, Standing};
 use super::view::{Location, Rows, View};
-use super::write::{Act, Overlay, Standing};
 use super::{Core, DocumentInfo, Partition, ReadError, WriteError, Writer, look_again};
 use crate::io::lock;
 use crate::log::{Ticket, Urgency};
@@ -50,8 +50,10 @@ impl Partition {
             return Err(WriteError::NotFound);
         }
         let documents = self.core.taken(&here, |overlay| {
-            let whole = |id: &&str| match overlay.standing(id) {
-                Standing::Absent | Standing::Deleted => Err(WriteError::NotFound),
+            let whole = |id: &&str| match overlay.standing(id, self.eyes()) {
+                Standing::Absent | Standing::Expired | Standing::Unseen | Standing::Deleted => {
+                    Err(WriteError::NotFound)
+                }
                 Standing::Live(_) => {
                     let location = overlay.view.find(id).ok_or(WriteError::NotFound)?;
                     Ok(overlay.view.whole(location)?)
@@ -60,7 +62,8 @@ impl Partition {
             ids.iter().map(whole).collect::<Result<Vec<_>, _>>()
         })?;
         to.core.taken(&there, |overlay| {
-            let is_free = |document: &Document| matches!(overlay.standing(&document.id), Standing::Absent);
+            let is_free =
+                |document: &Document| matches!(overlay.standing(&document.id, to.eyes()), Standing::Absent);
             if documents.iter().all(is_free) { Ok(()) } else { Err(WriteError::Exists) }
         })?;
         let (mut arriving, mut infos) = (Vec::new(), Vec::new());
@@ -70,7 +73,7 @@ impl Partition {
             arriving.push(Act::Put(Box::new(document)));
         }
         if let Some(once) = &to.once {
-            let now_ms = self.core.env.medium.clock.now_ms().max(1);
+            let now_ms = self.core.now_ms().max(1);
             arriving.push(remember(once, &arriving, now_ms));
         }
         if !to.core.begins_with(&there, &[]) {
@@ -88,7 +91,7 @@ impl Partition {
     /// The answer, if this request had been done before.
     fn answered_before(&self, writer: &Writer) -> Result<Option<Vec<DocumentInfo>>, WriteError> {
         let Some(once) = &self.once else { return Ok(None) };
-        let now_ms = self.core.env.medium.clock.now_ms().max(1);
+        let now_ms = self.core.now_ms().max(1);
         self.core.taken(writer, |overlay| match overlay.remembered(&once.key, now_ms) {
             Some(Remembered::Durable(memo, _) | Remembered::Queued(memo, _))
                 if memo.request != once.request =>
@@ -97,7 +100,7 @@ impl Partition {
             }
             Some(Remembered::Durable(memo, at_ms)) => {
                 once.found();
-                Vec::again(overlay, &memo, at_ms).map(Some)
+                Vec::again(overlay, &memo, at_ms, self.eyes()).map(Some)
             }
             Some(Remembered::Queued(..)) | None => Ok(None),
         })

@@ -5,8 +5,9 @@
 //! meet: the second waits for the first one's sync, and does the work itself if that failed.
 
 use super::memos::MEMOS_MAX;
-use super::write::{Act, Overlay};
+use super::standing::{Act, Overlay};
 use super::{DocumentInfo, Partition, WriteError};
+use crate::filter::Eyes;
 use crate::log::{Ticket, Urgency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,26 +43,26 @@ impl Once {
 
 /// What a write answers when it was done before.
 pub(super) trait Again: Sized {
-    /// The answer, from what is remembered, and since when.
-    fn again(overlay: &Overlay<'_>, memo: &Memo, at_ms: u64) -> Result<Self, WriteError>;
+    /// The answer, from what is remembered, and since when, as far as these eyes see it.
+    fn again(overlay: &Overlay<'_>, memo: &Memo, at_ms: u64, eyes: Eyes<'_>) -> Result<Self, WriteError>;
 }
 
 impl Again for () {
-    fn again(_: &Overlay<'_>, _: &Memo, _: u64) -> Result<Self, WriteError> {
+    fn again(_: &Overlay<'_>, _: &Memo, _: u64, _: Eyes<'_>) -> Result<Self, WriteError> {
         Ok(())
     }
 }
 
 impl Again for Vec<DocumentInfo> {
     /// The documents as they are now; of those that are gone their ids.
-    fn again(overlay: &Overlay<'_>, memo: &Memo, at_ms: u64) -> Result<Self, WriteError> {
-        memo.ids.iter().map(|id| overlay.told(id, at_ms)).collect()
+    fn again(overlay: &Overlay<'_>, memo: &Memo, at_ms: u64, eyes: Eyes<'_>) -> Result<Self, WriteError> {
+        memo.ids.iter().map(|id| overlay.told(id, at_ms, eyes)).collect()
     }
 }
 
 impl Again for DocumentInfo {
-    fn again(overlay: &Overlay<'_>, memo: &Memo, at_ms: u64) -> Result<Self, WriteError> {
-        overlay.told(memo.ids.first().map_or("", String::as_str), at_ms)
+    fn again(overlay: &Overlay<'_>, memo: &Memo, at_ms: u64, eyes: Eyes<'_>) -> Result<Self, WriteError> {
+        overlay.told(memo.ids.first().map_or("", String::as_str), at_ms, eyes)
     }
 }
 
@@ -86,8 +87,8 @@ impl Overlay<'_> {
         self.view.memos().find(key, now_ms).map(|(memo, at_ms)| Remembered::Durable(memo, at_ms))
     }
 
-    fn told(&self, id: &str, at_ms: u64) -> Result<DocumentInfo, WriteError> {
-        match self.view.live(id) {
+    fn told(&self, id: &str, at_ms: u64, eyes: Eyes<'_>) -> Result<DocumentInfo, WriteError> {
+        match self.view.live(id, eyes) {
             Some(location) => {
                 let (document, content_bytes) = self.view.info(location)?;
                 Ok(DocumentInfo::of(document, content_bytes))
@@ -108,7 +109,7 @@ impl Partition {
     /// [`WriteError::AnotherRequest`] when the key was another request's.
     #[must_use]
     pub fn once(&self, once: &Arc<Once>) -> Self {
-        Self { core: Arc::clone(&self.core), once: Some(Arc::clone(once)) }
+        Self { once: Some(Arc::clone(once)), ..self.clone() }
     }
 
     /// Runs one write, once if that is wanted.
@@ -119,7 +120,7 @@ impl Partition {
     ) -> Result<R, WriteError> {
         let Some(once) = &self.once else { return self.core.write(urgency, prepare) };
         loop {
-            let now_ms = self.core.env.medium.clock.now_ms().max(1);
+            let now_ms = self.core.now_ms().max(1);
             let turn = self.core.write(urgency, |overlay| {
                 let (memo, acts, turn) = match overlay.remembered(&once.key, now_ms) {
                     None => {
@@ -132,7 +133,7 @@ impl Partition {
                     }
                     Some(Remembered::Queued(memo, ticket)) => (memo, Vec::new(), Turn::Wait(ticket)),
                     Some(Remembered::Durable(memo, at_ms)) => {
-                        let turn = R::again(overlay, &memo, at_ms);
+                        let turn = R::again(overlay, &memo, at_ms, self.eyes());
                         (memo, Vec::new(), Turn::Done(turn?))
                     }
                 };

@@ -2,7 +2,7 @@
 
 use super::view::{Location, Rows, Source, View};
 use super::{DocumentInfo, Page, Partition, Passage, PassageInfo, ReadError};
-use crate::filter::Filter;
+use crate::filter::{Eyes, Filter};
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_kernel::Mask;
@@ -52,22 +52,24 @@ impl View {
         }
     }
 
-    pub(super) fn live(&self, id: &str) -> Option<Location> {
-        self.find(id).filter(|location| location.deleted_ms.is_none())
+    pub(super) fn live(&self, id: &str, eyes: Eyes<'_>) -> Option<Location> {
+        self.find(id).filter(|location| location.deleted_ms.is_none() && self.sees(*location, eyes))
     }
 
-    pub(super) fn mask(&self, source: &Source, filter: &Filter) -> Result<Mask, ReadError> {
+    /// The documents of a source that a filter lets pass, of those that are seen.
+    pub(super) fn mask(&self, source: &Source, seen: &Mask, filter: &Filter) -> Result<Mask, ReadError> {
         Ok(match &source.rows {
-            _ if filter.is_all() => source.live.clone(),
-            Rows::Segment(segment) => filter.in_segment(segment, &source.live)?,
-            Rows::Memtable(memtable) => filter.in_memtable(memtable, &source.live),
+            _ if filter.is_all() => seen.clone(),
+            Rows::Segment(segment) => filter.in_segment(segment, seen)?,
+            Rows::Memtable(memtable) => filter.in_memtable(memtable, seen),
         })
     }
 
-    fn page(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
+    fn page(&self, eyes: Eyes<'_>, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
         let mut matches: Vec<(u64, &str)> = Vec::new();
-        for source in self.sources() {
-            let mask = self.mask(source, filter)?;
+        let sight = self.sight(eyes);
+        for (position, source) in self.sources().iter().enumerate() {
+            let mask = self.mask(source, sight.of(position), filter)?;
             matches.extend(mask.iter().map(|ordinal| match &source.rows {
                 Rows::Segment(segment) => {
                     let row = &segment.directory()[ordinal as usize];
@@ -84,7 +86,7 @@ impl View {
             .iter()
             .skip(offset)
             .take(limit)
-            .filter_map(|(_, id)| self.live(id))
+            .filter_map(|(_, id)| self.find(id))
             .map(|location| self.info(location).map(|(document, bytes)| DocumentInfo::of(document, bytes)))
             .collect::<Result<_, _>>()?;
         Ok(Page { documents, total: matches.len() as u64 })
@@ -109,7 +111,8 @@ impl Partition {
     pub fn content(&self, id: &str) -> Result<Option<(DocumentInfo, Vec<u8>)>, ReadError> {
         self.read(id, |view, location| {
             let (document, content_bytes) = view.info(location)?;
-            Ok((DocumentInfo::of(document, content_bytes), view.content(location, None)?))
+            let content = view.content(location, None)?;
+            Ok((DocumentInfo::of(document, content_bytes), content))
         })
     }
 
@@ -141,12 +144,15 @@ impl Partition {
         read: impl Fn(&View, Location) -> Result<R, ReadError>,
     ) -> Result<Option<R>, ReadError> {
         self.core.attempt(|| {
-            self.core.with_view(|view| view.live(id).map(|location| read(view, location)).transpose())?
+            let eyes = self.eyes();
+            self.core
+                .with_view(|view| view.live(id, eyes).map(|location| read(view, location)).transpose())?
         })
     }
 
     /// A page of the live documents that match, newest first; ties by id.
     pub fn list(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
-        self.core.attempt(|| self.core.with_view(|view| view.page(filter, offset, limit))?)
+        let eyes = self.eyes();
+        self.core.attempt(|| self.core.with_view(|view| view.page(eyes, filter, offset, limit))?)
     }
 }

@@ -9,6 +9,7 @@ use super::{Core, Dormant, ReadError};
 use crate::io::{Fault, lock};
 use crate::keyring::Minted;
 use crate::segment::SegmentWriter;
+use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
 
@@ -44,12 +45,14 @@ impl Core {
         self.quiesce(&mut writer).map_err(|error| E::from(error.into_read()))?;
         let (segment, is_needed) = self.rows().map_err(E::from)?;
         let mut file = self.env.begin_file();
+        let first_expiry_ms = self.loaded().map_err(E::from)?.view().settle_expiry();
         let mut state = {
             let shelf = self.shelf();
             let view = shelf.view.as_ref();
             Dormant {
                 counts: view.map_or(shelf.state.counts, |view| view.counts()),
                 deleted_since_ms: view.map_or(0, |view| view.deleted_since_ms()),
+                first_expiry_ms: first_expiry_ms.and_then(NonZeroU64::new),
                 flushed_through: writer.applied_through.max(shelf.state.flushed_through).max(1),
                 ..Dormant::new(minted.incarnation, minted.slot, self.identity.spec)
             }

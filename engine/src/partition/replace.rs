@@ -3,10 +3,12 @@
 //! Under the same id, with the next version and the time of creation of the one before, in one durable record: a reader sees
 //! the old document or the new one.
 
-use super::write::{Act, Overlay, Standing, WRITE_DOCUMENTS_MAX};
+use super::standing::{Act, Overlay, Standing};
+use super::write::{WRITE_DOCUMENTS_MAX, limit};
 use super::{DocumentInfo, NewDocument, Partition, WriteError};
 use crate::log::Urgency;
 use strongroom_format::document::Document;
+use strongroom_format::record::ChangeKind;
 
 impl Partition {
     /// Replaces a live document under its id: everything but the id and the time of creation.
@@ -25,12 +27,10 @@ impl Partition {
     }
 
     /// Inserts documents, each in the place of the live one of its id if there is one. They become durable together, or not at
-    /// all. The id of a soft-deleted document is taken.
+    /// all. The id of a soft-deleted document is taken, and so
+    /// is that of one that the caller may not read.
     pub fn upsert_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
-        if documents.len() > WRITE_DOCUMENTS_MAX {
-            let (found, limit) = (documents.len() as u64, WRITE_DOCUMENTS_MAX as u64);
-            return Err(WriteError::TooLarge { what: "documents in one write", found, limit });
-        }
+        limit("documents in one write", documents.len(), WRITE_DOCUMENTS_MAX)?;
         let mut documents =
             documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
         let mut ids: Vec<&str> = documents.iter().map(|document| document.id.as_str()).collect();
@@ -38,16 +38,22 @@ impl Partition {
         if ids.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(WriteError::Invalid { what: "an id", why: "comes twice in one write" });
         }
+        let eyes = self.eyes();
         self.write(Urgency::Write, |overlay| {
-            let mut befores = Vec::with_capacity(documents.len());
+            let (mut acts, mut befores) = (Vec::new(), Vec::with_capacity(documents.len()));
             for document in &documents {
-                befores.push(match overlay.standing(&document.id) {
+                befores.push(match overlay.standing(&document.id, eyes) {
                     Standing::Absent => None,
-                    Standing::Deleted => return Err(WriteError::Exists),
+                    Standing::Expired => {
+                        acts.push(self.change(&document.id, ChangeKind::Purged));
+                        None
+                    }
+                    Standing::Deleted | Standing::Unseen => return Err(WriteError::Exists),
                     Standing::Live(pending) => Some(before(overlay, &document.id, pending)?),
                 });
             }
-            let (mut acts, mut infos) = (Vec::new(), Vec::new());
+            limit("documents in one write", acts.len() + documents.len(), WRITE_DOCUMENTS_MAX)?;
+            let mut infos = Vec::with_capacity(documents.len());
             for (mut document, before) in std::mem::take(&mut documents).into_iter().zip(befores) {
                 if let Some(before) = before {
                     follow(&mut document, before);
@@ -68,8 +74,10 @@ impl Partition {
         let mut document = self.prepare(document)?;
         document.id = id.to_owned();
         self.write(Urgency::Write, |overlay| {
-            let before = match overlay.standing(id) {
-                Standing::Absent | Standing::Deleted => return Err(WriteError::NotFound),
+            let before = match overlay.standing(id, self.eyes()) {
+                Standing::Absent | Standing::Expired | Standing::Unseen | Standing::Deleted => {
+                    return Err(WriteError::NotFound);
+                }
                 Standing::Live(pending) => before(overlay, id, pending)?,
             };
             if version.is_some_and(|version| version != before.version) {

@@ -4,6 +4,7 @@
 //! rows), or by both. One scan brings both together row by row, so nothing is missed that a list of candidates would cut off.
 
 use super::scored::{Scored, Scoring};
+use super::sight::Sight;
 use super::view::{Rows, Source, View};
 use super::{
     Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit,
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use strongroom_format::Damage;
 use strongroom_format::record::Metric;
 use strongroom_format::words::Posting;
+use strongroom_kernel::Mask;
 
 /// Ranks are flattened by this many.
 const RANKS_FLATTENED: f32 = 60.0;
@@ -27,6 +29,7 @@ impl View {
         &self,
         metric: Metric,
         request: &SearchRequest<'_>,
+        sight: &Sight<'_>,
     ) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
         let (vector, words) = match request.query {
             Query::Vector(vector) => (Some(vector), None),
@@ -38,16 +41,16 @@ impl View {
             admit(metric, &mut vector).map(|()| vector)
         };
         let vector = vector.map(admitted).transpose()?;
-        let words = words.map(|words| self.word_scores(&Terms::of(words))).transpose()?;
+        let words = words.map(|words| self.word_scores(&Terms::of(words), sight)).transpose()?;
         let (vector, words) = (vector.as_deref(), words.as_deref());
         let SearchRequest { similarity_min, ages, .. } = *request;
         let scoring = Scoring { metric, vector, words, similarity_min, ages };
         let Query::Hybrid { fusion: Fusion::Ranks, .. } = request.query else {
-            return self.nearest(&scoring, request, request.k);
+            return self.nearest(&scoring, request, sight, request.k);
         };
         let k = request.k.max(RANKS_MIN);
-        let (by_vector, exact) = self.nearest(&Scoring { words: None, ..scoring }, request, k)?;
-        let (by_words, _) = self.nearest(&Scoring { vector: None, ..scoring }, request, k)?;
+        let (by_vector, exact) = self.nearest(&Scoring { words: None, ..scoring }, request, sight, k)?;
+        let (by_words, _) = self.nearest(&Scoring { vector: None, ..scoring }, request, sight, k)?;
         Ok((by_ranks([by_vector, by_words], request), exact))
     }
 
@@ -55,11 +58,13 @@ impl View {
         &self,
         scoring: &Scoring<'_>,
         request: &SearchRequest<'_>,
+        sight: &Sight<'_>,
         k: usize,
     ) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
         let mut scored = Vec::with_capacity(self.sources().len());
         for (number, source) in self.sources().iter().enumerate() {
-            scored.push(Scored::new(number, source, self.mask(source, request.filter)?, scoring)?);
+            let mask = self.mask(source, sight.of(number), request.filter)?;
+            scored.push(Scored::new(number, source, mask, scoring)?);
         }
         let mut nearest = Nearest::new(k, request.unit);
         let mut exact = true;
@@ -78,11 +83,12 @@ impl View {
     }
 
     /// What the rows of each source score by the words of a query.
-    fn word_scores(&self, terms: &Terms) -> Result<Vec<Vec<f32>>, ReadError> {
-        let mut statistics = Statistics { rows: self.counts().passages, words: self.segment_words() };
+    fn word_scores(&self, terms: &Terms, sight: &Sight<'_>) -> Result<Vec<Vec<f32>>, ReadError> {
+        let mut statistics = Statistics { rows: sight.passages, words: sight.segment_words };
         let mut sources = Vec::with_capacity(self.sources().len());
-        for source in self.sources() {
-            let leave = |postings: &mut Vec<Posting>| source.keep_live(postings);
+        for (number, source) in self.sources().iter().enumerate() {
+            let seen = sight.of(number);
+            let leave = |postings: &mut Vec<Posting>| source.keep(seen, postings);
             sources.push(match &source.rows {
                 Rows::Segment(segment) => match segment.dictionary()? {
                     None => Matches::default(),
@@ -95,7 +101,7 @@ impl View {
                 },
                 Rows::Memtable(memtable) => {
                     let index = memtable.words();
-                    let spans = source.live.iter().map(|ordinal| {
+                    let spans = seen.iter().map(|ordinal| {
                         let entry = &memtable.entries()[ordinal as usize];
                         entry.first_row as usize..(entry.first_row + entry.rows) as usize
                     });
@@ -112,7 +118,7 @@ impl View {
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {
         let gone = || Damage::new("directory", "the id of a live row", "none");
-        let location = self.live(candidate.id).ok_or_else(gone)?;
+        let location = self.find(candidate.id).ok_or_else(gone)?;
         let (document, content_bytes) = self.info(location)?;
         let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
         Ok(Hit {
@@ -127,13 +133,13 @@ impl View {
 }
 
 impl Source {
-    /// Leaves only rows of live documents.
-    fn keep_live(&self, postings: &mut Vec<Posting>) {
+    /// Leaves only rows of these documents.
+    fn keep(&self, documents: &Mask, postings: &mut Vec<Posting>) {
         let mut ordinal = 0;
         postings.retain(|posting| {
             // They rise, so each is looked for behind the one before.
             ordinal = self.ordinal(posting.row, ordinal);
-            self.live.contains(ordinal)
+            documents.contains(ordinal)
         });
     }
 }
@@ -160,7 +166,7 @@ fn by_ranks<'a>(lists: [Vec<Candidate<'a>>; 2], request: &SearchRequest<'_>) -> 
 }
 
 impl Partition {
-    /// The live documents that agree best with a query, or their passages, with evidence of what was opened.
+    /// The live documents that agree best with a query, of those that the handle's caller may read, or their passages, with evidence of what was opened.
     pub fn search(&self, request: &SearchRequest<'_>) -> Result<SearchResponse, ReadError> {
         let spec = self.core.identity.spec;
         if let Query::Vector(vector) | Query::Hybrid { vector, .. } = request.query {
@@ -172,14 +178,16 @@ impl Partition {
         // Words and ranks are shares of a whole, whatever the metric.
         let is_bounded = spec.metric != Metric::InnerProduct
             || matches!(request.query, Query::Words(_) | Query::Hybrid { fusion: Fusion::Ranks, .. });
+        let eyes = self.eyes();
         self.core.attempt(|| {
             self.core.with_view(|view| {
-                let (candidates, exact) = view.best(spec.metric, request)?;
-                let hits =
-                    candidates.iter().map(|candidate| view.hit(candidate, request.with_content, is_bounded));
+                let sight = view.sight(eyes);
+                let (candidates, exact) = view.best(spec.metric, request, &sight)?;
+                let with_content = request.with_content;
+                let hits = candidates.iter().map(|found| view.hit(found, with_content, is_bounded));
                 Ok(SearchResponse {
                     hits: hits.collect::<Result<_, _>>()?,
-                    trace: self.core.trace(view, exact),
+                    trace: self.core.trace(view, &sight, exact),
                 })
             })?
         })
@@ -187,11 +195,11 @@ impl Partition {
 }
 
 impl Core {
-    fn trace(&self, view: &View, exact: bool) -> Trace {
+    fn trace(&self, view: &View, sight: &Sight<'_>, exact: bool) -> Trace {
         Trace {
             partitions_opened: vec![self.identity.partition.clone()],
             segments_opened: view.segment_count(),
-            candidates: view.counts().documents,
+            candidates: sight.documents,
             exact,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Numbers are reserved, the records sealed to their places, and queued: all for one batch, so they are durable together or not at all.
 
-use super::write::{Act, Pending, limit, record_place};
+use super::standing::{Act, Pending};
+use super::write::{limit, record_place};
 use super::{Core, WriteError, Writer};
 use crate::log::{Ticket, Urgency};
 use crate::seal::Purpose;

@@ -4,15 +4,16 @@
 //! or none. Every id of the partition is tested, so this is for acts that are rare beside reads by id.
 
 use super::once::Again;
-use super::write::{Act, Overlay, Standing};
+use super::standing::{Act, Overlay, Standing};
 use super::{DocumentInfo, NewDocument, Partition, ReadError, WriteError};
+use crate::filter::Eyes;
 use crate::log::Urgency;
 use strongroom_format::memo::Memo;
 use strongroom_format::record::ChangeKind;
 
 /// How many documents an act was on; when it was done before, how many it had been on.
 impl Again for u64 {
-    fn again(_: &Overlay<'_>, memo: &Memo, _: u64) -> Result<Self, WriteError> {
+    fn again(_: &Overlay<'_>, memo: &Memo, _: u64, _: Eyes<'_>) -> Result<Self, WriteError> {
         Ok(memo.ids.len() as u64)
     }
 }
@@ -20,9 +21,10 @@ impl Again for u64 {
 impl Partition {
     /// The ids that this is true of, in their order, and whether each is of a soft-deleted document.
     pub fn ids(&self, is_one: impl Fn(&str) -> bool) -> Result<Vec<(String, bool)>, ReadError> {
+        let eyes = self.eyes();
         self.core.attempt(|| {
             self.core.with_view(|view| {
-                let found = view.directory().filter(|(id, _)| is_one(id));
+                let found = view.directory().filter(|(id, at)| is_one(id) && view.sees(*at, eyes));
                 let mut ids: Vec<_> =
                     found.map(|(id, location)| (id.to_owned(), location.deleted_ms.is_some())).collect();
                 ids.sort_unstable();
@@ -44,14 +46,15 @@ impl Partition {
         self.write(Urgency::Write, |overlay| {
             let mut known = Vec::new();
             for id in overlay.ids(&is_one) {
-                match overlay.standing(&id) {
+                match overlay.standing(&id, self.eyes()) {
                     Standing::Absent => {}
-                    Standing::Live(_) => known.push((id, false)),
+                    // Its number is taken, whoever sees it.
+                    Standing::Expired | Standing::Unseen | Standing::Live(_) => known.push((id, false)),
                     Standing::Deleted => known.push((id, true)),
                 }
             }
             document.id = next(&known).ok_or(WriteError::Exists)?;
-            if !matches!(overlay.standing(&document.id), Standing::Absent) {
+            if !matches!(overlay.standing(&document.id, self.eyes()), Standing::Absent) {
                 return Err(WriteError::Exists);
             }
             let info = DocumentInfo::of(document.info(), document.content.len() as u64);
@@ -84,9 +87,9 @@ impl Partition {
         self.write(urgency, |overlay| {
             let (mut acts, mut others) = (Vec::new(), None);
             for id in overlay.ids(&is_one) {
-                let standing = overlay.standing(&id);
+                let standing = overlay.standing(&id, self.eyes());
                 let concerns = match standing {
-                    Standing::Absent => continue,
+                    Standing::Absent | Standing::Expired | Standing::Unseen => continue,
                     Standing::Live(_) => kind != ChangeKind::Restored,
                     Standing::Deleted => kind != ChangeKind::Deleted,
                 };

@@ -28,6 +28,11 @@ pub struct NewDocument {
     pub entity: Option<String>,
     /// Where it came from.
     pub source: Option<String>,
+    /// Under which labels it may be read; none of them is empty. With none at all it is for those alone who act as
+    /// [`ActingAs::Administrator`](crate::ActingAs::Administrator); `None`: for everybody who reaches the partition. Repeats are dropped.
+    pub readers: Option<Vec<String>>,
+    /// From when on nobody reads it, in milliseconds since 1970; it is purged some while after.
+    pub expires_ms: Option<u64>,
     /// The pieces that are scored, each with its vector of the collection's dimension.
     pub passages: Vec<NewPassage>,
 }
@@ -69,6 +74,10 @@ pub struct DocumentInfo {
     pub created_ms: u64,
     /// Milliseconds since 1970, once it was updated.
     pub updated_ms: Option<u64>,
+    /// From when on nobody reads it any more, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// Under which labels it may be read; `None`: under any.
+    pub readers: Option<Vec<String>>,
     /// How many passages (and so vectors) it has.
     pub passages: u32,
 }
@@ -95,6 +104,8 @@ impl DocumentInfo {
             source: document.source,
             created_ms: document.created_ms,
             updated_ms: document.updated_ms,
+            expires_ms: document.expires_ms,
+            readers: document.readers,
         }
     }
 }
@@ -203,7 +214,7 @@ pub struct Trace {
     pub partitions_opened: Vec<Option<String>>,
     /// Segments scanned, the memtable not counted.
     pub segments_opened: u32,
-    /// Live documents in what was opened.
+    /// Live documents in what was opened, of those that the caller may read.
     pub candidates: u64,
     /// Whether every candidate that the filter let pass was scored exactly.
     pub exact: bool,

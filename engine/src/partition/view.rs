@@ -91,6 +91,8 @@ pub(crate) struct View {
     words: u64,
     next_source: u32,
     active: u32,
+    /// When the first of its documents expires, or earlier.
+    pub(super) first_expiry_ms: Option<u64>,
 }
 
 impl View {
@@ -110,11 +112,13 @@ impl View {
             words: 0,
             next_source: 0,
             active: 0,
+            first_expiry_ms: None,
         };
         for &place in segments {
             let (blobs, cache) = (&env.medium.blobs, &env.cache);
             let segment = Segment::open(blobs, cache, key, incarnation, spec, place)?;
             let segment = Arc::new(segment);
+            view.first_expiry_ms = view.first_expiry_ms.into_iter().chain(segment.first_expiry_ms()).min();
             let number = view.begin_source(Rows::Segment(Arc::clone(&segment)));
             for (ordinal, row) in (0..).zip(segment.directory()) {
                 let DocumentRow { record, deleted_ms, rows: passages, words, .. } = *row;
@@ -177,6 +181,7 @@ impl View {
     pub(crate) fn put(&mut self, record: u64, document: Document) {
         let id = document.id.clone();
         let passages = document.passages.len() as u32;
+        self.first_expiry_ms = self.first_expiry_ms.into_iter().chain(document.expires_ms).min();
         let number = self.active;
         let ordinal = self.active().push(record, document);
         self.place(&id, Location { source: number, ordinal, record, deleted_ms: None, passages, words: 0 });

@@ -3,120 +3,30 @@
 //! Check → reserve record numbers → seal → enqueue → (others do the same meanwhile) → wait for the sync →
 //! apply in order → answer.
 
-use super::view::View;
+use super::standing::{Act, Overlay, Pending, Standing};
 use super::{
     Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError,
     Writer, look_again,
 };
 use crate::io::{Fault, StorageErrorKind, lock};
-use crate::log::{Outcome, Ticket, Urgency};
+use crate::log::{Outcome, Urgency};
 use crate::nearness::admit;
 use crate::seal::{Key, Place, Purpose, Unsealable};
 use sha2::{Digest, Sha256};
-use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_format::fields::{Field, FieldValue};
 use strongroom_format::limits::{
     BATCH_RECORDS_MAX, CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, FIELD_PATH_BYTES_MAX, FIELDS_BYTES_MAX,
-    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
+    FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, READER_BYTES_MAX, READERS_MAX,
+    RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
-use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put, encode_put};
+use strongroom_format::record::{Change, ChangeKind, RecordKind, decode_put};
 use zeroize::Zeroizing;
 
 /// Documents in one write: beside them a batch holds the partition's first record, and a memo.
 pub(super) const WRITE_DOCUMENTS_MAX: usize = BATCH_RECORDS_MAX - 2;
-
-/// A record that waits for its sync.
-pub(super) struct Pending {
-    pub(super) ticket: Ticket,
-    pub(super) record: u64,
-    pub(super) act: Act,
-}
-
-impl Pending {
-    /// Where it waits.
-    pub(super) fn ticket(&self) -> Ticket {
-        self.ticket.clone()
-    }
-}
-
-/// What a record does once it is durable.
-pub(super) enum Act {
-    Genesis,
-    Put(Box<Document>),
-    Change(Change),
-}
-
-impl Act {
-    pub(super) fn kind(&self) -> RecordKind {
-        match self {
-            Self::Genesis => RecordKind::Genesis,
-            Self::Put(_) => RecordKind::Put,
-            Self::Change(_) => RecordKind::Change,
-        }
-    }
-
-    /// The document that it acts on.
-    pub(super) fn document_id(&self) -> Option<&str> {
-        match self {
-            Self::Put(document) => Some(&document.id),
-            Self::Change(change) if change.kind != ChangeKind::Answered => Some(&change.id),
-            Self::Genesis | Self::Change(_) => None,
-        }
-    }
-
-    pub(super) fn encode(&self, identity: &Identity) -> Vec<u8> {
-        match self {
-            Self::Genesis => identity.encode(),
-            Self::Put(document) => encode_put(document),
-            Self::Change(change) => change.encode(),
-        }
-    }
-}
-
-/// What an id's state will be when all that is queued is durable.
-pub(super) enum Standing<'a> {
-    Absent,
-    Live(Option<&'a Document>),
-    Deleted,
-}
-
-/// The view with all that is queued on top.
-pub(super) struct Overlay<'a> {
-    pub(super) view: &'a View,
-    pub(super) pending: &'a VecDeque<Pending>,
-}
-
-impl<'a> Overlay<'a> {
-    /// What waits for its sync.
-    pub(super) fn queued(&self) -> impl Iterator<Item = &'a Act> {
-        self.pending.iter().map(|pending| &pending.act)
-    }
-
-    pub(super) fn standing(&self, id: &str) -> Standing<'a> {
-        let mut restored = false;
-        for pending in self.pending.iter().rev() {
-            match &pending.act {
-                Act::Put(document) if document.id == id => return Standing::Live(Some(document)),
-                Act::Change(change) if change.id == id => match change.kind {
-                    ChangeKind::Answered => {}
-                    ChangeKind::Purged => return Standing::Absent,
-                    ChangeKind::Deleted if !restored => return Standing::Deleted,
-                    // Live again, but which document it is stands further back.
-                    ChangeKind::Deleted | ChangeKind::Restored => restored = true,
-                },
-                _ => {}
-            }
-        }
-        match self.view.find(id) {
-            None => Standing::Absent,
-            Some(location) if location.deleted_ms.is_some() && !restored => Standing::Deleted,
-            Some(_) => Standing::Live(None),
-        }
-    }
-}
 
 impl Partition {
     /// Inserts a document and answers when it is durable.
@@ -130,24 +40,32 @@ impl Partition {
         limit("documents in one write", documents.len(), WRITE_DOCUMENTS_MAX)?;
         let mut documents =
             documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
+        let eyes = self.eyes();
         self.write(Urgency::Write, |overlay| {
-            let mut infos = Vec::with_capacity(documents.len());
+            let (mut acts, mut infos) = (Vec::new(), Vec::with_capacity(documents.len()));
             for (position, document) in documents.iter().enumerate() {
                 let twice = documents[..position].iter().any(|before| before.id == document.id);
-                if twice || !matches!(overlay.standing(&document.id), Standing::Absent) {
-                    return Err(WriteError::Exists);
+                match overlay.standing(&document.id, eyes) {
+                    _ if twice => return Err(WriteError::Exists),
+                    Standing::Absent => {}
+                    Standing::Expired => acts.push(self.change(&document.id, ChangeKind::Purged)),
+                    Standing::Unseen | Standing::Live(_) | Standing::Deleted => {
+                        return Err(WriteError::Exists);
+                    }
                 }
                 infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
             }
+            limit("documents in one write", acts.len() + documents.len(), WRITE_DOCUMENTS_MAX)?;
             let documents = std::mem::take(&mut documents);
-            Ok((documents.into_iter().map(|document| Act::Put(Box::new(document))).collect(), infos))
+            acts.extend(documents.into_iter().map(|document| Act::Put(Box::new(document))));
+            Ok((acts, infos))
         })
     }
 
     /// Soft-deletes a document: nothing finds it until it is restored.
     pub fn delete(&self, id: &str) -> Result<(), WriteError> {
-        self.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
-            Standing::Absent => Err(WriteError::NotFound),
+        self.write(Urgency::Erasure, |overlay| match overlay.standing(id, self.eyes()) {
+            Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Deleted => Err(WriteError::AlreadyDeleted),
             Standing::Live(_) => Ok((vec![self.change(id, ChangeKind::Deleted)], ())),
         })
@@ -155,8 +73,8 @@ impl Partition {
 
     /// Lifts a soft delete.
     pub fn restore(&self, id: &str) -> Result<(), WriteError> {
-        self.write(Urgency::Write, |overlay| match overlay.standing(id) {
-            Standing::Absent => Err(WriteError::NotFound),
+        self.write(Urgency::Write, |overlay| match overlay.standing(id, self.eyes()) {
+            Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Live(_) => Err(WriteError::NotDeleted),
             Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Restored)], ())),
         })
@@ -167,15 +85,14 @@ impl Partition {
     /// [`Store::purge`](crate::Store::purge) does at once for small partitions and maintenance within its
     /// deadline for large ones.
     pub fn purge(&self, id: &str) -> Result<(), WriteError> {
-        self.write(Urgency::Erasure, |overlay| match overlay.standing(id) {
-            Standing::Absent => Err(WriteError::NotFound),
+        self.write(Urgency::Erasure, |overlay| match overlay.standing(id, self.eyes()) {
+            Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
         })
     }
 
     pub(super) fn change(&self, id: &str, kind: ChangeKind) -> Act {
-        let at_ms = self.core.env.medium.clock.now_ms().max(1);
-        Act::Change(Change { kind, at_ms, id: id.to_owned() })
+        self.core.change(id, kind)
     }
 
     /// Checks a document against the limits and gives it id, digest and time.
@@ -203,12 +120,7 @@ impl Partition {
         }
         new.fields.sort_unstable();
         new.fields.dedup();
-        let mut tags: Vec<String> = Vec::with_capacity(new.tags.len());
-        for tag in new.tags {
-            if !tags.contains(&tag) {
-                tags.push(tag);
-            }
-        }
+        let (tags, readers) = (distinct(new.tags), new.readers.map(distinct));
         limit("vectors of a document, in bytes", vectors.len() * 4, RECORD_BYTES_MAX / 2)?;
         Ok(Document {
             id,
@@ -224,6 +136,8 @@ impl Partition {
             source: new.source,
             created_ms,
             updated_ms: None,
+            expires_ms: new.expires_ms,
+            readers,
             passages,
             vectors,
         })
@@ -231,6 +145,11 @@ impl Partition {
 }
 
 impl Core {
+    pub(super) fn change(&self, id: &str, kind: ChangeKind) -> Act {
+        let at_ms = self.now_ms().max(1);
+        Act::Change(Change { kind, at_ms, id: id.to_owned() })
+    }
+
     /// Runs one write: `prepare` says what to do given all that was queued before.
     pub(super) fn write<R>(
         &self,
@@ -388,6 +307,17 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
     for tag in &new.tags {
         limit("tag, in bytes", tag.len(), TAG_BYTES_MAX)?;
     }
+    let readers = new.readers.as_deref().unwrap_or_default();
+    limit("readers", readers.len(), READERS_MAX)?;
+    for reader in readers {
+        limit("label of a reader, in bytes", reader.len(), READER_BYTES_MAX)?;
+        if reader.is_empty() {
+            return Err(WriteError::Invalid { what: "label of a reader", why: "is empty" });
+        }
+    }
+    if new.expires_ms == Some(0) {
+        return Err(WriteError::Invalid { what: "time of expiry", why: "is 0" });
+    }
     let labels = [Some(&new.filename), Some(&new.content_type), new.entity.as_ref(), new.source.as_ref()];
     for label in labels.into_iter().flatten() {
         limit("filename, media type, entity or source, in bytes", label.len(), LABEL_BYTES_MAX)?;
@@ -400,6 +330,17 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
         });
     }
     Ok(())
+}
+
+/// The same without repeats, in their order.
+fn distinct(texts: Vec<String>) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::with_capacity(texts.len());
+    for text in texts {
+        if !distinct.contains(&text) {
+            distinct.push(text);
+        }
+    }
+    distinct
 }
 
 fn check_passage(passage: &Passage, content: &[u8]) -> Result<(), WriteError> {

@@ -1,4 +1,4 @@
-//! Which documents of a segment carry a tag, an entity, a source, a media type?
+//! Which documents of a segment carry a tag, an entity, a source, a media type, and who may read which?
 
 use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
@@ -24,6 +24,10 @@ impl Labels {
             self.insert(LabelKind::Source, source, ordinal);
         }
         self.insert(LabelKind::ContentType, &document.content_type, ordinal);
+        if let Some(readers) = &document.readers {
+            self.insert(LabelKind::Reader, "", ordinal);
+            readers.iter().for_each(|reader| self.insert(LabelKind::Reader, reader, ordinal));
+        }
     }
 
     fn insert(&mut self, kind: LabelKind, text: &str, ordinal: u32) {

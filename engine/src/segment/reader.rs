@@ -36,6 +36,7 @@ pub struct Segment {
     /// Where the blocks of the packed sections begin, see [`decode_lengths`].
     starts: [Vec<u64>; PACKED.len()],
     directory: Vec<DocumentRow>,
+    first_expiry_ms: Option<u64>,
     /// The first row of each document; none when each has one row.
     first_rows: Vec<u32>,
     labels: Labels,
@@ -77,6 +78,7 @@ impl Segment {
                 SECTIONS.len()],
             starts: PACKED.map(|_| Vec::new()),
             directory: Vec::new(),
+            first_expiry_ms: None,
             first_rows: Vec::new(),
             labels: Labels::default(),
             changes: Vec::new(),
@@ -103,6 +105,7 @@ impl Segment {
         ])?;
         self.directory = decode_directory(&directory, self.place.documents, self.place.rows)
             .map_err(|damage| self.located(damage))?;
+        self.first_expiry_ms = self.directory.iter().filter_map(|row| row.expires_ms).min();
         if !self.directory.iter().all(|row| row.rows == 1) {
             self.first_rows = self.directory.iter().map(|row| row.first_row).collect();
         }
@@ -125,6 +128,11 @@ impl Segment {
     /// Its documents, by ordinal.
     pub fn directory(&self) -> &[DocumentRow] {
         &self.directory
+    }
+
+    /// When the first of its documents expires, of those that do.
+    pub fn first_expiry_ms(&self) -> Option<u64> {
+        self.first_expiry_ms
     }
 
     /// The rows of documents that follow each other.

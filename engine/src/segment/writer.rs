@@ -72,6 +72,7 @@ impl SegmentWriter {
             rows: document.passages.len() as u32,
             created_ms: document.created_ms,
             updated_ms: document.updated_ms,
+            expires_ms: document.expires_ms,
             info_offset,
             info_bytes: (self.infos.0.len() as u64 - info_offset) as u32,
             content_offset: self.contents.len() as u64,

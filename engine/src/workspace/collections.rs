@@ -34,7 +34,7 @@ impl Store {
         }
         let mut holders = Holders::default();
         for at in workspace.names(scope, collection) {
-            match self.holder(&workspace, &at, id) {
+            match self.holder(scope, &workspace, &at, id) {
                 Ok(holder) => holders.partitions.extend(holder),
                 Err(StoreError::Read(ReadError::Quarantined(damage))) => {
                     holders.unread.get_or_insert(damage);
@@ -54,16 +54,17 @@ impl Store {
     /// The partition of this name, if it holds a live document of this id.
     fn holder(
         &self,
+        scope: &Scope,
         workspace: &Workspace,
         at: &PartitionRef,
         id: &str,
     ) -> Result<Option<Partition>, StoreError> {
-        if self.rests_without(workspace, at, id)? {
+        if self.rests_without(scope, workspace, at, id)? {
             return Ok(None);
         }
         let Some(core) = self.find(workspace, at)?.filter(|core| core.is_born()) else { return Ok(None) };
-        match core.has(id) {
-            Ok(has) => Ok(has.then_some(Partition { core, once: None })),
+        match core.has(id, scope.acting()) {
+            Ok(has) => Ok(has.then(|| Partition::new(core, scope.acting().clone()))),
             // It went after it was found.
             Err(ReadError::Dropped) => Ok(None),
             Err(error) => Err(error.into()),
@@ -71,7 +72,13 @@ impl Store {
     }
 
     /// Whether the partition of this name rests, and surely holds no live document of this id.
-    fn rests_without(&self, workspace: &Workspace, at: &PartitionRef, id: &str) -> Result<bool, StoreError> {
+    fn rests_without(
+        &self,
+        scope: &Scope,
+        workspace: &Workspace,
+        at: &PartitionRef,
+        id: &str,
+    ) -> Result<bool, StoreError> {
         // As long as this is held nobody wakes it, and so nobody moves its segments or drops it.
         let _changing = lock(&workspace.changing);
         if !self.workspaces().contains_key(&workspace.id) {
@@ -86,7 +93,7 @@ impl Store {
         }
         let passing = self.wake(workspace, at, dormant);
         // What fails here is met again, and believed, when the partition itself is asked.
-        Ok(passing.is_ok_and(|passing| matches!(passing.has(id), Ok(false))))
+        Ok(passing.is_ok_and(|passing| matches!(passing.has(id, scope.acting()), Ok(false))))
     }
 
     /// Sums over the partitions of a collection that the scope covers.

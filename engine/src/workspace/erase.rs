@@ -251,7 +251,10 @@ impl Store {
     ) -> Result<Purged, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?.filter(|core| core.is_born()).ok_or(WriteError::NotFound)?;
-        let partition = Partition { core, once };
+        let mut partition = Partition::new(core, scope.acting().clone());
+        if let Some(once) = &once {
+            partition = partition.once(once);
+        }
         for id in ids {
             partition.purge(id)?;
         }

@@ -33,6 +33,8 @@ pub struct Maintained {
     pub rewritten: usize,
     /// Idle partitions that were closed.
     pub closed: usize,
+    /// Documents that were purged because their time had passed.
+    pub expired: usize,
 }
 
 /// What a scrub read.
@@ -64,7 +66,7 @@ impl Store {
                 && self.env.medium.clock.now_ms() >= since_ms.saturating_add(self.options.flush_age_ms))
     }
 
-    /// Flushes when enough waits or waits for long, merges segments where there are too many, makes purges
+    /// Purges what has expired, flushes when enough waits or waits for long, merges segments where there are too many, makes purges
     /// final whose time has come, and closes idle partitions beyond the budget.
     pub fn run_maintenance(&self) -> Result<Maintained, StoreError> {
         let mut done = Maintained::default();
@@ -72,6 +74,7 @@ impl Store {
         self.env.log.replenish();
         self.finish_all(&mut maintenance)?;
         self.sweep(&mut maintenance)?;
+        done.expired = self.purge_expired()?;
         done.rewritten = self.rewrite_due(&mut maintenance, self.options.purge_ms)?;
         if self.wants_flush() {
             done.flushed = self.flush_into(&mut maintenance)?;
@@ -84,16 +87,17 @@ impl Store {
         Ok(done)
     }
 
-    /// Flushes everything that waits in memory, and makes every purge final.
+    /// Flushes everything that waits in memory, purges what has expired, and makes every purge final.
     pub fn flush(&self) -> Result<Maintained, StoreError> {
         let mut maintenance = lock(&self.maintenance);
         self.env.log.replenish();
         self.finish_all(&mut maintenance)?;
+        let expired = self.purge_expired()?;
         let rewritten = self.rewrite_due(&mut maintenance, 0)?;
         let flushed = self.flush_into(&mut maintenance)?;
         let compacted = self.compact(&mut maintenance)?;
         self.tidy(&mut maintenance)?;
-        Ok(Maintained { flushed, compacted, rewritten, closed: 0 })
+        Ok(Maintained { flushed, compacted, rewritten, closed: 0, expired })
     }
 
     fn flush_into(&self, maintenance: &mut Maintenance) -> Result<usize, StoreError> {
@@ -346,7 +350,9 @@ impl Store {
             if bytes <= self.options.cache_bytes as u64 / 2 {
                 break;
             }
+            let first_expiry_ms = core.first_expiry_ms();
             if workspace.put_to_rest(&at, core) {
+                self.next_expiry_ms.fetch_min(first_expiry_ms.unwrap_or(u64::MAX), Ordering::Relaxed);
                 bytes -= freed;
                 closed += 1;
             }
@@ -379,7 +385,7 @@ impl Store {
     }
 
     /// Every partition in use, in the order of their incarnations.
-    fn awake(&self) -> Vec<(Arc<Workspace>, PartitionRef, Arc<Core>)> {
+    pub(super) fn awake(&self) -> Vec<(Arc<Workspace>, PartitionRef, Arc<Core>)> {
         let mut awake = Vec::new();
         for workspace in self.sorted_workspaces() {
             let entries = workspace.entries();

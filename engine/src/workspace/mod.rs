@@ -16,6 +16,7 @@ mod collections;
 mod entries;
 mod erase;
 mod jobs;
+mod lapse;
 mod open;
 mod publish;
 mod receipts;
@@ -95,6 +96,8 @@ pub struct Store {
     erased: Mutex<Vec<Erased>>,
     /// How many uses of partitions there had been when idle ones were last closed.
     swept_at: AtomicU64,
+    /// No document of a partition that rests expires before this time, in milliseconds since 1970.
+    next_expiry_ms: AtomicU64,
     /// What was found to be damaged and could be mended, or hurt nobody.
     notes: Vec<Damage>,
 }
@@ -214,7 +217,8 @@ impl Store {
     pub fn partition(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Partition>, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?;
-        Ok(core.filter(|core| core.is_born()).map(|core| Partition { core, once: None }))
+        let core = core.filter(|core| core.is_born());
+        Ok(core.map(|core| Partition::new(core, scope.acting().clone())))
     }
 
     /// A partition for writing: its first write makes it.
@@ -240,7 +244,7 @@ impl Store {
         if metric != spec.metric {
             return Err(StoreError::Metric { expected: metric, found: spec.metric });
         }
-        Ok(Partition { core, once: None })
+        Ok(Partition::new(core, scope.acting().clone()))
     }
 
     /// The partition of this name, awake.

@@ -170,6 +170,7 @@ impl Store {
             }),
             erased: Mutex::default(),
             swept_at: AtomicU64::new(0),
+            next_expiry_ms: AtomicU64::new(0),
             notes,
             keyring,
             env,

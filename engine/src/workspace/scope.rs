@@ -3,6 +3,7 @@
 //! A [`Scope`] is made by authentication alone and asked for by every call of the store, so there is no call
 //! without one: reaching a partition that a key doesn't cover can't be written by forgetting a check.
 
+use crate::filter::ActingAs;
 use std::fmt;
 
 /// A workspace: 16 random bytes, shown as lower-case hex.
@@ -20,6 +21,7 @@ impl fmt::Display for WorkspaceId {
 pub struct Scope {
     workspace: WorkspaceId,
     reach: Reach,
+    acting: ActingAs,
 }
 
 /// How far a scope goes inside its workspace.
@@ -34,9 +36,21 @@ pub enum Reach {
 }
 
 impl Scope {
-    /// Grants a reach. For authentication alone: a test refuses every other caller.
+    /// Grants a reach, on nobody's behalf: documents that name their readers are not seen. For authentication alone: a test
+    /// refuses every other caller.
     pub fn grant(workspace: WorkspaceId, reach: Reach) -> Self {
-        Self { workspace, reach }
+        Self { workspace, reach, acting: ActingAs::default() }
+    }
+
+    /// The same reach, on this behalf.
+    #[must_use]
+    pub fn acting_as(self, acting: ActingAs) -> Self {
+        Self { acting, ..self }
+    }
+
+    /// On whose behalf.
+    pub(super) fn acting(&self) -> &ActingAs {
+        &self.acting
     }
 
     /// The workspace that it is for.

@@ -9,11 +9,12 @@
 //! 2. A key that is damaged, unknown, revoked or expired, or whose workspace is going, gets the same status.
 //! 3. A request that names a key is the key's, whatever cookie it carries.
 //! 4. What a caller is pinned to comes from the key's row alone, never from the request.
+//! 5. On whose behalf a request acts only ever narrows what its caller reads.
 
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use strongroom_engine::{OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
+use strongroom_engine::{ActingAs, OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, collection_forbidden, grant};
 use super::session;
@@ -56,9 +57,25 @@ pub(crate) struct Caller {
     gone: Option<WorkspaceId>,
     pins: Pins,
     hasher: PartitionHasher,
+    /// The labels that the request says it acts under.
+    labels: Option<Arc<[String]>>,
 }
 
 impl Caller {
+    /// Has the caller act under these labels: those of a principal, and of its groups.
+    pub(crate) fn act_under(&mut self, labels: Vec<String>) {
+        self.labels = Some(labels.into());
+    }
+
+    /// On whose behalf documents are read. Who may hand out keys administrates, unless the request names somebody.
+    fn acting(&self) -> ActingAs {
+        match &self.labels {
+            Some(labels) => ActingAs::Labels(labels.clone()),
+            None if self.scopes().allows(scopes::Scope::Keys) => ActingAs::Administrator,
+            None => ActingAs::default(),
+        }
+    }
+
     /// Whether the caller may do that, somewhere.
     pub(crate) fn require(&self, scope: scopes::Scope) -> Result<(), ApiError> {
         self.require_one_of(&[scope])
@@ -141,7 +158,7 @@ impl Caller {
         let workspace = self.workspace()?.id;
         let hash_of = |collection: &str, name: &PartitionName| self.hasher.hash(workspace, collection, name);
         let at = choose(&self.pins, self.is_multi_tenant(), named, hash_of)?;
-        Ok(grant(workspace, at).with_key(self.key_id()))
+        Ok(grant(workspace, at, self.acting()).with_key(self.key_id()))
     }
 
     /// What a request on the workspace as a whole may see: everything that the key is not kept from. `None` when that is
@@ -171,7 +188,8 @@ impl Caller {
                 "this call acts on a whole collection, and this key is pinned to one partition of it",
             ));
         }
-        Ok(Scope::grant(self.workspace()?.id, Reach::Collection(collection.to_owned())))
+        let reach = Reach::Collection(collection.to_owned());
+        Ok(Scope::grant(self.workspace()?.id, reach).acting_as(self.acting()))
     }
 
     /// What of a collection the caller may see: its own partition, when it is pinned to one. `None` when that isn't there.
@@ -188,7 +206,7 @@ impl Caller {
                 partition: Some(name.clone()),
             }),
         };
-        Ok(Some(Scope::grant(workspace, reach)))
+        Ok(Some(Scope::grant(workspace, reach).acting_as(self.acting())))
     }
 
     /// Where to look for the partition that this caller is pinned to, when its name isn't known: a hash alone can only
@@ -280,9 +298,9 @@ pub(crate) fn server_itself() -> OperatorScope {
     OperatorScope::grant()
 }
 
-/// The right of the server itself over one collection, for ending what a crash cut short.
+/// The right of the server itself over one collection, for ending what a crash cut short and for what is done to all documents.
 pub(crate) fn server_in(workspace: WorkspaceId, collection: &str) -> Scope {
-    Scope::grant(workspace, Reach::Collection(collection.to_owned()))
+    Scope::grant(workspace, Reach::Collection(collection.to_owned())).acting_as(ActingAs::Administrator)
 }
 
 /// Who sends these headers? 401 when that can't be told.
@@ -295,7 +313,7 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
         own_workspace(control, &workspace, workspace_header(headers)?)?;
         let holder = Holder::Member(Arc::new(SignedIn { member, session }));
         let (pins, hasher) = (Pins::default(), control.partition_hasher().clone());
-        return Ok(Caller { holder, workspace: Some(workspace), gone: None, pins, hasher });
+        return Ok(Caller { holder, workspace: Some(workspace), gone: None, pins, hasher, labels: None });
     }
     let text = bearer(headers)?;
     let (named, hasher) = (workspace_header(headers)?, control.partition_hasher().clone());
@@ -308,7 +326,8 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
                 (None, None) => return Err(no_workspace()),
             },
         };
-        return Ok(Caller { holder: Holder::Operator, workspace, gone, pins: Pins::default(), hasher });
+        let (holder, pins) = (Holder::Operator, Pins::default());
+        return Ok(Caller { holder, workspace, gone, pins, hasher, labels: None });
     }
     if !ApiKey::looks_like(text) {
         return Err(dead_key());
@@ -330,7 +349,8 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
     let partition = key.partition.map(|hash| Pin { hash, name: control.partition_of(hash) });
     let pins = Pins { collection: key.collection.clone(), partition };
     key.touch(now);
-    Ok(Caller { holder: Holder::Key(key), workspace: Some(workspace), gone: None, pins, hasher })
+    let (holder, workspace) = (Holder::Key(key), Some(workspace));
+    Ok(Caller { holder, workspace, gone: None, pins, hasher, labels: None })
 }
 
 /// Whose key these headers carry, when it was one once and is dead now: a secret that is out of use is being tried.

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use strongroom_engine::{PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
+use strongroom_engine::{ActingAs, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::control::PartitionHash;
 use crate::idempotency::Promise;
@@ -80,9 +80,10 @@ pub(crate) struct Pins {
     pub(crate) partition: Option<Pin>,
 }
 
-/// The right to reach exactly this partition.
-pub(super) fn grant(workspace: WorkspaceId, at: PartitionRef) -> Place {
-    Place { scope: Scope::grant(workspace, Reach::Partition(at.clone())), at, key: None, promise: None }
+/// The right to reach exactly this partition, on this behalf.
+pub(super) fn grant(workspace: WorkspaceId, at: PartitionRef, acting: ActingAs) -> Place {
+    let scope = Scope::grant(workspace, Reach::Partition(at.clone())).acting_as(acting);
+    Place { scope, at, key: None, promise: None }
 }
 
 /// The right of the server itself to count what a collection or a whole workspace holds.
@@ -150,14 +151,16 @@ pub(crate) fn partition_name(id: &str) -> Result<PartitionName, ApiError> {
 /// Some place, for tests of what is done with one.
 #[cfg(test)]
 pub(crate) fn test_place() -> Place {
-    grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition: None })
+    let at = PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition: None };
+    grant(WorkspaceId([0; 16]), at, ActingAs::Administrator)
 }
 
 /// The same, of a partition that has a name.
 #[cfg(test)]
 pub(crate) fn test_place_named(name: &str) -> Place {
     let partition = PartitionName::new(name).ok();
-    grant(WorkspaceId([0; 16]), PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition })
+    let at = PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition };
+    grant(WorkspaceId([0; 16]), at, ActingAs::Administrator)
 }
 
 #[cfg(test)]

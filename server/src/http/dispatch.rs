@@ -26,6 +26,7 @@ use crate::call::{Call, Parts, admit, place};
 use crate::control::scopes::Scope;
 use crate::control::{Action, Actor, By, Entry, Outcome};
 use crate::idempotency::Promise;
+use crate::message::acting;
 use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
 use crate::pool::{self, Tenant};
@@ -34,9 +35,8 @@ use crate::quota::Admission;
 /// The route on which what was used is read.
 const USAGE: &str = "/v1/usage";
 
-/// Parameters that would change what is returned or who may read it, and that come with later versions.
-const NOT_OFFERED: [&str; 6] =
-    ["thread_id", "acl_readers", "acting_principal", "acting_groups", "summarize", "extract_facts"];
+/// Parameters that would change what is returned, and that come with later versions.
+const NOT_OFFERED: [&str; 3] = ["thread_id", "summarize", "extract_facts"];
 
 /// Of what a client calls itself, so much is written down.
 const AGENT_CHARS_MAX: usize = 256;
@@ -170,6 +170,9 @@ async fn check(
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let mut decided = None;
     if let Some(caller) = &mut caller {
+        if let Some(labels) = acting::labels(&query)? {
+            caller.act_under(labels);
+        }
         if query.get("partition").is_none() {
             find_pin(&app, caller).await?;
         }
@@ -183,7 +186,9 @@ async fn check(
     let values = path_values(route.path, head.uri.path())?;
     if !route.is_not_offered() {
         refuse_not_offered(&query)?;
-        let known: Vec<_> = route.params.iter().chain(route.ignored()).copied().collect();
+        // Whoever speaks for somebody says so with every request.
+        let known = route.params.iter().chain(route.ignored()).chain(&acting::PARAMETERS);
+        let known: Vec<_> = known.copied().collect();
         query.only(&known)?;
     }
     let body_bytes_max = match route.body {

@@ -4,9 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::routes::{Access, BodyKind, Partition, Route, routes};
+use super::routes::{Access, BodyKind, Kind, Partition, Route, routes};
 use crate::api::aether::grammar::OPERATORS;
 use crate::auth::session;
+use crate::message::acting;
 use crate::message::error::Dialect;
 
 /// The document.
@@ -91,7 +92,8 @@ fn operation(route: &Route) -> Value {
                            "schema": {"type": "string"}})
         })
         .collect();
-    parameters.extend(route.params.iter().map(|name| query_parameter(name)));
+    let acting = if route.kind == Kind::Data { &acting::PARAMETERS[..] } else { &[] };
+    parameters.extend(route.params.iter().chain(acting).map(|name| query_parameter(name)));
     if route.keeps_keys() {
         parameters.push(json!({
             "name": "Idempotency-Key",
@@ -196,6 +198,8 @@ fn found() -> Value {
 fn query_parameter(name: &str) -> Value {
     let number =
         |text: &str| json!({"name": name, "in": "query", "schema": {"type": "number"}, "description": text});
+    let text =
+        |text: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}, "description": text});
     match name {
         "filter" => json!({
             "name": name,
@@ -226,6 +230,18 @@ fn query_parameter(name: &str) -> Value {
         "freshness_half_life_days" => {
             number("Days after which half of the freshness is left: 14 when it is not given.")
         }
+        "acl_readers" => text(
+            "Labels of those who may read the document, joined by commas. None at all (an empty value): administrators alone. \
+             Without the parameter: everybody who reaches the partition.",
+        ),
+        "acting_principal" => text(
+            "A label: only documents are seen that name no readers, or this label, or one of acting_groups.",
+        ),
+        "acting_groups" => text("Labels of the groups that the principal acts with, joined by commas."),
+        "expires_at" => {
+            text("From when on nobody reads the document, in RFC 3339; it is purged some while after.")
+        }
+        "ttl_seconds" => number("The same, as so many seconds from now."),
         _ => json!({"name": name, "in": "query", "schema": {"type": "string"}}),
     }
 }

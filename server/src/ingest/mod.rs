@@ -38,6 +38,8 @@ pub(crate) struct Intake {
     pub(crate) metadata: String,
     pub(crate) entity: Option<String>,
     pub(crate) source: Option<String>,
+    pub(crate) readers: Option<Vec<String>>,
+    pub(crate) expires_ms: Option<u64>,
     pub(crate) chunking: ChunkOptions,
 }
 
@@ -86,6 +88,8 @@ impl Intake {
             metadata: self.metadata,
             entity: self.entity,
             source: self.source,
+            readers: self.readers,
+            expires_ms: self.expires_ms,
             passages,
         }
     }
@@ -211,6 +215,8 @@ mod tests {
             metadata: String::new(),
             entity: None,
             source: None,
+            readers: None,
+            expires_ms: None,
             chunking: ChunkOptions::new(4, 0).unwrap(),
         }
     }

@@ -157,11 +157,9 @@ mod tests {
         let doc = Doc {
             version: 1,
             content: id.to_owned(),
-            tags: Vec::new(),
-            entity: None,
-            fields: Vec::new(),
             vectors: vec![vec![1.0]],
             live: true,
+            ..Doc::default()
         };
         Op::Put(spot(), vec![(id.to_owned(), doc)])
     }

@@ -297,9 +297,9 @@ fn doc(chance: &mut Chance) -> Doc {
         content: format!("{} {content}and so on.", chance.bits()),
         tags,
         entity: chance.percent(20).then(|| "ada".to_owned()),
-        fields: Vec::new(),
         vectors: (0..passages).map(|_| (0..DIMENSION).map(|_| chance.unit()).collect()).collect(),
         live: true,
+        ..Doc::default()
     }
 }
 

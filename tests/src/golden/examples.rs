@@ -36,7 +36,7 @@ const STRUCTURES: &[(&str, &str, usize)] = &[
     ("SectionEntry", "segments.bin", 0),
     ("ManifestHeader", "manifest-edit.bin", 64),
     ("PartitionEntry", "manifest-edit.bin", 192),
-    ("SegmentRef", "manifest-edit.bin", 352),
+    ("SegmentRef", "manifest-edit.bin", 360),
     ("Receipt", "receipt.bin", 64),
 ];
 
@@ -208,7 +208,7 @@ fn sealed(out: &mut String) {
     let identity = Sealed {
         what: "an identity, sealed",
         file: "manifest-edit.bin",
-        range: 352 + 56..352 + 56 + length,
+        range: 360 + 56..360 + 56 + length,
         subkey: scene::identity_key(),
         nonce: counting(0),
         authenticated: authenticated(scene::SUCCESSOR, [0; 16], 0, 0),
@@ -234,7 +234,8 @@ pub fn says(kind: RecordKind, plain: &[u8]) -> String {
 
 fn put(document: &Document) -> String {
     let Document { id, version, filename, content_type, tags, metadata, fields, .. } = document;
-    let Document { entity, source, created_ms, updated_ms, passages, vectors, .. } = document;
+    let Document { entity, source, created_ms, updated_ms, expires_ms, readers, .. } = document;
+    let Document { passages, vectors, .. } = document;
     let content = String::from_utf8_lossy(&document.content);
     let passages: Vec<String> = passages
         .iter()
@@ -245,7 +246,8 @@ fn put(document: &Document) -> String {
         .collect();
     format!(
         "document {id}, version {version}, {filename}, {content_type}, {content:?}, tags {tags:?}, metadata \
-         {metadata}, fields {fields:?}, entity {entity:?}, source {source:?}, created {created_ms}, updated {updated_ms:?}, passages \
+         {metadata}, fields {fields:?}, entity {entity:?}, source {source:?}, created {created_ms}, updated {updated_ms:?}, expires \
+         {expires_ms:?}, readers {readers:?}, passages \
          {passages:?}, vectors {vectors:?}",
     )
 }

@@ -167,6 +167,8 @@ pub fn document(number: u64) -> Document {
         source: None,
         created_ms: BEGIN_MS + number,
         updated_ms: None,
+        expires_ms: (number == 1).then_some(BEGIN_MS + 1_000_000),
+        readers: (number == 1).then(|| vec!["user:ada".to_owned()]),
         passages: vec![
             Passage::Range { start: 0, end: content.len() as u32 },
             Passage::Own(format!("of {number}")),
@@ -288,6 +290,7 @@ fn segments() -> Vec<u8> {
         rows: 2,
         created_ms: document.created_ms,
         updated_ms: document.updated_ms,
+        expires_ms: document.expires_ms,
         info_offset: 0,
         info_bytes: infos.0.len() as u32,
         content_offset: 0,
@@ -296,9 +299,13 @@ fn segments() -> Vec<u8> {
     };
     row.write(&mut directory);
     vectors.f32s(&document.vectors);
-    for (kind, text) in
-        [(LabelKind::Tag, "sea"), (LabelKind::Entity, "ada"), (LabelKind::ContentType, "text/plain")]
-    {
+    for (kind, text) in [
+        (LabelKind::Tag, "sea"),
+        (LabelKind::Entity, "ada"),
+        (LabelKind::ContentType, "text/plain"),
+        (LabelKind::Reader, ""),
+        (LabelKind::Reader, "user:ada"),
+    ] {
         LabelRow { kind, text, bitmap: &FIRST_ALONE }.write(&mut labels);
     }
     let change = Change { kind: ChangeKind::Restored, at_ms: BEGIN_MS, id: "doc_9".to_owned() };
@@ -426,6 +433,7 @@ pub fn successor() -> PartitionState {
         passages: 2,
         deleted_since_ms: 0,
         purge_since_ms: 0,
+        first_expiry_ms: document(1).expires_ms,
         is_damaged: false,
         segments: vec![segment_place()],
     }

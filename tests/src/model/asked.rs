@@ -25,6 +25,14 @@ const TEXTS: [&str; 7] = [
     "é",
 ];
 
+/// Who may read a document, and on whose behalf it is searched for.
+pub const READERS: [&str; 3] = ["user:ada", "user:bob", "group:sea"];
+
+/// Some of these, or none.
+pub fn some_of(texts: &[&str], chance: &mut Chance) -> Vec<String> {
+    texts.iter().filter(|_| chance.percent(40)).map(|text| (*text).to_owned()).collect()
+}
+
 fn value(chance: &mut Chance) -> FieldValue {
     match chance.below(5) {
         0 => FieldValue::Bool(chance.percent(50)),

@@ -36,6 +36,8 @@ pub const FAULTS: [Fault; 6] = [
     Fault::MisdirectedRead,
 ];
 
+const DAY_MS: u64 = 86_400_000;
+
 const NAMES: [Option<&str>; 4] = [None, Some("acme"), Some("Acme"), Some("acme ")];
 const LABELS: [&str; 3] = ["red", "green", "blue"];
 
@@ -84,23 +86,25 @@ fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
             world.drop_partition(&spot);
         }
         Act::Put => {
-            let doc = (own_id(chance, 1), doc(chance));
+            let doc = (own_id(chance, 1), doc_of(world, chance));
             world.put_many(&spot, &[doc]);
         }
         Act::PutMany => {
             let count = 2 + chance.below(kind.batch_max() - 1);
             let docs: Vec<(Option<String>, Doc)> =
-                (0..count).map(|_| (own_id(chance, count), doc(chance))).collect();
+                (0..count).map(|_| (own_id(chance, count), doc_of(world, chance))).collect();
             world.put_many(&spot, &docs);
         }
         Act::Update => {
             let id = some_id(world, &spot, chance);
             match own_id(chance, 1) {
                 Some(other) if id != UNKNOWN_ID => {
-                    world.upsert(&spot, &[(id, doc(chance)), (other, doc(chance))]);
+                    let docs = [(id, doc_of(world, chance)), (other, doc_of(world, chance))];
+                    world.upsert(&spot, &docs);
                 }
                 _ => {
-                    world.update(&spot, &id, doc(chance));
+                    let doc = doc_of(world, chance);
+                    world.update(&spot, &id, doc);
                 }
             }
         }
@@ -173,7 +177,6 @@ fn harden_opening(world: &mut World, chance: &mut Chance) {
 
 /// Mostly days pass; now and then a clock is set back.
 fn pass_time(world: &mut World, chance: &mut Chance) {
-    const DAY_MS: u64 = 86_400_000;
     if chance.percent(80) {
         world.advance_ms(chance.bits() % (40 * DAY_MS));
     } else {
@@ -198,6 +201,12 @@ fn some_id(world: &World, spot: &Spot, chance: &mut Chance) -> String {
     } else {
         docs.keys().nth(chance.below(docs.len())).cloned().unwrap_or(missing)
     }
+}
+
+/// A random document, which is gone after some days now and then.
+fn doc_of(world: &World, chance: &mut Chance) -> Doc {
+    let expires_ms = chance.percent(20).then(|| world.now_ms() + 1 + chance.bits() % (30 * DAY_MS));
+    Doc { expires_ms, ..doc(chance) }
 }
 
 /// A random document of a few words and up to three vectors; now and then of so many that its segment has codes.
@@ -233,6 +242,8 @@ pub(super) fn doc(chance: &mut Chance) -> Doc {
         entity: chance.percent(20).then(|| "ada".to_owned()),
         fields: asked::fields(chance),
         vectors: (0..passages).map(|_| vector(chance)).collect(),
+        readers: chance.percent(25).then(|| asked::some_of(&asked::READERS, chance)),
+        expires_ms: None,
         live: true,
     }
 }

@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom_engine::{
-    CollectionSpec, Field, FieldValue, Filter, Metric, NewDocument, NewPassage, PartitionName, PartitionRef,
-    Passage, Reach, Scope, WorkspaceId,
+    ActingAs, CollectionSpec, Field, FieldValue, Filter, Metric, NewDocument, NewPassage, PartitionName,
+    PartitionRef, Passage, Reach, Scope, WorkspaceId,
 };
 
 /// Components of each vector. Odd, so that no kernel gets away with whole registers.
@@ -48,9 +48,14 @@ impl Spot {
         PartitionRef { collection: COLLECTION.to_owned(), partition: name }
     }
 
-    /// A scope that reaches this partition and no other.
+    /// A scope that reaches this partition and no other, for one who may read everything.
     pub fn scope(&self) -> Scope {
-        Scope::grant(workspace_id(self.workspace), Reach::Partition(self.at()))
+        self.scope_for(ActingAs::Administrator)
+    }
+
+    /// The same, on this behalf.
+    pub fn scope_for(&self, acting: ActingAs) -> Scope {
+        Scope::grant(workspace_id(self.workspace), Reach::Partition(self.at())).acting_as(acting)
     }
 }
 
@@ -59,9 +64,9 @@ pub fn workspace_id(number: u8) -> WorkspaceId {
     WorkspaceId([number; 16])
 }
 
-/// A scope over a whole workspace.
+/// A scope over a whole workspace, for one who may read everything.
 pub fn whole(number: u8) -> Scope {
-    Scope::grant(workspace_id(number), Reach::Workspace)
+    Scope::grant(workspace_id(number), Reach::Workspace).acting_as(ActingAs::Administrator)
 }
 
 /// A document as the model keeps it.
@@ -79,6 +84,10 @@ pub struct Doc {
     pub fields: Vec<(String, FieldValue)>,
     /// One vector for each passage, as they were given.
     pub vectors: Vec<Vec<f32>>,
+    /// Who may read it.
+    pub readers: Option<Vec<String>>,
+    /// When it is gone, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
     /// Whether it is not deleted.
     pub live: bool,
 }
@@ -108,7 +117,17 @@ impl Doc {
             fields: self.fields.iter().cloned().map(|(path, value)| Field { path, value }).collect(),
             entity: self.entity.clone(),
             source: None,
+            readers: self.readers.clone(),
+            expires_ms: self.expires_ms,
             passages: passages.collect(),
+        }
+    }
+
+    /// Whether it may be read on this behalf.
+    pub fn is_for(&self, acting: &ActingAs) -> bool {
+        match (acting, &self.readers) {
+            (ActingAs::Administrator, _) | (_, None) => true,
+            (ActingAs::Labels(labels), Some(readers)) => labels.iter().any(|label| readers.contains(label)),
         }
     }
 
@@ -150,6 +169,10 @@ pub struct State {
     pub workspaces: BTreeSet<u8>,
     /// Partitions that were written to, and not dropped since.
     pub partitions: BTreeMap<Spot, Arc<Docs>>,
+    /// How many documents of a partition have expired that the store may still count: it takes them away some time later.
+    pub expired: BTreeMap<Spot, u64>,
+    /// When the last of them did.
+    pub expired_ms: u64,
 }
 
 impl State {
@@ -173,10 +196,34 @@ impl State {
         Arc::make_mut(self.partitions.entry(spot.clone()).or_default())
     }
 
+    /// Takes away what has expired by now.
+    pub fn expire(&mut self, now_ms: u64) {
+        let has_expired = |doc: &Doc| doc.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms);
+        let State { partitions, expired, expired_ms, .. } = self;
+        for (spot, docs) in partitions {
+            let gone: Vec<(String, Option<u64>)> = docs
+                .iter()
+                .filter(|(_, doc)| has_expired(doc))
+                .map(|(id, doc)| (id.clone(), doc.expires_ms))
+                .collect();
+            for (id, at_ms) in gone {
+                Arc::make_mut(docs).remove(&id);
+                *expired.entry(spot.clone()).or_default() += 1;
+                *expired_ms = (*expired_ms).max(at_ms.unwrap_or_default());
+            }
+        }
+    }
+
+    /// How many documents the store may count that aren't there any more.
+    pub fn unswept(&self, spot: &Spot) -> u64 {
+        self.expired.get(spot).copied().unwrap_or_default()
+    }
+
     /// Takes a workspace away with all that is in it.
     pub fn drop_workspace(&mut self, number: u8) {
         self.workspaces.remove(&number);
         self.partitions.retain(|spot, _| spot.workspace != number);
+        self.expired.retain(|spot, _| spot.workspace != number);
     }
 }
 
@@ -203,9 +250,9 @@ mod tests {
             content: "x".to_owned(),
             tags: vec!["a".to_owned(), "b".to_owned()],
             entity: None,
-            fields: Vec::new(),
             vectors: vec![vec![1.0]],
             live: true,
+            ..Doc::default()
         };
         let filter = |all: &[&str], any: &[&str]| Filter {
             all_tags: all.iter().map(|t| (*t).to_owned()).collect(),

@@ -5,11 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use strongroom_engine::{
-    Ageing, Ages, Filter, Fusion, Hit, Metric, Partition, Query, ReadError, SearchRequest, SearchResponse,
-    Unit,
+    ActingAs, Ageing, Ages, Filter, Fusion, Hit, Metric, Partition, Query, ReadError, SearchRequest,
+    SearchResponse, Unit,
 };
 
-use super::asked;
+use super::asked::{self, READERS, some_of};
 use super::ranking::{aged, scores};
 use super::{DIMENSION, Docs};
 use crate::chance::Chance;
@@ -52,13 +52,27 @@ fn ages(partition: &Partition, chance: &mut Chance) -> Result<Option<Ages>, Read
     }))
 }
 
-/// One random search against brute force.
+/// On whose behalf a search is made.
+pub(super) fn acting(chance: &mut Chance) -> ActingAs {
+    if chance.percent(40) {
+        return ActingAs::Administrator;
+    }
+    ActingAs::Labels(some_of(&READERS, chance).into())
+}
+
+/// One random search against brute force, through a handle for this behalf: what that may not read takes no part in anything.
 pub(super) fn one_search(
     metric: Metric,
     docs: &Docs,
     partition: &Partition,
+    acting: &ActingAs,
     chance: &mut Chance,
 ) -> Result<Vec<String>, ReadError> {
+    let docs: &Docs = &docs
+        .iter()
+        .filter(|(_, doc)| doc.is_for(acting))
+        .map(|(id, doc)| (id.clone(), doc.clone()))
+        .collect();
     let vector: Vec<f32> = match docs.values().nth(chance.below(docs.len().max(1))) {
         Some(doc) if chance.percent(50) => doc.vectors[0].clone(),
         _ => (0..DIMENSION).map(|_| chance.unit()).collect(),

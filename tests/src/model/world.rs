@@ -298,17 +298,22 @@ impl World {
         self.at_opening.push((steps, fault));
     }
 
+    /// What time it is there.
+    pub fn now_ms(&self) -> u64 {
+        self.sim.medium().clock.now_ms()
+    }
+
     /// Lets time pass.
     pub fn advance_ms(&mut self, ms: u64) {
         self.note(format!("{ms} ms pass"));
         self.sim.advance_ms(ms);
+        self.state.expire(self.now_ms());
     }
 
-    /// Sets the clock back.
+    /// Sets the clock back, but not to before a document expired: whether that is gone for good by then is the store's to know.
     pub fn turn_back_ms(&mut self, ms: u64) {
         self.note(format!("the clock is set back by {ms} ms"));
-        let now_ms = self.sim.medium().clock.now_ms();
-        self.sim.set_now_ms(now_ms.saturating_sub(ms));
+        self.sim.set_now_ms(self.now_ms().saturating_sub(ms).max(self.state.expired_ms));
     }
 
     /// Ends a shortage.
@@ -401,11 +406,9 @@ impl World {
         let doc = Doc {
             version: 1,
             content: "written after a failure".to_owned(),
-            tags: Vec::new(),
-            entity: None,
-            fields: Vec::new(),
             vectors: vec![vec![1.0; DIMENSION]],
             live: true,
+            ..Doc::default()
         };
         let partition = self.store().partition_for_write(&spot.scope(), &spot.at(), self.state.spec());
         let outcome = partition.and_then(|p| Ok(p.put(doc.new_document(Some(&id)))?));

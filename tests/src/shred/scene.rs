@@ -78,6 +78,8 @@ pub fn document(spot: &Spot, number: u8, edition: u32) -> NewDocument {
         fields: vec![Field { path: mark.to_owned(), value: FieldValue::Text(format!("{mark} in a field")) }],
         entity: Some(format!("{mark} in person")),
         source: Some(format!("the house of {mark}")),
+        readers: Some(vec![format!("user:{mark}")]),
+        expires_ms: None,
     }
 }
 

@@ -16,7 +16,7 @@ const SEALED_IDENTITY_BYTES_MAX: usize = COLLECTION_NAME_BYTES_MAX + PARTITION_N
 
 layout! {
     /// One partition.
-    PartitionEntry: 160 {
+    PartitionEntry: 168 {
         /// Which incarnation.
         incarnation: [u8; 16],
         /// Whose.
@@ -40,6 +40,8 @@ layout! {
         deleted_since_ms: U64,
         /// When the first purge that still waits for its rewriting was asked for; 0 when none is.
         purge_since_ms: U64,
+        /// When the first of its documents expires, in milliseconds since 1970, or earlier; 0 when none does.
+        first_expiry_ms: U64,
         /// Its key's slot in the keyring.
         key_slot: U32,
         /// Components of each of its vectors.
@@ -57,7 +59,7 @@ layout! {
         metric: u8,
         /// Zero.
         reserved: [u8; 3],
-        /// Over the 156 bytes before.
+        /// Over the 164 bytes before.
         crc32: U32,
     }
 }
@@ -132,6 +134,8 @@ pub struct PartitionState {
     pub deleted_since_ms: u64,
     /// When the first purge that still waits was asked for; 0 when none is.
     pub purge_since_ms: u64,
+    /// When the first of its documents expires, or earlier.
+    pub first_expiry_ms: Option<u64>,
     /// Whether damage took something that was acknowledged.
     pub is_damaged: bool,
     /// Oldest first.
@@ -159,6 +163,7 @@ impl PartitionState {
             passages: U64::new(self.passages),
             deleted_since_ms: U64::new(self.deleted_since_ms),
             purge_since_ms: U64::new(self.purge_since_ms),
+            first_expiry_ms: U64::new(self.first_expiry_ms.unwrap_or(0)),
             key_slot: U32::new(self.key_slot),
             dimension: U32::new(self.spec.dimension),
             segments: U32::new(self.segments.len() as u32),
@@ -176,7 +181,7 @@ impl PartitionState {
 
     pub(super) fn decode(rest: &mut &[u8]) -> Result<Self, Damage> {
         let (entry, after) = PartitionEntry::read_from_prefix(rest)
-            .map_err(|_| Damage::new("PartitionEntry", "160 bytes", format_args!("{} bytes", rest.len())))?;
+            .map_err(|_| Damage::new("PartitionEntry", "168 bytes", format_args!("{} bytes", rest.len())))?;
         check_crc("PartitionEntry.crc32", entry.as_bytes())?;
         zero("PartitionEntry.reserved", &entry.reserved)?;
         if entry.is_damaged.get() > 1 {
@@ -216,6 +221,7 @@ impl PartitionState {
             passages: entry.passages.get(),
             deleted_since_ms: entry.deleted_since_ms.get(),
             purge_since_ms: entry.purge_since_ms.get(),
+            first_expiry_ms: Some(entry.first_expiry_ms.get()).filter(|&time| time != 0),
             is_damaged: entry.is_damaged.get() == 1,
             segments,
         })

@@ -22,6 +22,8 @@ pub struct DocumentRow {
     pub created_ms: u64,
     /// Milliseconds since 1970, once it was updated.
     pub updated_ms: Option<u64>,
+    /// From when on nobody reads it any more, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
     /// Where its info begins in the section.
     pub info_offset: u64,
     /// How long the info is.
@@ -39,6 +41,7 @@ impl DocumentRow {
     pub fn write(&self, out: &mut Writer) {
         out.bytes(self.id.as_bytes()).u64(self.record).u64(self.deleted_ms.unwrap_or(0));
         out.u32(self.first_row).u32(self.rows).u64(self.created_ms).u64(self.updated_ms.unwrap_or(0));
+        out.u64(self.expires_ms.unwrap_or(0));
         out.u64(self.info_offset).u32(self.info_bytes).u64(self.content_offset).u64(self.content_bytes);
         out.u64(self.words);
     }
@@ -53,6 +56,7 @@ impl DocumentRow {
             rows: input.u32()?,
             created_ms: input.u64()?,
             updated_ms: Some(input.u64()?).filter(|&time| time != 0),
+            expires_ms: Some(input.u64()?).filter(|&time| time != 0),
             info_offset: input.u64()?,
             info_bytes: input.u32()?,
             content_offset: input.u64()?,
@@ -114,6 +118,8 @@ pub enum LabelKind {
     Source = 3,
     /// Its media type.
     ContentType = 4,
+    /// One of those who may read it; the empty label is on each document that names them, be they none.
+    Reader = 5,
 }
 
 /// A label and the documents that have it, the bitmap in roaring's portable form.
@@ -140,7 +146,8 @@ impl<'a> LabelRow<'a> {
             2 => LabelKind::Entity,
             3 => LabelKind::Source,
             4 => LabelKind::ContentType,
-            other => return Err(Damage::new("LabelRow.kind", "1 to 4", other)),
+            5 => LabelKind::Reader,
+            other => return Err(Damage::new("LabelRow.kind", "1 to 5", other)),
         };
         Ok(Self { kind, text: input.text(LABEL_BYTES_MAX)?, bitmap: input.bytes(1 << 30)? })
     }

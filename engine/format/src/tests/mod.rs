@@ -43,6 +43,8 @@ fn document() -> Document {
         source: None,
         created_ms: 5,
         updated_ms: Some(6),
+        expires_ms: Some(9),
+        readers: Some(vec!["user:ada".to_owned(), "group:é".to_owned()]),
         passages: vec![Passage::Range { start: 0, end: 4 }, Passage::Own("other".to_owned())],
         vectors: vec![0.5, -0.5, 1.0, 0.0, f32::MIN_POSITIVE, -0.0],
     }
@@ -68,6 +70,7 @@ fn partition(n: u8) -> PartitionState {
         passages: 4,
         deleted_since_ms: 11,
         purge_since_ms: 12,
+        first_expiry_ms: Some(13),
         is_damaged: n == 1,
         segments: (0..n).map(place).collect(),
     }
@@ -175,6 +178,7 @@ fn rows() -> Vec<DocumentRow> {
         rows: 2,
         created_ms: 4,
         updated_ms: (n == 2).then_some(6),
+        expires_ms: (n == 1).then_some(7),
         info_offset: 100 * u64::from(n),
         info_bytes: 100,
         content_offset: 10 * u64::from(n),

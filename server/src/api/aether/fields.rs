@@ -6,9 +6,13 @@
 use serde_json::{Map, Value};
 use strongroom_embed::ChunkOptions;
 
+use crate::clock;
 use crate::config::Limits;
 use crate::message::error::ApiError;
 use crate::message::json::Texts;
+
+/// The end of the year 9999: later times have no name.
+const LATEST_MS: u64 = 253_402_300_799_000;
 
 /// Checks a filename, a source or an entity id.
 pub(super) fn name(what: &'static str, text: &str, limits: &Limits) -> Result<(), ApiError> {
@@ -50,6 +54,37 @@ pub(super) fn list(
         list.push(text);
     }
     Ok(list)
+}
+
+/// Reads the labels of those who may read a document. None named: everybody may; an empty list: administrators alone. White space
+/// around a label is no part of it.
+pub(super) fn readers(texts: Option<Texts>, limits: &Limits) -> Result<Option<Vec<String>>, ApiError> {
+    let trimmed = texts.map(|texts| match texts {
+        Texts::Joined(text) if text.trim().is_empty() => Texts::Array(Vec::new()),
+        Texts::Joined(text) => Texts::Joined(text.split(',').map(str::trim).collect::<Vec<_>>().join(",")),
+        Texts::Array(texts) => Texts::Array(texts.iter().map(|text| text.trim().to_owned()).collect()),
+    });
+    trimmed.map(|texts| list("acl_readers", Some(texts), limits.tag_bytes_max, limits)).transpose()
+}
+
+/// From when on nobody reads a document: at a time, or so many seconds from now.
+pub(super) fn expiry(
+    at: Option<&str>,
+    ttl_seconds: Option<u64>,
+    now_ms: u64,
+) -> Result<Option<u64>, ApiError> {
+    let wrong = |text: &'static str| Err(ApiError::malformed("invalid_expiry", text));
+    match (at, ttl_seconds) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => wrong("give either expires_at or ttl_seconds, not both"),
+        (None, Some(0)) => wrong("ttl_seconds is a whole number of seconds, 1 or more"),
+        (None, Some(seconds)) => Ok(Some(now_ms.saturating_add(seconds.saturating_mul(1000)).min(LATEST_MS))),
+        (Some(at), None) => match clock::parse_rfc3339(at) {
+            Some(at_ms) if at_ms > now_ms => Ok(Some(at_ms)),
+            Some(_) => wrong("expires_at has passed: the document would be gone before it was there"),
+            None => wrong("expires_at must be a time in RFC 3339, such as 2030-01-31T12:00:00Z"),
+        },
+    }
 }
 
 /// Reads metadata from a query parameter.

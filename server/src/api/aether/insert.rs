@@ -18,6 +18,7 @@ use super::record::Record;
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
+use crate::clock;
 use crate::config::Limits;
 use crate::ingest::{self, Intake, media};
 use crate::message::error::{ApiError, no_document};
@@ -46,6 +47,15 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
         metadata: fields::metadata_text(query.get("metadata"), limits)?,
         entity: text("entity_id")?,
         source: text("source")?,
+        readers: fields::readers(
+            query.get("acl_readers").map(|text| Texts::Joined(text.to_owned())),
+            limits,
+        )?,
+        expires_ms: fields::expiry(
+            query.get("expires_at"),
+            query.number("ttl_seconds", 1..=u64::MAX)?,
+            clock::now_ms(),
+        )?,
         chunking: fields::chunking(
             query.number("chunk_size", 1..=u64::MAX)?,
             query.number("overlap", 0..=u64::MAX)?,
@@ -112,8 +122,12 @@ struct WithVectors {
     metadata: Option<Value>,
     #[serde(default)]
     partition: Option<String>,
-    #[serde(default, deserialize_with = "json::present")]
-    acl_readers: Option<Value>,
+    #[serde(default)]
+    acl_readers: Option<Texts>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    ttl_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,9 +141,6 @@ struct PassageWithVector {
 pub(crate) async fn with_vectors(mut call: Call) -> Result<Response, ApiError> {
     let (body, held) = call.json::<WithVectors>().await?;
     let place = call.place_for(body.partition.as_deref())?;
-    if body.acl_readers.is_some() {
-        return Err(ApiError::not_offered("the field `acl_readers`"));
-    }
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
@@ -178,7 +189,15 @@ fn checked_vectors(body: WithVectors, limits: &Limits) -> Result<(Intake, Vec<Ne
         body.filename.as_deref(),
         body.content_type.as_deref(),
         body.content,
-        Fields { tags: body.tags, metadata: body.metadata, entity_id: body.entity_id, source: body.source },
+        Fields {
+            tags: body.tags,
+            metadata: body.metadata,
+            entity_id: body.entity_id,
+            source: body.source,
+            acl_readers: body.acl_readers,
+            expires_at: body.expires_at,
+            ttl_seconds: body.ttl_seconds,
+        },
         (None, None),
         limits,
     )?;
@@ -191,6 +210,9 @@ struct Fields {
     metadata: Option<Value>,
     entity_id: Option<String>,
     source: Option<String>,
+    acl_readers: Option<Texts>,
+    expires_at: Option<String>,
+    ttl_seconds: Option<u64>,
 }
 
 fn intake_of_body(
@@ -216,6 +238,8 @@ fn intake_of_body(
         metadata: fields::metadata(given.metadata.as_ref(), limits)?,
         entity: checked("entity_id", given.entity_id)?,
         source: checked("source", given.source)?,
+        readers: fields::readers(given.acl_readers, limits)?,
+        expires_ms: fields::expiry(given.expires_at.as_deref(), given.ttl_seconds, clock::now_ms())?,
         chunking: fields::chunking(chunk_size, overlap, limits)?,
     })
 }
@@ -255,8 +279,12 @@ struct BatchItem {
     partition: Option<String>,
     #[serde(default)]
     summarize: Option<bool>,
-    #[serde(default, deserialize_with = "json::present")]
-    acl_readers: Option<Value>,
+    #[serde(default)]
+    acl_readers: Option<Texts>,
+    #[serde(default)]
+    expires_at: Option<String>,
+    #[serde(default)]
+    ttl_seconds: Option<u64>,
 }
 
 /// `POST /v1/documents/batch`: all documents are checked and embedded first; those of one partition then become
@@ -275,9 +303,6 @@ pub(crate) async fn batch(mut call: Call) -> Result<Response, ApiError> {
         batch.summarize == Some(true) || batch.documents.iter().any(|d| d.summarize == Some(true));
     if wants_summary {
         return Err(ApiError::not_offered("the field `summarize`"));
-    }
-    if batch.documents.iter().any(|item| item.acl_readers.is_some()) {
-        return Err(ApiError::not_offered("the field `acl_readers`"));
     }
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -311,6 +336,9 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
             metadata: item.metadata,
             entity_id: item.entity_id,
             source: item.source,
+            acl_readers: item.acl_readers,
+            expires_at: item.expires_at,
+            ttl_seconds: item.ttl_seconds,
         };
         let (name, kind) = (item.filename.as_deref(), item.content_type.as_deref());
         let (document, tally) = intake_of_body(name, kind, item.content, given, sizes, &app.limits)

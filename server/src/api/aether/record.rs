@@ -24,6 +24,10 @@ pub(super) struct Record<'a> {
     version: u32,
     created_at: String,
     updated_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acl_readers: Option<&'a [String]>,
     entity_id: Option<&'a str>,
     tags: &'a [String],
     source: Option<&'a str>,
@@ -51,6 +55,8 @@ impl<'a> Record<'a> {
             version: document.version,
             created_at: clock::rfc3339(document.created_ms),
             updated_at: document.updated_ms.map(clock::rfc3339),
+            expires_at: document.expires_ms.map(clock::rfc3339),
+            acl_readers: document.readers.as_deref(),
             entity_id: document.entity.as_deref(),
             tags: &document.tags,
             source: document.source.as_deref(),

@@ -108,6 +108,8 @@ impl NewTurn {
             metadata: fields::metadata(self.metadata.map(Value::Object).as_ref(), limits)?,
             entity: checked("entity_id", self.entity_id)?,
             source: checked("source", self.source)?,
+            readers: None,
+            expires_ms: None,
             chunking: ChunkOptions::default(),
         })
     }

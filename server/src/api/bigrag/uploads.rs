@@ -179,6 +179,8 @@ impl File {
             metadata,
             entity: None,
             source: None,
+            readers: None,
+            expires_ms: None,
             chunking: collection.chunking()?,
         })
     }

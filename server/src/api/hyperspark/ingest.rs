@@ -262,6 +262,8 @@ async fn embed(
         metadata,
         entity: Some(user.to_owned()),
         source: None,
+        readers: None,
+        expires_ms: None,
         chunking: collection.chunking()?,
     };
     let models = &app.models;

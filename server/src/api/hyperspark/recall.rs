@@ -237,6 +237,8 @@ mod tests {
                 source: None,
                 created_ms,
                 updated_ms: None,
+                expires_ms: None,
+                readers: None,
                 passages: 1,
             },
             passage_number: 0,

@@ -13,6 +13,9 @@ const INSERT: &[&str] = &[
     "entity_id",
     "source",
     "metadata",
+    "acl_readers",
+    "expires_at",
+    "ttl_seconds",
     "partition",
 ];
 const FILTERS: [&str; 9] =
