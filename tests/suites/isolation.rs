@@ -311,7 +311,9 @@ fn answers_are_the_same_whatever_the_others_do() {
                     // A memory's score falls as it ages.
                     let memories = body.get_mut("memories").and_then(Value::as_array_mut);
                     for memory in memories.into_iter().flatten() {
-                        ["score", "relevance", "recency"].map(|name| memory[name] = Value::Null);
+                        for name in ["score", "relevance", "recency"] {
+                            memory[name] = Value::Null;
+                        }
                     }
                     seen.push((format!("{} {} {said}", holder.name, route.method), answer.status, body));
                 }
