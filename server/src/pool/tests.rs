@@ -126,3 +126,19 @@ async fn who_hangs_up_waits_no_more() {
     first.await.unwrap().unwrap();
     assert_eq!(last.await.unwrap().unwrap(), 7);
 }
+
+/// Lost otherwise: each caller who hung up at the wrong moment would take a thread along, until none is left.
+#[tokio::test]
+async fn a_turn_that_nobody_takes_goes_to_the_next() {
+    let pool = Pool::new(1, 100);
+    let (release, first) = held(&pool).await;
+    for _ in 0..10 {
+        let mut call = Box::pin(pool.run(|| Ok(())));
+        let waits = std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
+        assert!(waits, "it was refused");
+    }
+    release.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    let last = tokio::time::timeout(Duration::from_secs(30), pool.run(|| Ok(7))).await;
+    assert_eq!(last.expect("a thread is free").unwrap(), 7);
+}
