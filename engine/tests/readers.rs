@@ -5,9 +5,9 @@
 
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
-    ActingAs, CollectionSpec, Filter, Fusion, NewDocument, NewPassage, OperatorScope, Partition,
-    PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store, StoreError,
-    StoreOptions, Unit, WorkspaceId, WriteError,
+    ActingAs, CollectionSpec, Filter, Fusion, NewDocument, NewPassage, Once, OperatorScope, Partition,
+    PartitionName, PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store,
+    StoreError, StoreOptions, Unit, WorkspaceId, WriteError,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
@@ -247,7 +247,7 @@ fn an_expired_document_is_gone_from_that_instant_on() {
 }
 
 fn named(name: &str) -> PartitionRef {
-    PartitionRef { partition: Some(strongroom_engine::PartitionName::new(name).unwrap()), ..at() }
+    PartitionRef { partition: Some(PartitionName::new(name).unwrap()), ..at() }
 }
 
 /// Without this, what its owner gave a time to live would lie on the disk for good when nobody opens its partition.
@@ -295,4 +295,41 @@ fn expired_documents_go_for_good_in_partitions_that_rest_too() {
     };
     assert_eq!(store.run_maintenance().unwrap().expired, 1, "a manifest says so after a restart as well");
     assert_eq!(counts(&store), [Some(1), Some(1), Some(1), Some(2)]);
+}
+
+/// Without this, what acts on many documents at once, moves them or repeats an answer would reach past the readers.
+#[test]
+fn acts_on_many_see_with_the_same_eyes() {
+    let sim = Sim::new(5);
+    let store = open(&sim);
+    fill(&store);
+    let bob = handle(&store, acting(&["user:bob"]));
+    let every = |_: &str| true;
+    assert_eq!(bob.ids(every).unwrap(), [("all".to_owned(), false)]);
+    let count = bob.fold(&Filter::default(), 10, || 0, |count, _| *count += 1).unwrap();
+    assert_eq!(count, Some(1), "sums tell what is hidden");
+    // The number of what is hidden is taken all the same.
+    let next = |known: &[(String, bool)]| {
+        assert_eq!(known.len(), 4);
+        Some("next".to_owned())
+    };
+    bob.put_next(document("x", "a turn", None), every, next).unwrap();
+    let elsewhere = PartitionRef {
+        collection: "default".to_owned(),
+        partition: Some(PartitionName::new("other").unwrap()),
+    };
+    let there = store.partition_for_write(&scope(acting(&["user:bob"])), &elsewhere, SPEC).unwrap();
+    assert!(matches!(bob.move_to(&there, &["ada"]), Err(WriteError::NotFound)));
+    assert_eq!(bob.move_to(&there, &["all"]).unwrap().len(), 1);
+    assert_eq!(bob.delete_all(every).unwrap(), 1);
+    assert_eq!(bob.purge_all(every).unwrap(), 1);
+    assert_eq!(seen(&handle(&store, ActingAs::Administrator), &IDS), ["ada", "none", "sea"]);
+
+    let once = || std::sync::Arc::new(Once::new([1; 16], [2; 16]));
+    let ada = handle(&store, acting(&["user:ada"]));
+    let mut secret = document("new", "for Ada", Some(&["user:ada"]));
+    secret.filename = "secret.txt".to_owned();
+    ada.once(&once()).put(secret.clone()).unwrap();
+    assert_eq!(ada.once(&once()).put(secret.clone()).unwrap().filename, "secret.txt");
+    assert_eq!(bob.once(&once()).put(secret).unwrap().filename, "", "the id alone, which was told before");
 }

@@ -154,9 +154,12 @@ impl Partition {
     }
 }
 
-/// The memo of a request that comes to these acts.
+/// The memo of a request that comes to these acts: of what it puts, or else of what it changes. (An expired document whose id is
+/// taken is purged beside the put.)
 pub(super) fn remember(once: &Once, acts: &[Act], at_ms: u64) -> Act {
-    let ids = acts.iter().filter_map(Act::document_id).map(str::to_owned).collect();
+    let puts = acts.iter().any(|act| matches!(act, Act::Put(_)));
+    let told = acts.iter().filter(|act| !puts || matches!(act, Act::Put(_)));
+    let ids = told.filter_map(Act::document_id).map(str::to_owned).collect();
     let memo = Memo { key: once.key, request: once.request, ids };
     Act::Change(Change { kind: ChangeKind::Answered, at_ms, id: memo.encode() })
 }
