@@ -208,6 +208,8 @@ mod tests {
 
     fn document() -> DocumentInfo {
         DocumentInfo {
+            readers: None,
+            expires_ms: None,
             id: "a".to_owned(),
             version: 1,
             filename: String::new(),
