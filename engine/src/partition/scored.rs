@@ -19,8 +19,10 @@ use strongroom_kernel::{Estimate, Mask};
 const WORDS_SHARE: f32 = 0.42;
 /// When a filter lets no more than one document in so many pass, all of them are looked at rather than lists.
 const FEW: u64 = 50;
-/// So many rows that have most of a query's words are looked at beside those that are near, or more.
+/// So many rows that have most of a query's words are looked at beside those that are near, or one in [`BY_WORDS_SHARE`] if
+/// that is more.
 const BY_WORDS_MIN: usize = 1024;
+const BY_WORDS_SHARE: usize = 16;
 /// By how many standard deviations an estimate may be off in a search that need not be exact. The error that is proven is
 /// as many as the square root of the dimension.
 const DEVIATIONS: f32 = 4.0;
@@ -155,7 +157,15 @@ impl<'v, 'a> Scored<'v, 'a> {
         let enough = countable.min(k as u64) as usize;
         let (mut probes, mut rows) = index.effort(recall, k);
         // Where a filter lets few pass, the nearest of these are farther away.
-        let widened = documents as f64 / matches.max(1) as f64;
+        let mut widened = documents as f64 / matches.max(1) as f64;
+        let all = segment.place().rows as usize;
+        let (by_words, worded) = self.best_by_words((all / BY_WORDS_SHARE).max(BY_WORDS_MIN));
+        if worded > by_words.len() {
+            // And so are the nearest of those that have one of the words, when there are too many of them to look at all.
+            let sparse = all as f64 / worded as f64;
+            widened *= sparse;
+            rows = (rows as f64 * sparse) as usize;
+        }
         probes = (probes as f64 * widened.powf(0.35)) as usize;
         // An estimate is off by its whole error once in a blue moon.
         let caution = (DEVIATIONS / (index.dimension() as f32).sqrt()).min(1.0);
@@ -168,11 +178,7 @@ impl<'v, 'a> Scored<'v, 'a> {
                 found.into_iter().map(|(place, estimate)| (place, between(place, estimate))).unzip();
             if self.has_enough(&places, enough, nearest.unit()) {
                 nearest.take(number, self, &places, &bounds);
-                let mut others: Vec<u32> = self
-                    .best_by_words(rows.max(BY_WORDS_MIN))
-                    .into_iter()
-                    .map(|row| index.place(row))
-                    .collect();
+                let mut others: Vec<u32> = by_words.iter().map(|row| index.place(*row)).collect();
                 others.sort_unstable();
                 others.retain(|place| places.binary_search(place).is_err());
                 let mut estimates = vec![Estimate::default(); others.len()];
@@ -189,17 +195,18 @@ impl<'v, 'a> Scored<'v, 'a> {
         }
     }
 
-    /// So many rows, those that have most of the query's words, if any: they may be anywhere.
-    fn best_by_words(&self, count: usize) -> Vec<u32> {
-        let Some(words) = self.words else { return Vec::new() };
+    /// So many rows, those that have most of the query's words, if any: they may be anywhere. And how many have one of them.
+    fn best_by_words(&self, count: usize) -> (Vec<u32>, usize) {
+        let Some(words) = self.words else { return (Vec::new(), 0) };
         let mut rows: Vec<(f32, u32)> =
             words.iter().copied().zip(0..).filter(|(word, _)| *word > 0.0).collect();
         rows.retain(|(_, row)| self.mask.contains(self.source.ordinal(*row, 0)));
-        if rows.len() > count {
+        let worded = rows.len();
+        if worded > count {
             rows.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             rows.truncate(count);
         }
-        rows.into_iter().map(|(_, row)| row).collect()
+        (rows.into_iter().map(|(_, row)| row).collect(), worded)
     }
 
     /// Whether the rows at these places count as so many, or more.
