@@ -227,7 +227,7 @@ fn queries_keep_to_modes_filters_and_scores() {
         query(&client, "c", ask(bad)).expect_error(status, code);
     }
     // Another client's body on the shared address is told so in its own shape.
-    let aggregate = client.post("/v1/query", &json!({"select": ["count"]})).expect(501).json();
+    let aggregate = client.post("/v1/query", &json!({"select": ["count"]})).expect(400).json();
     assert!(aggregate["error"].is_string(), "{aggregate}");
     for later in ["/documents/x/elements", "/upload-sessions", "/upload-sessions/x/files"] {
         assert_eq!(
