@@ -30,8 +30,8 @@ mod workspace;
 pub use filter::{ActingAs, Condition, Filter, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
-    Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Page, Partition, Passage,
-    PassageInfo, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit, WriteError,
+    Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Opened, Page, Partition,
+    Passage, PassageInfo, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit, Witness, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
@@ -40,7 +40,7 @@ pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use strongroom_format::record::{CollectionSpec, Identity, Metric};
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    Erased, Holders, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
-    PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Store, StoreError, StoreOptions, Totals,
-    WorkspaceId,
+    Canary, Erased, Holders, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
+    PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Statement, StatementError, Store, StoreError,
+    StoreOptions, Totals, WorkspaceId, verify_statement,
 };

@@ -28,6 +28,7 @@ use crate::message::json;
 use crate::message::query::Query;
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
+use crate::statement::Traced;
 
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
 const PARSED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
@@ -51,6 +52,7 @@ pub(crate) struct Call {
     admission: Option<Arc<Admission>>,
     is_query: bool,
     promise: Option<Arc<Promise>>,
+    traced: Option<Arc<Traced>>,
     values: Vec<String>,
     headers: HeaderMap,
     body: Body,
@@ -72,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) is_query: bool,
     /// Whether what it writes is to be written once.
     pub(crate) promise: Option<Arc<Promise>>,
+    /// Whether its answer comes with a statement of what was opened.
+    pub(crate) traced: Option<Arc<Traced>>,
     pub(crate) values: Vec<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -81,7 +85,7 @@ pub(crate) struct Parts {
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
         let Parts { query, route, by, peer, caller, place, admission, is_query, .. } = parts;
-        let Parts { promise, values, headers, body, body_bytes_max, .. } = parts;
+        let Parts { promise, traced, values, headers, body, body_bytes_max, .. } = parts;
         Self {
             app,
             query,
@@ -93,6 +97,7 @@ impl Call {
             admission,
             is_query,
             promise,
+            traced,
             values,
             headers,
             body,
@@ -170,6 +175,11 @@ impl Call {
         admit(self.admission.as_deref(), place, self.is_query)
     }
 
+    /// What takes down which partitions are opened, when the request is traced.
+    pub(crate) fn traced(&self) -> Option<Arc<Traced>> {
+        self.traced.clone()
+    }
+
     /// A value in the path, decoded.
     pub(crate) fn value(&self, at: usize) -> Result<&str, ApiError> {
         let value = self.values.get(at).map(String::as_str);
@@ -186,6 +196,9 @@ impl Call {
         let received = self.app.bodies.read(&self.headers, body, self.body_bytes_max).await?;
         if let Some(promise) = &self.promise {
             promise.read(&received.bytes);
+        }
+        if let Some(traced) = &self.traced {
+            traced.read(&received.bytes);
         }
         Ok(received)
     }

@@ -2,12 +2,13 @@
 //!
 //! Reads the command line, joins it with the environment and the configuration file, starts the runtime and turns the
 //! outcome into an exit code: 0 when all went well, 1 with one line on standard error otherwise, 2 for a command line
-//! that can't be read. (`verify`, `audit`, `inspect` and `verify-receipt` tell what their codes mean.)
+//! that can't be read. (`verify`, `audit`, `inspect`, `verify-receipt` and `verify-trace` tell what their codes mean.)
 
 mod audit;
 mod inspect;
 mod verify;
 mod verify_receipt;
+mod verify_trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Command {
     Serve(Box<Serve>),
     /// Check the receipt of an erasure, without a server
     VerifyReceipt(verify_receipt::VerifyReceipt),
+    /// Check what a server signed of which partitions it opened for a request, without a server
+    VerifyTrace(verify_trace::VerifyTrace),
     /// Read every byte of a stopped store, and name what is damaged
     Verify(verify::Verify),
     /// Look into the audit log of a stopped store
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Serve(told) => serve(*told),
         Command::VerifyReceipt(told) => return verify_receipt::run(&told),
+        Command::VerifyTrace(told) => return verify_trace::run(&told),
         Command::Verify(told) => return verify::run(&told),
         Command::Audit(told) => return audit::run(&told),
         Command::Inspect(told) => return inspect::run(&told),

@@ -44,6 +44,7 @@ mod reembedding;
 mod rerank;
 pub mod serve;
 mod span;
+mod statement;
 mod tenancy;
 mod tenants;
 mod usage;

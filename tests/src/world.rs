@@ -228,7 +228,7 @@ fn office(inside: &Client, name: &'static str, id: String, mark: &str) -> Office
 }
 
 /// Fields of records that a look at them changes.
-const NOISE: [&str; 7] = [
+const NOISE: [&str; 9] = [
     "request_id",
     "last_used_at",
     "last_login_at",
@@ -236,6 +236,8 @@ const NOISE: [&str; 7] = [
     "query_count",
     "avg_latency_ms",
     "queriesThisPeriod",
+    "statement",
+    "signature",
 ];
 
 /// Leaves out of a record what looking at it, or time, changes.

@@ -228,7 +228,11 @@ fn answers_are_the_same_whatever_is_hidden() {
         let list = |name: &str| -> Vec<Value> {
             answer["results"].as_array().expect("results").iter().map(|hit| hit[name].clone()).collect()
         };
-        (list("score"), list("passage"), answer["trace"].clone())
+        let mut trace = answer["trace"].clone();
+        for of_this_request in ["canary", "statement", "signature"] {
+            trace.as_object_mut().expect("a trace").remove(of_this_request);
+        }
+        (list("score"), list("passage"), trace)
     };
     assert_eq!(told(false), told(true));
 }

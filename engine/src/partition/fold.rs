@@ -18,7 +18,7 @@ impl Partition {
     ) -> Result<Option<R>, ReadError> {
         let eyes = self.eyes();
         self.core.attempt(|| {
-            self.core.with_view(|view| {
+            self.look(|view| {
                 let sight = view.sight(eyes);
                 let sources = view.sources().iter().enumerate();
                 let masks: Vec<_> = sources

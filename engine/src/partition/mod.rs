@@ -35,6 +35,7 @@ mod submit;
 mod together;
 mod types;
 mod view;
+mod witness;
 mod write;
 
 pub use ages::{Ageing, Ages};
@@ -48,11 +49,12 @@ pub use types::{
     SearchResponse, Trace, Unit,
 };
 pub use view::Counts;
+pub use witness::{Opened, Witness};
 pub(crate) use write::{open_record, record_place};
 
 use crate::filter::{ActingAs, Eyes};
 use crate::io::lock;
-use crate::seal::{Cipher, Key};
+use crate::seal::{Cipher, Key, fingerprint};
 use standing::Pending;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,13 +68,21 @@ use view::View;
 pub struct Partition {
     pub(crate) core: Arc<Core>,
     acting: ActingAs,
+    /// Who is told what is opened.
+    witness: Option<Arc<Witness>>,
     /// The request that its next write is, if that is to be done once.
     once: Option<Arc<Once>>,
 }
 
 impl Partition {
-    pub(crate) fn new(core: Arc<Core>, acting: ActingAs) -> Self {
-        Self { core, acting, once: None }
+    pub(crate) fn new(core: Arc<Core>, acting: ActingAs, witness: Option<Arc<Witness>>) -> Self {
+        core.tell(witness.as_deref());
+        Self { core, acting, witness, once: None }
+    }
+
+    /// Runs against the view, and tells the witness of it.
+    fn look<R>(&self, run: impl FnOnce(&View) -> R) -> Result<R, ReadError> {
+        self.core.look_for(self.witness.as_deref(), run)
     }
 
     /// What this handle's caller sees, now.
@@ -108,6 +118,20 @@ struct Shelf {
     frozen_through: u64,
     /// Documents that were purged since the partition was last rewritten, as far as they are known.
     purged: u64,
+}
+
+impl Shelf {
+    /// Tells a witness which partition this is, and by which key it was opened.
+    fn tell(&self, identity: &Identity, witness: &Witness, segments: u32) {
+        let Some(key) = &self.key else { return };
+        witness.saw(Opened {
+            collection: identity.collection.clone(),
+            partition: identity.partition.clone(),
+            incarnation: self.state.incarnation,
+            key_fingerprint: fingerprint(key),
+            segments,
+        });
+    }
 }
 
 /// The order of writes.
@@ -167,9 +191,31 @@ impl Core {
     }
 
     /// Whether it has a live document of this id that is seen on this behalf.
-    pub(crate) fn has(&self, id: &str, acting: &ActingAs) -> Result<bool, ReadError> {
+    pub(crate) fn has(
+        &self,
+        id: &str,
+        acting: &ActingAs,
+        witness: Option<&Witness>,
+    ) -> Result<bool, ReadError> {
         let eyes = Eyes { acting, now_ms: self.now_ms() };
-        self.attempt(|| self.with_view(|view| view.live(id, eyes).is_some()))
+        self.attempt(|| self.look_for(witness, |view| view.live(id, eyes).is_some()))
+    }
+
+    /// Tells a witness that this partition's key was handed to a caller.
+    fn tell(&self, witness: Option<&Witness>) {
+        if let Some(witness) = witness {
+            self.shelf().tell(&self.identity, witness, 0);
+        }
+    }
+
+    /// Runs against the view, and tells the witness of it while that view stands.
+    fn look_for<R>(&self, witness: Option<&Witness>, run: impl FnOnce(&View) -> R) -> Result<R, ReadError> {
+        self.with_shelf(|shelf, view| {
+            if let Some(witness) = witness {
+                shelf.tell(&self.identity, witness, view.segment_count());
+            }
+            run(view)
+        })
     }
 
     fn now_ms(&self) -> u64 {
@@ -224,14 +270,18 @@ impl Core {
 
     /// Runs against the view, which is loaded if need be.
     fn with_view<R>(&self, run: impl FnOnce(&View) -> R) -> Result<R, ReadError> {
+        self.with_shelf(|_, view| run(view))
+    }
+
+    fn with_shelf<R>(&self, run: impl FnOnce(&Shelf, &View) -> R) -> Result<R, ReadError> {
         self.last_use.store(self.env.next_use(), Ordering::Relaxed);
         let shelf = self.shelf();
         if let Some(view) = &shelf.view {
-            return Ok(run(view));
+            return Ok(run(&shelf, view));
         }
         drop(shelf);
-        let mut shelf = self.loaded()?;
-        Ok(run(shelf.view()))
+        let LoadedShelf(shelf) = self.loaded()?;
+        Ok(run(&shelf, shelf.view.as_ref().expect("loaded by Core::loaded")))
     }
 
     /// The shelf, alone, its view loaded.

@@ -145,14 +145,13 @@ impl Partition {
     ) -> Result<Option<R>, ReadError> {
         self.core.attempt(|| {
             let eyes = self.eyes();
-            self.core
-                .with_view(|view| view.live(id, eyes).map(|location| read(view, location)).transpose())?
+            self.look(|view| view.live(id, eyes).map(|location| read(view, location)).transpose())?
         })
     }
 
     /// A page of the live documents that match, newest first; ties by id.
     pub fn list(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
         let eyes = self.eyes();
-        self.core.attempt(|| self.core.with_view(|view| view.page(eyes, filter, offset, limit))?)
+        self.core.attempt(|| self.look(|view| view.page(eyes, filter, offset, limit))?)
     }
 }

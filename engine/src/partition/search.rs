@@ -180,7 +180,7 @@ impl Partition {
             || matches!(request.query, Query::Words(_) | Query::Hybrid { fusion: Fusion::Ranks, .. });
         let eyes = self.eyes();
         self.core.attempt(|| {
-            self.core.with_view(|view| {
+            self.look(|view| {
                 let sight = view.sight(eyes);
                 let (candidates, exact) = view.best(spec.metric, request, &sight)?;
                 let with_content = request.with_content;

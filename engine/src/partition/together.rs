@@ -23,7 +23,7 @@ impl Partition {
     pub fn ids(&self, is_one: impl Fn(&str) -> bool) -> Result<Vec<(String, bool)>, ReadError> {
         let eyes = self.eyes();
         self.core.attempt(|| {
-            self.core.with_view(|view| {
+            self.look(|view| {
                 let found = view.directory().filter(|(id, at)| is_one(id) && view.sees(*at, eyes));
                 let mut ids: Vec<_> =
                     found.map(|(id, location)| (id.to_owned(), location.deleted_ms.is_some())).collect();

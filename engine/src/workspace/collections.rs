@@ -63,8 +63,8 @@ impl Store {
             return Ok(None);
         }
         let Some(core) = self.find(workspace, at)?.filter(|core| core.is_born()) else { return Ok(None) };
-        match core.has(id, scope.acting()) {
-            Ok(has) => Ok(has.then(|| Partition::new(core, scope.acting().clone()))),
+        match core.has(id, scope.acting(), scope.witness()) {
+            Ok(has) => Ok(has.then(|| scope.handle(core))),
             // It went after it was found.
             Err(ReadError::Dropped) => Ok(None),
             Err(error) => Err(error.into()),
@@ -93,7 +93,7 @@ impl Store {
         }
         let passing = self.wake(workspace, at, dormant);
         // What fails here is met again, and believed, when the partition itself is asked.
-        Ok(passing.is_ok_and(|passing| matches!(passing.has(id, scope.acting()), Ok(false))))
+        Ok(passing.is_ok_and(|passing| matches!(passing.has(id, scope.acting(), scope.witness()), Ok(false))))
     }
 
     /// Sums over the partitions of a collection that the scope covers.

@@ -7,7 +7,7 @@ use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
 use crate::io::{Fault, StorageError, StorageErrorKind, lock};
-use crate::partition::{Core, Counts, Dormant, Forgotten, Once, Partition, WriteError};
+use crate::partition::{Core, Counts, Dormant, Forgotten, Once, WriteError};
 use crate::seal::fingerprint;
 use crate::shred::{Erasure, SignedReceipt, name_hash, receipt_stem};
 use std::sync::Arc;
@@ -251,7 +251,7 @@ impl Store {
     ) -> Result<Purged, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?.filter(|core| core.is_born()).ok_or(WriteError::NotFound)?;
-        let mut partition = Partition::new(core, scope.acting().clone());
+        let mut partition = scope.handle(core);
         if let Some(once) = &once {
             partition = partition.once(once);
         }

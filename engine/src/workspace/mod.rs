@@ -12,6 +12,8 @@
 //! Concurrency: all calls may come from many threads. Locks are taken in the order `maintenance`,
 //! `workspaces`, a workspace's `changing`, its `entries`, a partition's own, `erased`.
 
+mod attest;
+mod canary;
 mod collections;
 mod entries;
 mod erase;
@@ -24,6 +26,8 @@ mod replay;
 mod scope;
 mod secrets;
 
+pub use attest::{Statement, StatementError, verify_statement};
+pub use canary::Canary;
 pub use collections::Holders;
 pub use erase::Purged;
 pub use jobs::{Maintained, Scrubbed};
@@ -218,7 +222,7 @@ impl Store {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?;
         let core = core.filter(|core| core.is_born());
-        Ok(core.map(|core| Partition::new(core, scope.acting().clone())))
+        Ok(core.map(|core| scope.handle(core)))
     }
 
     /// A partition for writing: its first write makes it.
@@ -244,7 +248,7 @@ impl Store {
         if metric != spec.metric {
             return Err(StoreError::Metric { expected: metric, found: spec.metric });
         }
-        Ok(Partition::new(core, scope.acting().clone()))
+        Ok(scope.handle(core))
     }
 
     /// The partition of this name, awake.
@@ -419,8 +423,9 @@ impl Workspace {
 
     fn totals(&self, covers: impl Fn(&str, &Option<PartitionName>) -> bool) -> Totals {
         let entries = self.entries();
-        let covered =
-            entries.iter().filter(|(collection, name, entry)| covers(collection, name) && entry.is_born());
+        let covered = entries.iter().filter(|(collection, name, entry)| {
+            *collection != canary::COLLECTION && covers(collection, name) && entry.is_born()
+        });
         covered.fold(Totals::default(), |sum, (_, _, entry)| sum.plus(entry.totals()))
     }
 }

@@ -4,7 +4,9 @@
 //! without one: reaching a partition that a key doesn't cover can't be written by forgetting a check.
 
 use crate::filter::ActingAs;
+use crate::partition::{Core, Partition, Witness};
 use std::fmt;
+use std::sync::Arc;
 
 /// A workspace: 16 random bytes, shown as lower-case hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,11 +19,12 @@ impl fmt::Display for WorkspaceId {
 }
 
 /// What a caller may reach in one workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Scope {
     workspace: WorkspaceId,
     reach: Reach,
     acting: ActingAs,
+    witness: Option<Arc<Witness>>,
 }
 
 /// How far a scope goes inside its workspace.
@@ -39,13 +42,34 @@ impl Scope {
     /// Grants a reach, on nobody's behalf: documents that name their readers are not seen. For authentication alone: a test
     /// refuses every other caller.
     pub fn grant(workspace: WorkspaceId, reach: Reach) -> Self {
-        Self { workspace, reach, acting: ActingAs::default() }
+        Self { workspace, reach, acting: ActingAs::default(), witness: None }
+    }
+
+    /// What the engine itself reaches of its own: one partition that no host can name.
+    pub(super) fn of_the_engine(workspace: WorkspaceId, own: PartitionRef) -> Self {
+        Self { workspace, reach: Reach::Partition(own), acting: ActingAs::default(), witness: None }
     }
 
     /// The same reach, on this behalf.
     #[must_use]
     pub fn acting_as(self, acting: ActingAs) -> Self {
         Self { acting, ..self }
+    }
+
+    /// The same, with a witness of what is opened for it.
+    #[must_use]
+    pub fn before(self, witness: Option<Arc<Witness>>) -> Self {
+        Self { witness, ..self }
+    }
+
+    /// Who is told what is opened, if anybody.
+    pub(super) fn witness(&self) -> Option<&Witness> {
+        self.witness.as_deref()
+    }
+
+    /// A handle on this partition, for whoever has the scope.
+    pub(super) fn handle(&self, core: Arc<Core>) -> Partition {
+        Partition::new(core, self.acting.clone(), self.witness.clone())
     }
 
     /// On whose behalf.

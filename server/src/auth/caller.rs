@@ -14,9 +14,11 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
-use strongroom_engine::{ActingAs, OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
+use strongroom_engine::{
+    ActingAs, OperatorScope, PartitionName, PartitionRef, Reach, Scope, Witness, WorkspaceId,
+};
 
-use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, collection_forbidden, grant};
+use super::reach::{DEFAULT_COLLECTION, Named, Pin, Pins, Place, choose, collection_forbidden};
 use super::session;
 use crate::control::api_key::ApiKey;
 use crate::control::roles::Role;
@@ -59,12 +61,24 @@ pub(crate) struct Caller {
     hasher: PartitionHasher,
     /// The labels that the request says it acts under.
     labels: Option<Arc<[String]>>,
+    /// Who is told what is opened for the request.
+    witness: Option<Arc<Witness>>,
 }
 
 impl Caller {
     /// Has the caller act under these labels: those of a principal, and of its groups.
     pub(crate) fn act_under(&mut self, labels: Vec<String>) {
         self.labels = Some(labels.into());
+    }
+
+    /// Has all that is opened for the caller taken down.
+    pub(crate) fn be_witnessed(&mut self, witness: &Arc<Witness>) {
+        self.witness = Some(Arc::clone(witness));
+    }
+
+    /// The right to this much of the workspace, on the caller's behalf.
+    fn scope(&self, workspace: WorkspaceId, reach: Reach) -> Scope {
+        Scope::grant(workspace, reach).acting_as(self.acting()).before(self.witness.clone())
     }
 
     /// On whose behalf documents are read. Who may hand out keys administrates, unless the request names somebody.
@@ -158,7 +172,8 @@ impl Caller {
         let workspace = self.workspace()?.id;
         let hash_of = |collection: &str, name: &PartitionName| self.hasher.hash(workspace, collection, name);
         let at = choose(&self.pins, self.is_multi_tenant(), named, hash_of)?;
-        Ok(grant(workspace, at, self.acting()).with_key(self.key_id()))
+        let scope = self.scope(workspace, Reach::Partition(at.clone()));
+        Ok(Place::new(scope, at).with_key(self.key_id()))
     }
 
     /// What a request on the workspace as a whole may see: everything that the key is not kept from. `None` when that is
@@ -174,7 +189,7 @@ impl Caller {
             Pins { collection: Some(collection), partition: None } => Reach::Collection(collection.clone()),
             Pins { collection: None, partition: None } => Reach::Workspace,
         };
-        Ok(Some(Scope::grant(workspace, reach)))
+        Ok(Some(Scope::grant(workspace, reach).before(self.witness.clone())))
     }
 
     /// The right to a whole collection, which a key that is pinned to a partition or to another collection lacks.
@@ -189,7 +204,7 @@ impl Caller {
             ));
         }
         let reach = Reach::Collection(collection.to_owned());
-        Ok(Scope::grant(self.workspace()?.id, reach).acting_as(self.acting()))
+        Ok(self.scope(self.workspace()?.id, reach))
     }
 
     /// What of a collection the caller may see: its own partition, when it is pinned to one. `None` when that isn't there.
@@ -206,7 +221,7 @@ impl Caller {
                 partition: Some(name.clone()),
             }),
         };
-        Ok(Some(Scope::grant(workspace, reach).acting_as(self.acting())))
+        Ok(Some(self.scope(workspace, reach)))
     }
 
     /// Where to look for the partition that this caller is pinned to, when its name isn't known: a hash alone can only
@@ -313,7 +328,15 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
         own_workspace(control, &workspace, workspace_header(headers)?)?;
         let holder = Holder::Member(Arc::new(SignedIn { member, session }));
         let (pins, hasher) = (Pins::default(), control.partition_hasher().clone());
-        return Ok(Caller { holder, workspace: Some(workspace), gone: None, pins, hasher, labels: None });
+        return Ok(Caller {
+            holder,
+            workspace: Some(workspace),
+            gone: None,
+            pins,
+            hasher,
+            labels: None,
+            witness: None,
+        });
     }
     let text = bearer(headers)?;
     let (named, hasher) = (workspace_header(headers)?, control.partition_hasher().clone());
@@ -327,7 +350,7 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
             },
         };
         let (holder, pins) = (Holder::Operator, Pins::default());
-        return Ok(Caller { holder, workspace, gone, pins, hasher, labels: None });
+        return Ok(Caller { holder, workspace, gone, pins, hasher, labels: None, witness: None });
     }
     if !ApiKey::looks_like(text) {
         return Err(dead_key());
@@ -350,7 +373,7 @@ pub(crate) fn authenticate(control: &Control, headers: &HeaderMap) -> Result<Cal
     let pins = Pins { collection: key.collection.clone(), partition };
     key.touch(now);
     let (holder, workspace) = (Holder::Key(key), Some(workspace));
-    Ok(Caller { holder, workspace, gone: None, pins, hasher, labels: None })
+    Ok(Caller { holder, workspace, gone: None, pins, hasher, labels: None, witness: None })
 }
 
 /// Whose key these headers carry, when it was one once and is dead now: a secret that is out of use is being tried.

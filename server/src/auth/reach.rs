@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use strongroom_engine::{ActingAs, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
+use strongroom_engine::{PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::control::PartitionHash;
 use crate::idempotency::Promise;
@@ -40,6 +40,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// A partition that a scope was granted for.
+    pub(super) fn new(scope: Scope, at: PartitionRef) -> Self {
+        Self { scope, at, key: None, promise: None }
+    }
+
     /// The key that what is done here counts on.
     pub(crate) fn key(&self) -> Option<&str> {
         self.key.as_deref()
@@ -80,10 +85,12 @@ pub(crate) struct Pins {
     pub(crate) partition: Option<Pin>,
 }
 
-/// The right to reach exactly this partition, on this behalf.
-pub(super) fn grant(workspace: WorkspaceId, at: PartitionRef, acting: ActingAs) -> Place {
-    let scope = Scope::grant(workspace, Reach::Partition(at.clone())).acting_as(acting);
-    Place { scope, at, key: None, promise: None }
+/// The right to everything in one partition, for tests.
+#[cfg(test)]
+fn grant(workspace: WorkspaceId, at: PartitionRef) -> Place {
+    let scope = Scope::grant(workspace, Reach::Partition(at.clone()))
+        .acting_as(strongroom_engine::ActingAs::Administrator);
+    Place::new(scope, at)
 }
 
 /// The right of the server itself to count what a collection or a whole workspace holds.
@@ -152,7 +159,7 @@ pub(crate) fn partition_name(id: &str) -> Result<PartitionName, ApiError> {
 #[cfg(test)]
 pub(crate) fn test_place() -> Place {
     let at = PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition: None };
-    grant(WorkspaceId([0; 16]), at, ActingAs::Administrator)
+    grant(WorkspaceId([0; 16]), at)
 }
 
 /// The same, of a partition that has a name.
@@ -160,7 +167,7 @@ pub(crate) fn test_place() -> Place {
 pub(crate) fn test_place_named(name: &str) -> Place {
     let partition = PartitionName::new(name).ok();
     let at = PartitionRef { collection: DEFAULT_COLLECTION.to_owned(), partition };
-    grant(WorkspaceId([0; 16]), at, ActingAs::Administrator)
+    grant(WorkspaceId([0; 16]), at)
 }
 
 #[cfg(test)]

@@ -16,11 +16,11 @@ use strongroom_engine::verify_receipt;
 use crate::{base64, log, random, receipt};
 
 /// It verifies, and is by the key that was named.
-const HOLDS: u8 = 0;
+pub(super) const HOLDS: u8 = 0;
 /// It doesn't.
-const FAILS: u8 = 1;
+pub(super) const FAILS: u8 = 1;
 /// It could not be read.
-const UNREADABLE: u8 = 2;
+pub(super) const UNREADABLE: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyReceipt {
@@ -32,7 +32,7 @@ pub(super) struct VerifyReceipt {
     public_key: Option<[u8; 32]>,
 }
 
-fn parse_key(text: &str) -> Result<[u8; 32], String> {
+pub(super) fn parse_key(text: &str) -> Result<[u8; 32], String> {
     random::parse_hex(text).ok_or_else(|| "a public key is 64 hexadecimal digits".to_owned())
 }
 

@@ -21,7 +21,7 @@ use strongroom_engine::WorkspaceId;
 use super::edge::{Peer, RequestId, Template};
 use super::routes::{Access, BodyKind, Kind, Partition, Route, routes};
 use crate::app::App;
-use crate::auth::{Caller, Named, authenticate, dead_key_of, session};
+use crate::auth::{Caller, Named, authenticate, counting, dead_key_of, session};
 use crate::call::{Call, Parts, admit, place};
 use crate::control::scopes::Scope;
 use crate::control::{Action, Actor, By, Entry, Outcome};
@@ -31,6 +31,7 @@ use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
+use crate::statement::{self, Traced};
 
 /// The route on which what was used is read.
 const USAGE: &str = "/v1/usage";
@@ -96,12 +97,14 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
-    let (mut who, mut admission) = (None, None);
+    let mut known = Known::default();
     let answering = pool::with_tenant(async {
-        let call = check(app.clone(), route, request, &mut who, &mut admission).await?;
+        let call = check(app.clone(), route, request, &mut known).await?;
         (route.handler)(call).await
     });
     let outcome = answering.await;
+    let Known { who, admission, traced } = known;
+    let statement = traced.and_then(|(traced, scope)| traced.header(&app, &scope));
     if let (Err(error), Some((workspace, by))) = (&outcome, who)
         && [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&error.status)
     {
@@ -113,17 +116,30 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
     if let Some(standing) = admission.and_then(|admission| admission.end(response.status().is_success())) {
         response.extensions_mut().insert(standing);
     }
+    if let Some(statement) = statement {
+        response.headers_mut().insert(statement::HEADER, statement);
+    }
     response.extensions_mut().insert(Template(route.path));
     response
 }
 
-/// Everything that comes before the handler, in order. `who` tells whose request it is as soon as that is known.
+/// What comes to be known of a request on its way, whether it passes or not.
+#[derive(Default)]
+struct Known {
+    /// Whose it is.
+    who: Option<(WorkspaceId, By)>,
+    /// What of quotas it has taken.
+    admission: Option<Arc<Admission>>,
+    /// What is opened for it, and the right to have that signed.
+    traced: Option<(Arc<Traced>, strongroom_engine::Scope)>,
+}
+
+/// Everything that comes before the handler, in order.
 async fn check(
     app: Arc<App>,
     route: &'static Route,
     request: Request,
-    who: &mut Option<(WorkspaceId, By)>,
-    admission: &mut Option<Arc<Admission>>,
+    Known { who, admission, traced }: &mut Known,
 ) -> Result<Call, ApiError> {
     let (head, body) = request.into_parts();
     let (peer, by) = whence(&head);
@@ -168,6 +184,15 @@ async fn check(
     }
     let is_query = route.access == Access::Key(Scope::QueryRead);
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    if let Some(caller) = &mut caller
+        && let Ok(workspace) = caller.workspace()
+        && let Some(wanted) =
+            Traced::of(&head, by.request_id.as_deref().unwrap_or_default(), may_trace(route, &query))?
+    {
+        let scope = counting(workspace.id, None).before(Some(Arc::clone(wanted.witness())));
+        caller.be_witnessed(wanted.witness());
+        *traced = Some((wanted, scope));
+    }
     let mut decided = None;
     if let Some(caller) = &mut caller {
         if let Some(labels) = acting::labels(&query)? {
@@ -206,12 +231,18 @@ async fn check(
         admission: admission.clone(),
         is_query,
         promise,
+        traced: traced.as_ref().map(|(traced, _)| Arc::clone(traced)),
         values,
         headers: head.headers,
         body,
         body_bytes_max,
     };
     Ok(Call::new(app, parts))
+}
+
+/// Whether a search may be asked for its trace, in its address or in a body that wasn't read yet.
+fn may_trace(route: &Route, query: &Query) -> bool {
+    route.path.starts_with("/v1/search") && (route.body != BodyKind::None || query.get("trace").is_some())
 }
 
 /// Where a request comes from and which it is, as the audit log tells it, of nobody yet.

@@ -18,14 +18,14 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use tower::ServiceExt;
 
 use crate::message::error::{ApiError, Dialect, render};
 use crate::metrics::Metrics;
 use crate::quota::Standing;
-use crate::{log, random};
+use crate::{log, random, statement};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -64,12 +64,11 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
         if let Some(cause) = &error.cause {
             log::error(&format!("request {request_id} on {template}: {cause}"));
         }
-        let allow = response.headers_mut().remove(axum::http::header::ALLOW);
+        let said = [header::ALLOW, statement::HEADER]
+            .map(|name| response.headers_mut().remove(&name).map(|value| (name, value)));
         let dialect = response.extensions().get::<Dialect>().copied();
         response = render(dialect.unwrap_or(usual), &error, &request_id);
-        if let Some(allow) = allow {
-            response.headers_mut().insert(axum::http::header::ALLOW, allow);
-        }
+        response.headers_mut().extend(said.into_iter().flatten());
     }
     if let Some(Standing { limit, remaining, reset_seconds }) = standing {
         let headers = response.headers_mut();

@@ -25,6 +25,7 @@ use crate::auth::Place;
 use crate::ingest;
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::statement::Traced;
 use crate::usage::Tally;
 
 /// What a search asks for, apart from the vector.
@@ -37,7 +38,8 @@ pub(super) struct Wanted {
     pub(super) score_min: f64,
     pub(super) recall: Option<f32>,
     pub(super) with_content: bool,
-    pub(super) with_trace: bool,
+    /// What the answer's trace is made with, when it is to have one.
+    pub(super) traced: Option<Arc<Traced>>,
     pub(super) wish: Option<Wish>,
 }
 
@@ -126,7 +128,7 @@ fn finish(app: &App, ask: &Ask, (mut found, outcome): Reply) -> Result<Value, Ap
     {
         look_again(app, &ask.wanted, found)?;
     }
-    let mut answer = answer(&ask.wanted, found.as_ref());
+    let mut answer = answer(app, &ask.wanted, found.as_ref())?;
     answer["query"] = json!(ask.text);
     outcome.tell(&mut answer);
     Ok(answer)
@@ -174,14 +176,16 @@ pub(super) fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Optio
     ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
 }
 
-pub(super) fn answer(wanted: &Wanted, found: Option<&SearchResponse>) -> Value {
+pub(super) fn answer(app: &App, wanted: &Wanted, found: Option<&SearchResponse>) -> Result<Value, ApiError> {
     let hits = found.map_or(&[][..], |found| &found.hits);
     let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
     let results: Vec<_> = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
     let mut answer = json!({"results": results});
-    if wanted.with_trace {
-        let trace = TraceAnswer::new(wanted.place.partition(), found.map(|found| &found.trace), hits.len());
+    if let Some(traced) = &wanted.traced {
+        let opened = found.map(|found| &found.trace);
+        let signed = traced.of_search(app, &wanted.place, opened)?;
+        let trace = TraceAnswer::new(wanted.place.partition(), opened, hits.len(), signed);
         answer["trace"] = json!(trace);
     }
-    answer
+    Ok(answer)
 }

@@ -7,6 +7,7 @@ use strongroom_engine::{DocumentInfo, Hit, Trace};
 use super::fields::stored_metadata;
 use super::turns::turn_of;
 use crate::ingest::media;
+use crate::statement::Signed;
 use crate::{clock, random};
 
 /// A document's record.
@@ -126,12 +127,19 @@ pub(super) struct TraceAnswer {
     candidates_in_scope: u64,
     exact: bool,
     boundary: &'static str,
+    #[serde(flatten)]
+    signed: Signed,
 }
 
 impl TraceAnswer {
     /// `opened` is the engine's evidence; `None` when there was no partition to open. What the request asked for goes
     /// into `scoped_to` alone.
-    pub(super) fn new(scoped_to: Option<&str>, opened: Option<&Trace>, results: usize) -> Self {
+    pub(super) fn new(
+        scoped_to: Option<&str>,
+        opened: Option<&Trace>,
+        results: usize,
+        signed: Signed,
+    ) -> Self {
         let names = opened.map_or(&[][..], |trace| &trace.partitions_opened);
         Self {
             scoped_to: scoped_to.map(str::to_owned),
@@ -141,6 +149,7 @@ impl TraceAnswer {
             candidates_in_scope: opened.map_or(0, |trace| trace.candidates),
             exact: opened.is_none_or(|trace| trace.exact),
             boundary: "partition",
+            signed,
         }
     }
 }
@@ -178,12 +187,12 @@ mod tests {
             candidates: 7,
             exact: false,
         };
-        let trace = TraceAnswer::new(Some("acme"), Some(&opened), 2);
+        let trace = TraceAnswer::new(Some("acme"), Some(&opened), 2, Signed::default());
         assert_eq!(trace.scoped_to.as_deref(), Some("acme"));
         assert_eq!(trace.partitions_touched, ["globex"]);
         assert!(trace.default_partition_touched);
         assert_eq!((trace.candidates_in_scope, trace.results, trace.exact), (7, 2, false));
-        let nothing = TraceAnswer::new(Some("acme"), None, 0);
+        let nothing = TraceAnswer::new(Some("acme"), None, 0, Signed::default());
         assert!(nothing.partitions_touched.is_empty() && !nothing.default_partition_touched && nothing.exact);
     }
 }

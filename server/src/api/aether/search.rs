@@ -7,6 +7,7 @@
 //! Invariants:
 //! 1. What a search says and can't have is an error, never left out.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
@@ -28,6 +29,7 @@ use crate::clock;
 use crate::config::Limits;
 use crate::message::error::ApiError;
 use crate::message::json::{self, Texts};
+use crate::statement::Traced;
 use crate::usage::Tally;
 
 const K: u64 = 10;
@@ -40,6 +42,7 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
     let (k, candidates) =
         (query.number("k", 1..=limits.k_max as u64)?, query.number("rerank_candidates", 1..=u64::MAX)?);
     let k = checked_k(k, limits)?;
+    let is_traced = query.flag("trace")?;
     let wanted = Wanted {
         place: call.place()?,
         k,
@@ -49,7 +52,7 @@ pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
         score_min: ranking.score_min()?,
         recall: recall(query.flag("exact")?),
         with_content: query.flag("include_content")?,
-        with_trace: query.flag("trace")?,
+        traced: call.traced().filter(|_| is_traced),
         wish: Wish::of(Asked::of_query(query)?, candidates, k, call.app.rerank_candidates_max())?,
     };
     let manner = Manner::of(query.get("mode"), query.get("fusion"), &ranking)?;
@@ -136,7 +139,7 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
         ));
     }
     let vector = body.embedding.clone();
-    let wanted = body.wanted(place, &call.app.limits, None)?;
+    let wanted = body.wanted(place, &call.app.limits, None, call.traced())?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
@@ -144,7 +147,7 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
         let begun = Instant::now();
         let found = find(&app, &wanted, Query::Vector(&vector))?;
         app.usage.count(&wanted.place, wanted.place.key(), Tally::of_search(begun.elapsed(), 0));
-        json::answer(StatusCode::OK, &answer(&wanted, found.as_ref()))
+        json::answer(StatusCode::OK, &answer(&app, &wanted, found.as_ref())?)
     })
     .await
 }
@@ -156,10 +159,11 @@ impl ByVector {
         place: Place,
         limits: &Limits,
         candidates_max: Option<usize>,
+        traced: Option<Arc<Traced>>,
     ) -> Result<Wanted, ApiError> {
         let (k, ranking, now_ms) = (checked_k(self.k, limits)?, self.ranking(), clock::now_ms());
         let (with_content, is_exact) = (self.include_content == Some(true), self.exact == Some(true));
-        let with_trace = self.trace == Some(true);
+        let is_traced = self.trace == Some(true);
         let wish = Wish::of(self.rerank, self.rerank_candidates, k, candidates_max)?;
         let filter = self.into_filter(now_ms, limits)?;
         Ok(Wanted {
@@ -171,7 +175,7 @@ impl ByVector {
             score_min: ranking.score_min()?,
             recall: recall(is_exact),
             with_content,
-            with_trace,
+            traced: traced.filter(|_| is_traced),
             wish,
         })
     }
@@ -245,7 +249,7 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
             ApiError::malformed("malformed_body", format!("a query of the batch: {error}"))
         })?;
         let manner = Manner::of(fields.mode.as_deref(), fields.fusion.as_deref(), &fields.ranking())?;
-        let wanted = fields.wanted(place, &call.app.limits, candidates_max)?;
+        let wanted = fields.wanted(place, &call.app.limits, candidates_max, call.traced())?;
         asks.push(Ask { text, manner, wanted });
     }
     answer_all(&call.app, asks, |answers| json!({"results": answers})).await
@@ -312,8 +316,8 @@ mod tests {
             (r#""min_score": 101"#, 400),
         ] {
             let body = format!(r#"{{"embedding": [1.0], {field}}}"#);
-            let wanted =
-                json::parse::<ByVector>(body.as_bytes()).and_then(|body| body.wanted(place(), &limits, None));
+            let wanted = json::parse::<ByVector>(body.as_bytes())
+                .and_then(|body| body.wanted(place(), &limits, None, None));
             assert_eq!(wanted.err().map(|error| error.status.as_u16()), Some(status), "{field}");
         }
     }
