@@ -16,6 +16,7 @@
 //!
 //! Concurrency: one lock around the machine. It is for tests, which run step by step.
 
+pub mod defects;
 mod machine;
 mod process;
 mod space;
