@@ -31,16 +31,18 @@ pub use filter::{ActingAs, Condition, Filter, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Opened, Page, Partition,
-    Passage, PassageInfo, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit, Witness, WriteError,
+    Passage, PassageInfo, Query, ReadError, SearchRequest, SearchResponse, TakenIn, Trace, Unit, Whole,
+    Witness, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;
+pub use strongroom_format::bundle::BundleHead;
 pub use strongroom_format::fields::{Field, FieldValue, Number};
 pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use strongroom_format::record::{CollectionSpec, Identity, Metric};
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    Canary, Erased, Holders, Maintained, NameError, OpenError, OperatorScope, PartitionInfo, PartitionName,
-    PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed, Statement, StatementError, Store, StoreError,
-    StoreOptions, Totals, WorkspaceId, verify_statement,
+    BundleError, Canary, Erased, Export, Holders, Import, Imported, Maintained, NameError, OpenError,
+    OperatorScope, PartitionInfo, PartitionName, PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed,
+    Statement, StatementError, Store, StoreError, StoreOptions, Totals, WorkspaceId, verify_statement,
 };

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::auth::{Caller, Named, Place, session};
 use crate::control::By;
 use crate::idempotency::Promise;
-use crate::message::body::Received;
+use crate::message::body::{Received, Stream};
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::message::query::Query;
@@ -201,6 +201,11 @@ impl Call {
             traced.read(&received.bytes);
         }
         Ok(received)
+    }
+
+    /// The body as it comes, however long it is.
+    pub(crate) fn stream(&mut self) -> Stream {
+        self.app.bodies.stream(std::mem::take(&mut self.body))
     }
 
     /// The body as JSON, and what has to be held as long as its parts are.

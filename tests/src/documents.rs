@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use strongroom_engine::{Import, Imported};
 
 use crate::client::{Answer, Client, encoded, with_query};
 
@@ -25,6 +26,19 @@ pub fn insert(client: &Client, partition: Option<&str>, text: &str) -> String {
     let answer = client.post_bytes(&insert_path(partition, "note.txt"), text.as_bytes());
     assert!((200..300).contains(&answer.status), "{answer}");
     id_of(&answer)
+}
+
+/// The documents of a bundle, as they were signed: two of one partition differ in their ids, times and signatures.
+#[track_caller]
+pub fn of_bundle(bytes: &[u8]) -> Vec<String> {
+    let (mut import, mut documents) = (Import::new(bytes.len()), Vec::new());
+    import.push(bytes);
+    while let Some(said) = import.next_frame().unwrap_or_else(|why| panic!("no bundle: {why}")) {
+        if let Imported::Page(wholes) = said {
+            documents.extend(wholes.iter().map(|whole| format!("{whole:?}")));
+        }
+    }
+    documents
 }
 
 /// The id in an answer that holds a document.

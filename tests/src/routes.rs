@@ -172,6 +172,22 @@ pub const CASES: &[Case] = &[
         call: |client, t| client.get(&document(t, "/text", &[])),
     },
     Case {
+        method: "GET",
+        path: "/v1/export",
+        by_id: false,
+        call: |client, t| client.get(&query("/v1/export", t, &[])),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/import",
+        by_id: false,
+        call: |client, t| {
+            // What a partition exports it knows.
+            let bundle = client.get(&query("/v1/export", t, &[]));
+            client.post_bytes(&query("/v1/import", t, &[]), &bundle.body)
+        },
+    },
+    Case {
         method: "POST",
         path: "/v1/threads/{id}/append",
         by_id: false,

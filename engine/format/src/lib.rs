@@ -10,6 +10,7 @@
 //! 2. Every structure carries a CRC32, and reserved bytes are zero: both are checked.
 //! 3. What is encoded decodes to the same value, and nothing but that decodes (no trailing bytes).
 
+pub mod bundle;
 pub mod catalogue;
 pub mod codes;
 pub mod damage;

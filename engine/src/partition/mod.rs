@@ -15,6 +15,7 @@
 //! and taken alone for the instant in which records are applied. Locks are taken in that order.
 
 mod ages;
+mod carry;
 mod dormant;
 mod environment;
 mod error;
@@ -39,6 +40,7 @@ mod witness;
 mod write;
 
 pub use ages::{Ageing, Ages};
+pub use carry::{TakenIn, Whole};
 pub(crate) use dormant::{Dormant, identity_of};
 pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};

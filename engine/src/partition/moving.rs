@@ -170,7 +170,7 @@ impl Core {
 
 impl View {
     /// A document with all that there is of it.
-    fn whole(&self, location: Location) -> Result<Document, ReadError> {
+    pub(super) fn whole(&self, location: Location) -> Result<Document, ReadError> {
         let (mut document, _) = self.info(location)?;
         document.content = self.content(location, None)?;
         document.vectors = match self.source(location.source).map(|source| &source.rows) {

@@ -13,6 +13,7 @@
 //! `workspaces`, a workspace's `changing`, its `entries`, a partition's own, `erased`.
 
 mod attest;
+mod bundle;
 mod canary;
 mod collections;
 mod entries;
@@ -27,6 +28,7 @@ mod scope;
 mod secrets;
 
 pub use attest::{Statement, StatementError, verify_statement};
+pub use bundle::{BundleError, Export, Import, Imported};
 pub use canary::Canary;
 pub use collections::Holders;
 pub use erase::Purged;

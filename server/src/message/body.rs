@@ -66,6 +66,19 @@ impl Budget {
         Self { units: Arc::new(Semaphore::new(units)), patience }
     }
 
+    /// A body that is taken as it comes, without a limit on the whole.
+    pub(crate) fn stream(&self, body: Body) -> Stream {
+        Stream { budget: self.clone(), body }
+    }
+
+    /// Room for so many bytes.
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let units = u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).ok();
+        let permit = units.and_then(|units| self.units.clone().try_acquire_many_owned(units).ok());
+        permit
+            .ok_or_else(|| ApiError::busy("overloaded", "too many large uploads at once; try again soon", 2))
+    }
+
     /// Reads a body of at most `limit_bytes`.
     pub(crate) async fn read(
         &self,
@@ -84,27 +97,42 @@ impl Budget {
             let silence = timeout(self.patience.silence, body.frame());
             let Ok(Ok(frame)) = timeout_at(end, silence).await else { return Err(too_slow()) };
             let Some(frame) = frame else { break };
-            let frame = frame.map_err(|_| {
-                ApiError::malformed("incomplete_body", "the connection broke before the whole body had come")
-            })?;
+            let frame = frame.map_err(|_| broken())?;
             let Ok(data) = frame.into_data() else { continue };
             if bytes.len() + data.len() > limit_bytes {
                 return Err(beyond(limit_bytes));
             }
             if bytes.len() + data.len() > held_bytes {
-                let units = data.len().div_ceil(BUDGET_UNIT_BYTES);
-                let permit = u32::try_from(units)
-                    .ok()
-                    .and_then(|units| self.units.clone().try_acquire_many_owned(units).ok());
-                held.push(permit.ok_or_else(|| {
-                    ApiError::busy("overloaded", "too many large uploads at once; try again soon", 2)
-                })?);
-                held_bytes += units * BUDGET_UNIT_BYTES;
+                held.push(self.take(data.len())?);
+                held_bytes += data.len().div_ceil(BUDGET_UNIT_BYTES) * BUDGET_UNIT_BYTES;
             }
             bytes.extend_from_slice(&data);
         }
         Ok(Received { bytes: bytes.freeze(), held })
     }
+}
+
+/// A body that is taken as it comes.
+pub(crate) struct Stream {
+    budget: Budget,
+    body: Body,
+}
+
+impl Stream {
+    /// The next bytes, and what has to be kept as long as they are; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<(Bytes, OwnedSemaphorePermit)>, ApiError> {
+        loop {
+            let frame = timeout(self.budget.patience.silence, self.body.frame());
+            let Some(frame) = frame.await.map_err(|_| too_slow())? else { return Ok(None) };
+            let Ok(data) = frame.map_err(|_| broken())?.into_data() else { continue };
+            let permit = self.budget.take(data.len())?;
+            return Ok(Some((data, permit)));
+        }
+    }
+}
+
+fn broken() -> ApiError {
+    ApiError::malformed("incomplete_body", "the connection broke before the whole body had come")
 }
 
 fn beyond(limit_bytes: usize) -> ApiError {

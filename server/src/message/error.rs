@@ -123,6 +123,12 @@ impl ApiError {
         .because(cause)
     }
 
+    /// The same, with more to say.
+    pub(crate) fn with_more(mut self, more: &str) -> Self {
+        self.text = format!("{}{more}", self.text).into();
+        self
+    }
+
     fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self

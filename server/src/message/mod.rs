@@ -7,4 +7,5 @@ pub(crate) mod acting;
 pub(crate) mod body;
 pub(crate) mod error;
 pub(crate) mod json;
+pub(crate) mod pages;
 pub(crate) mod query;

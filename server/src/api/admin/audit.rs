@@ -7,25 +7,19 @@
 //! 1. What is counted and due is written down before the log is read.
 //! 2. An export holds no thread while its reader takes its time, and ends at the head that stood when it began.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use bytes::Bytes;
-use hyper::body::Frame;
 use serde_json::{Value, json};
 use strongroom_engine::WorkspaceId;
-use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::call::Call;
 use crate::control::{Action, AuditFilter, AuditRow, Control, Entry};
 use crate::message::error::ApiError;
-use crate::message::json;
 use crate::message::query::Query;
+use crate::message::{json, pages};
 use crate::{clock, log, random};
 
 const LIST_LIMIT: u64 = 100;
@@ -84,9 +78,9 @@ pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
         Ok(beginning.control.audit_head(workspace)?.entries)
     });
     let last = begun.await?;
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, body) = pages::body();
     tokio::spawn(send_pages(app, workspace, last, sender));
-    let mut response = Response::new(Body::new(Pages(receiver)));
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
     headers.insert(
@@ -97,12 +91,7 @@ pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
 }
 
 /// Reads page after page as the reader takes them.
-async fn send_pages(
-    app: Arc<App>,
-    workspace: WorkspaceId,
-    last: u64,
-    sender: mpsc::Sender<Result<Bytes, Cut>>,
-) {
+async fn send_pages(app: Arc<App>, workspace: WorkspaceId, last: u64, sender: pages::Sender) {
     let mut after = 0;
     while after < last {
         let reading = app.clone();
@@ -125,30 +114,13 @@ async fn send_pages(
                     "an export of the audit log broke off: {}",
                     error.cause.unwrap_or(error.code.to_owned())
                 ));
-                sender.send(Err(Cut)).await.ok();
+                sender.send(Err(pages::Cut)).await.ok();
                 return;
             }
         };
         if sent.is_err() {
             return;
         }
-    }
-}
-
-/// The answer can't be finished.
-#[derive(Debug, thiserror::Error)]
-#[error("the log could not be read to its end")]
-struct Cut;
-
-/// A body that comes page by page.
-struct Pages(mpsc::Receiver<Result<Bytes, Cut>>);
-
-impl hyper::body::Body for Pages {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.0.poll_recv(cx).map(|page| page.map(|page| page.map(Frame::data)))
     }
 }
 

@@ -123,6 +123,9 @@ actions! {
     WorkspaceDrop "workspace.drop" "workspace" "A workspace was.",
     // Of a purge it is the partition: a document's own id would outlive it here.
     DocumentPurge "document.purge" "partition" "Documents of a partition were purged.",
+    PartitionExport "partition.export" "partition" "A partition was read out as a bundle.",
+    PartitionImport "partition.import" "partition" "A bundle was taken into a partition.",
+    PartitionCopy "partition.copy" "partition" "A partition was copied to another.",
     DocumentMove "document.move" "partition" "Documents were moved out of a partition, into another.",
     WorkspaceCreate "workspace.create" "workspace" "A workspace was made.",
     KeyMint "key.mint" "api_key" "A key was minted.",

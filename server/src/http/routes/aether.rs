@@ -134,6 +134,12 @@ pub(super) static ROUTES: &[Route] = &[
         "The partitions, with warnings about look-alikes", aether::partitions::list),
     route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath, &[], None, 200,
         "Delete a partition for good", aether::partitions::delete),
+    route!("POST" "/v1/partitions/{id}/copy", Free, Access::Key(Scope::All), InPath, &[], Json, 200,
+        "Copy a partition, documents, vectors and all, to another", aether::bundles::copy),
+    route!("GET" "/v1/export", Data, Access::Key(Scope::All), InQuery, BY_ID, None, 200,
+        "A partition as one signed bundle", aether::bundles::export),
+    route!("POST" "/v1/import", Data, Access::Key(Scope::All), InQuery, BY_ID, Document, 200,
+        "Take a bundle into a partition", aether::bundles::import),
     // Named, not offered yet
     route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
     route!(later "/v1/documents/{id}/summary", "A document's summary"),

@@ -1,0 +1,270 @@
+//! How does a partition leave this server, come back, or come into another one, or get a copy?
+//!
+//! As a signed bundle, which streams in both directions: neither side holds more than a page of it. A copy takes the same pages from one
+//! partition to another of the same workspace.
+//!
+//! Invariants:
+//! 1. Nothing of a bundle is stored before the page that it stands in was verified.
+//! 2. What is there already, the same, is passed over: an import or a copy that broke off is begun anew and goes on.
+//! 3. Whoever carries a partition away sees all of it: these routes are an owner's.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::json;
+use strongroom_engine::{BundleError, BundleHead, Export, Import, Imported, TakenIn, Whole};
+
+use crate::app::App;
+use crate::auth::{Named, Place};
+use crate::call::{Call, place};
+use crate::control::{Action, By, Collection, Entry};
+use crate::ingest::{self, typed};
+use crate::message::error::ApiError;
+use crate::message::{json, pages};
+use crate::usage::Tally;
+use crate::{log, random};
+
+/// A frame has room for so many bytes beside one document's content: its vectors, and others.
+const BESIDE_CONTENT_BYTES: usize = 256 << 20;
+
+/// `GET /v1/export`
+pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
+    let (app, place, by) = (call.app.clone(), call.place()?, call.by()?);
+    let beginning = app.clone();
+    let export = app.pool.run(move || {
+        let export = beginning.store.export(&place.scope, &place.at)?.ok_or_else(no_partition)?;
+        tell(&beginning, &place, by, Action::PartitionExport)?;
+        Ok(export)
+    });
+    let export = export.await?;
+    let (sender, body) = pages::body();
+    tokio::spawn(send_frames(app, export, sender));
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    let attachment = HeaderValue::from_static("attachment; filename=\"partition.bundle\"");
+    headers.insert(header::CONTENT_DISPOSITION, attachment);
+    Ok(response)
+}
+
+/// Reads frame after frame as the reader takes them.
+async fn send_frames(app: Arc<App>, mut export: Export, sender: pages::Sender) {
+    loop {
+        let reading = app.clone();
+        let read = app.pool.run(move || {
+            let frame = reading.store.next_frame(&mut export)?;
+            Ok((frame, export))
+        });
+        let sent = match read.await {
+            Ok((None, _)) => return,
+            Ok((Some(frame), rest)) => {
+                export = rest;
+                sender.send(Ok(frame.into())).await
+            }
+            Err(error) => {
+                let why = error.cause.unwrap_or(error.code.to_owned());
+                log::error(&format!("an export of a partition broke off: {why}"));
+                sender.send(Err(pages::Cut)).await.ok();
+                return;
+            }
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// An import on its way.
+struct Arrival {
+    place: Place,
+    collection: Arc<Collection>,
+    import: Import,
+    head: Option<BundleHead>,
+    taken: TakenIn,
+}
+
+/// `POST /v1/import`
+pub(crate) async fn import(mut call: Call) -> Result<Response, ApiError> {
+    let (app, place, by) = (call.app.clone(), call.place()?, call.by()?);
+    let collection = app.collection(place.scope.workspace())?;
+    let import = Import::new(app.limits.document_bytes_max.saturating_add(BESIDE_CONTENT_BYTES));
+    let mut arrival = Arrival { place, collection, import, head: None, taken: TakenIn::default() };
+    let mut stream = call.stream();
+    // Held until the frames that they are of are stored.
+    let mut held = Vec::new();
+    while let Some((bytes, permit)) = stream.next().await.map_err(|error| arrival.so_far(error))? {
+        arrival.import.push(&bytes);
+        held.push(permit);
+        if !arrival.import.is_ready() {
+            continue;
+        }
+        let storing = app.clone();
+        arrival = app.pool.run(move || arrival.take_in(&storing)).await?;
+        if arrival.import.is_empty() {
+            held.clear();
+        }
+    }
+    app.pool
+        .clone()
+        .run(move || {
+            arrival.import.end().map_err(|error| arrival.refuse(&error))?;
+            let Arrival { place, head, taken, .. } = arrival;
+            tell(&app, &place, by, Action::PartitionImport)?;
+            let head = head.ok_or_else(|| ApiError::internal("a bundle that ended had no beginning"))?;
+            json::answer(
+                StatusCode::OK,
+                &json!({
+                    "partition": place.partition(),
+                    "documents_added": taken.added,
+                    "documents_known": taken.known,
+                    "bundle_id": random::hex(&head.id),
+                    "signer": random::hex(&head.public_key),
+                }),
+            )
+        })
+        .await
+}
+
+impl Arrival {
+    /// Stores what has come whole. Blocks.
+    fn take_in(mut self, app: &App) -> Result<Self, ApiError> {
+        while let Some(said) = self.import.next_frame().map_err(|error| self.refuse(&error))? {
+            match said {
+                Imported::Head(head) => {
+                    let spec = self.collection.spec;
+                    if head.spec != spec {
+                        return Err(ApiError::unacceptable(
+                            "wrong_dimension",
+                            format!(
+                                "the bundle's vectors have {} components and are compared by {} measure, this collection's {} \
+                                 and {}",
+                                head.spec.dimension, head.spec.metric, spec.dimension, spec.metric
+                            ),
+                        ));
+                    }
+                    self.head = Some(head);
+                }
+                Imported::Page(wholes) => {
+                    let taken = take_in(app, &self.place, &self.collection, wholes);
+                    let taken = taken.map_err(|error| self.so_far(error))?;
+                    self.taken.added += taken.added;
+                    self.taken.known += taken.known;
+                }
+                Imported::Tail => {}
+            }
+        }
+        Ok(self)
+    }
+
+    fn refuse(&self, error: &BundleError) -> ApiError {
+        self.so_far(ApiError::unacceptable("invalid_bundle", error.to_string()))
+    }
+
+    /// The error, with what was stored before it.
+    fn so_far(&self, error: ApiError) -> ApiError {
+        let TakenIn { added, known } = self.taken;
+        if added + known == 0 {
+            return error;
+        }
+        let all = added + known;
+        error.with_more(&format!(
+            "; {all} documents of the bundle are stored: import the whole bundle again to go on, or delete the partition"
+        ))
+    }
+}
+
+/// Stores a page in one write.
+fn take_in(
+    app: &App,
+    place: &Place,
+    collection: &Collection,
+    mut wholes: Vec<Whole>,
+) -> Result<TakenIn, ApiError> {
+    let (mut bytes, mut documents) = (0, 0);
+    for whole in &mut wholes {
+        let metadata = whole.metadata();
+        if !metadata.is_empty() && !metadata.trim_start().starts_with('{') {
+            return Err(ApiError::unacceptable("invalid_metadata", "metadata must be a JSON object"));
+        }
+        let fields = typed::fields(metadata);
+        whole.set_fields(fields);
+        bytes += whole.content_bytes();
+        documents += 1;
+    }
+    let _room = app.quotas.room(place, documents, bytes)?;
+    let taken = ingest::write(&app.store, place, collection, |partition| partition.take_in(wholes.clone()))?;
+    app.usage.count(place, place.key(), Tally { inserts: taken.added, bytes_in: bytes, ..Tally::default() });
+    Ok(taken)
+}
+
+/// Where a copy goes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Copy {
+    to: String,
+}
+
+/// `POST /v1/partitions/{id}/copy`
+pub(crate) async fn copy(mut call: Call) -> Result<Response, ApiError> {
+    let id = call.value(0)?.to_owned();
+    let from = place(&call.app, call.caller()?, Named { collection: None, partition: Some(&id) })?;
+    let (body, _) = call.json::<Copy>().await?;
+    let to = call.place_for(Some(&body.to))?;
+    if from.at == to.at {
+        return Err(ApiError::malformed("invalid_partition", "a partition can't be copied to itself"));
+    }
+    let (app, by) = (call.app.clone(), call.by()?);
+    let collection = app.collection(from.scope.workspace())?;
+    let beginning = (app.clone(), from.clone());
+    let begun = app.pool.run(move || {
+        let (app, from) = beginning;
+        app.store.export(&from.scope, &from.at)?.ok_or_else(no_partition)
+    });
+    let (mut export, mut taken) = (begun.await?, TakenIn::default());
+    // Page after page, each a turn of its own in the queue, so that a large copy keeps nobody waiting.
+    loop {
+        let (storing, into, of) = (app.clone(), to.clone(), collection.clone());
+        let step = app.pool.run(move || {
+            let Some(wholes) = export.next_page()? else { return Ok((None, export)) };
+            Ok((Some(take_in(&storing, &into, &of, wholes)?), export))
+        });
+        let (page, rest) = step.await?;
+        export = rest;
+        let Some(page) = page else { break };
+        taken.added += page.added;
+        taken.known += page.known;
+    }
+    app.pool
+        .clone()
+        .run(move || {
+            tell(&app, &from, by, Action::PartitionCopy)?;
+            json::answer(
+                StatusCode::OK,
+                &json!({
+                    "partition": body.to,
+                    "copied_from": id,
+                    "documents_added": taken.added,
+                    "documents_known": taken.known,
+                }),
+            )
+        })
+        .await
+}
+
+fn no_partition() -> ApiError {
+    ApiError::missing("partition_not_found", "there is no such partition")
+}
+
+/// Writes down that a partition was carried somewhere, under its incarnation.
+fn tell(app: &App, place: &Place, by: By, action: Action) -> Result<(), ApiError> {
+    // An empty bundle brings no partition into being, and so nothing to tell of.
+    let Some(partition) = app.store.partition(&place.scope, &place.at)? else { return Ok(()) };
+    let resource = random::hex(&partition.incarnation());
+    let entry = Entry::done(place.scope.workspace(), by, action, resource);
+    app.control.enter(|| vec![entry]).map_err(|_| {
+        let text = "it is done, but the audit log's entry of it could not be written yet; the server goes on trying by itself";
+        ApiError::busy("audit_unwritten", text, 60)
+    })
+}
