@@ -11,7 +11,7 @@ use strongroom_engine::{
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
-const LIMIT: usize = 1 << 20;
+const LIMIT: usize = 4 << 20;
 
 fn at(name: &str) -> PartitionRef {
     PartitionRef { collection: "default".to_owned(), partition: Some(PartitionName::new(name).unwrap()) }
@@ -28,7 +28,11 @@ fn open(sim: &Sim, root: u8) -> Store {
 }
 
 fn document(n: usize, dimension: usize) -> NewDocument {
-    let vector = |seed: usize| (0..dimension).map(|at| ((seed * 31 + at * 17) % 23) as f32 - 11.3).collect();
+    let vector = |seed: usize| match dimension {
+        // Normalised twice, one of its components is another than normalised once.
+        3 => vec![30.0, -21.0, -9.0],
+        _ => (0..dimension).map(|at| ((seed * 31 + at * 17) % 23) as f32 - 11.3).collect(),
+    };
     let text = format!("the {n}th whale sings of number {}", n * n);
     NewDocument {
         id: Some(format!("doc-{n}")),
@@ -66,6 +70,11 @@ fn filled(sim: &Sim, spec: CollectionSpec) -> Store {
 fn bundle(store: &Store) -> Vec<Vec<u8>> {
     let mut export = store.export(&scope(), &at("acme")).unwrap().unwrap();
     std::iter::from_fn(|| store.next_frame(&mut export).unwrap()).collect()
+}
+
+fn pages(store: &Store, name: &str) -> Vec<Vec<Whole>> {
+    let mut export = store.export(&scope(), &at(name)).unwrap().unwrap();
+    std::iter::from_fn(|| export.next_page().unwrap()).collect()
 }
 
 /// Has a partition take in what verifies, and answers what came of that.
@@ -131,7 +140,8 @@ fn told(partition: &Partition, spec: CollectionSpec) -> Vec<String> {
 fn another_store_answers_the_same() {
     for metric in [Metric::Cosine, Metric::InnerProduct, Metric::Euclidean] {
         let (here, there) = (Sim::new(1), Sim::new(2));
-        let spec = CollectionSpec { dimension: 19, metric };
+        let dimension = if metric == Metric::Cosine { 3 } else { 19 };
+        let spec = CollectionSpec { dimension, metric };
         let (store, other) = (filled(&here, spec), open(&there, 2));
         let frames = bundle(&store);
         assert_eq!(frames.len(), 3, "head, page, tail");
@@ -140,6 +150,7 @@ fn another_store_answers_the_same() {
         let copy = other.partition_for_write(&scope(), &at("acme 2"), spec).unwrap();
         assert_eq!(take(&bytes, 7, &copy), (TakenIn { added: 39, known: 0 }, Ok(())));
         assert_eq!(told(&copy, spec), told(&acme, spec), "{metric:?}");
+        assert!(pages(&other, "acme 2") == pages(&store, "acme"), "{metric:?}: bit for bit");
         // Again: nothing is new. After a restart: the same.
         assert_eq!(take(&bytes, 100_000, &copy), (TakenIn { added: 0, known: 39 }, Ok(())));
         other.flush().unwrap();
@@ -190,6 +201,16 @@ fn nothing_comes_in_that_was_not_signed() {
     }
     for cut in 0..bytes.len() {
         assert!(take(&bytes[..cut], bytes.len(), &copy).1.is_err(), "cut at {cut}");
+    }
+    // Each of two pages stands in one place.
+    for n in 2..5 {
+        acme.put(NewDocument { content: vec![b'x'; 700_000], ..document(n, 3) }).unwrap();
+    }
+    let frames = bundle(&store);
+    assert_eq!(frames.len(), 4, "head, two pages, tail");
+    for order in [[0, 2, 1, 3], [0, 1, 1, 3], [0, 2, 2, 3]] {
+        let bytes: Vec<u8> = order.into_iter().flat_map(|at| frames[at].clone()).collect();
+        assert!(take(&bytes, bytes.len(), &copy).1.is_err(), "{order:?}");
     }
     let mut small = Import::new(10);
     small.push(&bytes);

@@ -31,7 +31,7 @@ pub enum FrameKind {
     Head = 1,
     /// Documents.
     Page = 2,
-    /// The last: how many there were.
+    /// The last, which says that it was all: its payload is empty.
     Tail = 3,
 }
 
@@ -157,19 +157,4 @@ pub fn decode_page(payload: &[u8], dimension: u32) -> Result<Vec<(Document, Opti
         documents.push((decode_put(input.bytes(RECORD_BYTES_MAX)?, dimension)?, deleted_ms));
     }
     Ok(documents)
-}
-
-/// How many documents all pages carry, live and soft-deleted, as the payload of the last frame.
-pub fn encode_tail(documents: u64, deleted: u64) -> Vec<u8> {
-    let mut out = Writer::default();
-    out.u64(documents).u64(deleted);
-    out.0
-}
-
-/// Reads what [`encode_tail`] wrote.
-pub fn decode_tail(payload: &[u8]) -> Result<(u64, u64), Damage> {
-    let mut input = Reader::new("Tail", payload);
-    let counts = (input.u64()?, input.u64()?);
-    input.finish()?;
-    Ok(counts)
 }

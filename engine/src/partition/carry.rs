@@ -36,11 +36,6 @@ impl Whole {
         self.document.content.len() as u64
     }
 
-    /// Whether it is soft-deleted.
-    pub fn is_deleted(&self) -> bool {
-        self.deleted_ms.is_some()
-    }
-
     /// Says what a filter can ask of its metadata, as the host reads that.
     pub fn set_fields(&mut self, fields: Vec<Field>) {
         self.document.fields = fields;

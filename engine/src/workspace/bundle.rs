@@ -14,7 +14,7 @@ use crate::seal::verify;
 use strongroom_format::Damage;
 use strongroom_format::bundle::{
     BundleHead, FRAME_HEAD_BYTES, FrameHead, FrameKind, MAGIC, PAGE_BYTES, PAGE_DOCUMENTS_MAX,
-    SIGNATURE_BYTES, decode_page, decode_tail, encode_document, encode_tail, signed,
+    SIGNATURE_BYTES, decode_page, encode_document, signed,
 };
 
 /// A partition on its way out.
@@ -25,8 +25,6 @@ pub struct Export {
     /// How many of the ids were read.
     read: usize,
     number: u64,
-    documents: u64,
-    deleted: u64,
     is_done: bool,
 }
 
@@ -44,16 +42,7 @@ impl Store {
             collection: at.collection.clone(),
             partition: at.partition.as_ref().map(|name| name.as_str().to_owned()),
         };
-        Ok(Some(Export {
-            partition,
-            head,
-            ids,
-            read: 0,
-            number: 0,
-            documents: 0,
-            deleted: 0,
-            is_done: false,
-        }))
+        Ok(Some(Export { partition, head, ids, read: 0, number: 0, is_done: false }))
     }
 
     /// The next bytes of a bundle; `None` when it is complete.
@@ -67,7 +56,7 @@ impl Store {
             (FrameKind::Page, export.page()?)
         } else {
             export.is_done = true;
-            (FrameKind::Tail, encode_tail(export.documents, export.deleted))
+            (FrameKind::Tail, Vec::new())
         };
         let payload_bytes = u32::try_from(payload.len()).expect("a page is smaller than 4 GiB");
         let head = FrameHead { kind, number: export.number, payload_bytes };
@@ -100,8 +89,6 @@ impl Export {
         let mut payload = Vec::new();
         for whole in self.next_page()?.unwrap_or_default() {
             encode_document(&mut payload, &whole.document, whole.deleted_ms);
-            let count = if whole.is_deleted() { &mut self.deleted } else { &mut self.documents };
-            *count += 1;
         }
         Ok(payload)
     }
@@ -113,8 +100,6 @@ pub struct Import {
     payload_bytes_max: usize,
     head: Option<BundleHead>,
     number: u64,
-    documents: u64,
-    deleted: u64,
     is_done: bool,
 }
 
@@ -166,15 +151,7 @@ pub enum BundleError {
 impl Import {
     /// One whose frames have at most so many bytes.
     pub fn new(payload_bytes_max: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            payload_bytes_max,
-            head: None,
-            number: 0,
-            documents: 0,
-            deleted: 0,
-            is_done: false,
-        }
+        Self { bytes: Vec::new(), payload_bytes_max, head: None, number: 0, is_done: false }
     }
 
     /// Takes bytes as they come.
@@ -240,19 +217,13 @@ impl Import {
             }
             FrameKind::Page => {
                 let documents = decode_page(payload, bundle.spec.dimension).map_err(malformed)?;
-                let deleted = documents.iter().filter(|(_, deleted_ms)| deleted_ms.is_some()).count() as u64;
-                self.deleted += deleted;
-                self.documents += documents.len() as u64 - deleted;
                 let whole = |(document, deleted_ms)| Whole { document, deleted_ms };
                 Imported::Page(documents.into_iter().map(whole).collect())
             }
+            FrameKind::Tail if !payload.is_empty() => {
+                return Err(malformed(Damage::new("Tail", "an empty payload", payload.len())));
+            }
             FrameKind::Tail => {
-                let counts = decode_tail(payload).map_err(malformed)?;
-                if counts != (self.documents, self.deleted) {
-                    let (told, found) =
-                        (format!("{counts:?}"), format!("{:?}", (self.documents, self.deleted)));
-                    return Err(malformed(Damage::new("Tail", told, found)));
-                }
                 self.is_done = true;
                 Imported::Tail
             }
