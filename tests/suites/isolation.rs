@@ -126,6 +126,9 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
         "/v1/documents/embed" => json!({"content": "x", "embedding": numbers, "partition": partition}),
         "/v1/documents/batch" => json!({"documents": [{"content": "x"}], "partition": partition}),
         "/v1/search/embed" => json!({"embedding": numbers, "k": 50, "partition": partition}),
+        "/v1/search/across" => {
+            json!({"q": "secret budgets", "k": 50, "partitions": [place.partition.unwrap_or("gone")]})
+        }
         "/v1/search/batch" => json!({"queries": [{"q": "secret budgets", "k": 50}], "partition": partition}),
         "/v1/documents/{id}/move" | "/v1/threads/{id}/move" => {
             json!({"expect_partition": partition, "to_partition": "xqdefacme"})

@@ -90,6 +90,17 @@ impl Caller {
         }
     }
 
+    /// Refuses a key that is kept to one partition.
+    pub(crate) fn require_unpinned(&self) -> Result<(), ApiError> {
+        if self.pins.partition.is_none() {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(
+            "pinned_key",
+            "this call looks into several partitions, and this key is pinned to one of them",
+        ))
+    }
+
     /// Whether the caller may do that, somewhere.
     pub(crate) fn require(&self, scope: scopes::Scope) -> Result<(), ApiError> {
         self.require_one_of(&[scope])

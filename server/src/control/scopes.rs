@@ -4,6 +4,7 @@
 //!
 //! Invariants:
 //! 1. `*` covers every scope, those of later versions included; a key without it gains nothing by an upgrade.
+//!    `query:across` alone has to be granted by its name, to whomever; a holder of `*` may grant it.
 //! 2. A name that isn't known is an error, so a typo never makes a key that looks narrower than it is.
 
 use std::fmt;
@@ -23,6 +24,8 @@ pub enum Scope {
     DocumentDelete,
     /// Search.
     QueryRead,
+    /// Search several partitions at once. Never part of another scope.
+    QueryAcross,
     /// Insert vectors that the caller made.
     VectorWrite,
     /// Delete vectors by id.
@@ -43,7 +46,7 @@ pub enum Scope {
     All,
 }
 
-const NAMES: [(Scope, &str); 15] = [
+const NAMES: [(Scope, &str); 16] = [
     (Scope::CollectionRead, "collection:read"),
     (Scope::CollectionWrite, "collection:write"),
     (Scope::DocumentUpload, "document:upload"),
@@ -59,6 +62,7 @@ const NAMES: [(Scope, &str); 15] = [
     (Scope::AuditRead, "audit:read"),
     (Scope::UsageRead, "usage:read"),
     (Scope::All, "*"),
+    (Scope::QueryAcross, "query:across"),
 ];
 
 impl Scope {
@@ -92,7 +96,7 @@ impl ScopeSet {
     pub(crate) fn every_named() -> Self {
         NAMES
             .iter()
-            .filter(|(scope, _)| *scope != Scope::All)
+            .filter(|(scope, _)| !matches!(scope, Scope::All | Scope::QueryAcross))
             .fold(Self(0), |set, (scope, _)| Self(set.0 | scope.bit()))
     }
 
@@ -120,7 +124,8 @@ impl ScopeSet {
 
     /// Whether a holder of this set may do that.
     pub(crate) fn allows(self, scope: Scope) -> bool {
-        self.0 & (scope.bit() | Scope::All.bit()) != 0
+        let all = if scope == Scope::QueryAcross { 0 } else { Scope::All.bit() };
+        self.0 & (scope.bit() | all) != 0
     }
 
     /// Whether a holder of this set may do all that a holder of `other` may.
@@ -147,6 +152,9 @@ mod tests {
         );
         assert!(!read.covers(write) && !write.covers(read) && !read.covers(ScopeSet::all()));
         let every = ScopeSet::every_named();
+        let across = ScopeSet::of(&[Scope::QueryAcross]);
+        assert!(!ScopeSet::all().allows(Scope::QueryAcross) && !every.allows(Scope::QueryAcross));
+        assert!(ScopeSet::all().covers(across) && !every.covers(across), "an owner may grant it");
         assert!(!every.covers(ScopeSet::all()), "the sum of today's scopes is not those of tomorrow");
     }
 

@@ -29,6 +29,7 @@ use crate::statement::Traced;
 use crate::usage::Tally;
 
 /// What a search asks for, apart from the vector.
+#[derive(Clone)]
 pub(super) struct Wanted {
     pub(super) place: Place,
     pub(super) k: usize,

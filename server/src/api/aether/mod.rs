@@ -3,6 +3,7 @@
 //! The routes of the published client, in its wire form: tags in arrays or joined by commas, whole scores from 0 to
 //! 100, partitions named in the query or in the body.
 
+pub(crate) mod across;
 pub(crate) mod bundles;
 pub(crate) mod documents;
 mod fields;

@@ -128,11 +128,7 @@ pub(crate) struct ByVector {
 pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiError> {
     let (body, _) = call.json::<ByVector>().await?;
     let place = call.place_for(body.partition.as_deref())?;
-    if body.mode.is_some()
-        || body.fusion.is_some()
-        || body.rerank.is_some()
-        || body.rerank_candidates.is_some()
-    {
+    if body.mode.is_some() || body.fusion.is_some() || body.asks_for_reranker() {
         return Err(ApiError::malformed(
             "malformed_body",
             "mode, fusion and rerank are for searches by text",
@@ -154,7 +150,7 @@ pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiErro
 
 impl ByVector {
     /// `candidates_max` is the reranker's, if there is one.
-    fn wanted(
+    pub(super) fn wanted(
         self,
         place: Place,
         limits: &Limits,
@@ -180,7 +176,23 @@ impl ByVector {
         })
     }
 
-    fn ranking(&self) -> Ranking {
+    pub(super) fn asks_for_reranker(&self) -> bool {
+        self.rerank.is_some() || self.rerank_candidates.is_some()
+    }
+
+    pub(super) fn mode(&self) -> Option<&str> {
+        self.mode.as_deref()
+    }
+
+    pub(super) fn fusion(&self) -> Option<&str> {
+        self.fusion.as_deref()
+    }
+
+    pub(super) fn vector(&self) -> &[f32] {
+        &self.embedding
+    }
+
+    pub(super) fn ranking(&self) -> Ranking {
         Ranking {
             recency_weight: self.recency_weight,
             half_life_days: self.half_life_days,
@@ -257,7 +269,7 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
 
 /// What is wrong with a vector is wrong whether or not the partition is there, so that its sender learns it at once
 /// and nobody learns from the answer which partitions exist.
-fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError> {
+pub(super) fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError> {
     let expected = app.collection(place.scope.workspace())?.spec.dimension;
     if vector.len() as u64 != u64::from(expected) {
         return Err(ApiError::unacceptable(
@@ -274,7 +286,7 @@ fn check_vector(app: &App, place: &Place, vector: &[f32]) -> Result<(), ApiError
     Ok(())
 }
 
-fn checked_query<'a>(text: &'a str, limits: &Limits) -> Result<&'a str, ApiError> {
+pub(super) fn checked_query<'a>(text: &'a str, limits: &Limits) -> Result<&'a str, ApiError> {
     let most = limits.query_bytes_max;
     if text.trim().is_empty() {
         return Err(ApiError::malformed("invalid_query", "q is missing or blank; say what to search for"));

@@ -126,6 +126,7 @@ actions! {
     PartitionExport "partition.export" "partition" "A partition was read out as a bundle.",
     PartitionImport "partition.import" "partition" "A bundle was taken into a partition.",
     PartitionCopy "partition.copy" "partition" "A partition was copied to another.",
+    SearchAcross "search.across" "workspace" "Several partitions were searched at once; how many is in `times`.",
     DocumentMove "document.move" "partition" "Documents were moved out of a partition, into another.",
     WorkspaceCreate "workspace.create" "workspace" "A workspace was made.",
     KeyMint "key.mint" "api_key" "A key was minted.",

@@ -129,6 +129,8 @@ pub(super) static ROUTES: &[Route] = &[
         "Search by a vector of your own", aether::search::search_by_vector),
     route!("POST" "/v1/search/batch", Data, Access::Key(Scope::QueryRead), InBody, BY_ID, Json, 200,
         "Many searches at once", aether::search::search_batch),
+    route!("POST" "/v1/search/across", Free, Access::Key(Scope::QueryAcross), InBody, &[], Json, 200,
+        "Search several partitions at once, with an express grant", aether::across::search),
     // Partitions
     route!("GET" "/v1/partitions", Free, Access::Key(Scope::PartitionRead), None, &[], None, 200,
         "The partitions, with warnings about look-alikes", aether::partitions::list),

@@ -1,0 +1,230 @@
+//! How are several partitions searched at once, by those who were expressly granted it?
+//!
+//! The one route that answers from more than one partition. It takes the scope `query:across`, which `*` does not include, and a key
+//! that is pinned to no partition; the partitions are named, or all of the collection are asked for in so many words. Each is
+//! searched through a handle and a scope of its own, as in any other search, and only the hits are brought together.
+//!
+//! Invariants:
+//! 1. A partition that the key does not reach, or that isn't there, takes no part and is not told apart.
+//! 2. Each such search is in the audit log before it is answered, and its answer carries the trace of all that was opened.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use strongroom_engine::{Hit, Scope, SearchResponse, Trace};
+
+use super::finding::{Wanted, find};
+use super::manner::Manner;
+use super::ranking::reaches;
+use super::record::{Found, TraceAnswer};
+use super::search::{ByVector, check_vector, checked_query};
+use crate::app::App;
+use crate::auth::{DEFAULT_COLLECTION, Place};
+use crate::call::Call;
+use crate::control::{Action, By, Entry};
+use crate::message::error::ApiError;
+use crate::message::json;
+use crate::random;
+use crate::statement::Traced;
+use crate::usage::Tally;
+
+/// How many partitions one search may look into.
+const PARTITIONS_MAX: usize = 1000;
+
+/// So many are searched in one turn, so that a search of very many keeps nobody waiting.
+const TURN: usize = 16;
+
+/// What stands in the place of a list for all partitions.
+const ALL: &str = "*";
+
+/// What is searched for.
+#[derive(Clone)]
+enum Asked {
+    Text { text: String, vector: Arc<[f32]>, manner: Manner },
+    Vector(Arc<[f32]>),
+}
+
+/// `POST /v1/search/across`
+pub(crate) async fn search(mut call: Call) -> Result<Response, ApiError> {
+    call.caller()?.require_unpinned()?;
+    let (mut body, held) = call.json::<Value>().await?;
+    let fields = body
+        .as_object_mut()
+        .ok_or_else(|| ApiError::malformed("malformed_body", "the body is a JSON object"))?;
+    let wanted = fields.remove("partitions");
+    let text = fields.remove("q");
+    if fields.contains_key("partition") {
+        return Err(ApiError::malformed(
+            "malformed_body",
+            "name the partitions in `partitions`, also a single one",
+        ));
+    }
+    if text.is_some() == fields.contains_key("embedding") {
+        return Err(ApiError::malformed("malformed_body", "give either q, a text, or embedding, a vector"));
+    }
+    if text.is_some() {
+        fields.insert("embedding".to_owned(), json!([]));
+    }
+    let fields: ByVector = serde_json::from_value(body)
+        .map_err(|error| ApiError::malformed("malformed_body", format!("the search: {error}")))?;
+    if fields.asks_for_reranker() {
+        return Err(ApiError::malformed("malformed_body", "a search across partitions has no reranker"));
+    }
+    let names = named(wanted)?;
+    let (app, by) = (call.app.clone(), call.by()?);
+    let names = match names {
+        Some(names) => names,
+        None => all(&app, call.caller()?.whole_collection(DEFAULT_COLLECTION)?).await?,
+    };
+    let places = names.iter().map(|name| call.place_for(Some(name))).collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = places.first().cloned() else {
+        return Err(ApiError::missing("partition_not_found", "there is no partition to search"));
+    };
+    let traced = call.traced();
+    let manner = Manner::of(fields.mode(), fields.fusion(), &fields.ranking())?;
+    let vector: Arc<[f32]> = fields.vector().into();
+    let wanted = fields.wanted(first, &call.app.limits, None, None)?;
+    let text = match text {
+        None => None,
+        Some(Value::String(text)) => Some(checked_query(&text, &call.app.limits)?.to_owned()),
+        Some(_) => return Err(ApiError::malformed("malformed_body", "q is a text")),
+    };
+    let (asking, asked_at) = (app.clone(), wanted.place.clone());
+    let asked = app.pool.run(move || {
+        let Some(text) = text else {
+            check_vector(&asking, &asked_at, &vector)?;
+            return Ok(Asked::Vector(vector));
+        };
+        let embedding_tokens = asking.embedder.count_tokens(&text) as u64;
+        asking.quotas.tokens(&asked_at, embedding_tokens)?;
+        asking.text_collection(asked_at.scope.workspace())?;
+        let vector = asking.embedder.embed(&[&text])?.pop().unwrap_or_default().into();
+        // On the first of the partitions: the text was embedded once.
+        asking.usage.count(&asked_at, asked_at.key(), Tally { embedding_tokens, ..Tally::default() });
+        Ok(Asked::Text { text, vector, manner })
+    });
+    let (asked, mut best) = (asked.await?, Best::new(wanted.k));
+    for turn in places.chunks(TURN) {
+        let (app, turn, wanted, asked) = (app.clone(), turn.to_vec(), wanted.clone(), asked.clone());
+        let pool = app.pool.clone();
+        best = pool.run(move || best.with(&app, turn, &wanted, &asked)).await?;
+    }
+    drop(held);
+    let pool = app.pool.clone();
+    pool.run(move || finish(&app, &wanted.place, best, by, traced)).await
+}
+
+/// The partitions that a list names, in its order; `None` for all of them.
+fn named(wanted: Option<Value>) -> Result<Option<Vec<String>>, ApiError> {
+    let refused = || {
+        ApiError::malformed(
+            "partitions_required",
+            format!(
+                "`partitions` is a list of 1 to {PARTITIONS_MAX} ids, or {ALL:?} for all of the collection"
+            ),
+        )
+    };
+    match wanted {
+        Some(Value::String(all)) if all == ALL => Ok(None),
+        Some(Value::Array(names)) if (1..=PARTITIONS_MAX).contains(&names.len()) => {
+            let mut all = Vec::with_capacity(names.len());
+            for name in names {
+                let Value::String(name) = name else { return Err(refused()) };
+                if !all.contains(&name) {
+                    all.push(name);
+                }
+            }
+            Ok(Some(all))
+        }
+        _ => Err(refused()),
+    }
+}
+
+/// Every partition of the collection that has a name.
+async fn all(app: &Arc<App>, scope: Scope) -> Result<Vec<String>, ApiError> {
+    let listing = app.clone();
+    let names = app.pool.run(move || {
+        let infos = listing.store.partitions(&scope, DEFAULT_COLLECTION)?;
+        Ok(infos.into_iter().filter_map(|info| Some(info.name?.as_str().to_owned())).collect::<Vec<_>>())
+    });
+    let names = names.await?;
+    if names.len() > PARTITIONS_MAX {
+        return Err(ApiError::malformed(
+            "too_many_partitions",
+            format!(
+                "there are {} partitions, and one search looks into {PARTITIONS_MAX} at most: name them",
+                names.len()
+            ),
+        ));
+    }
+    Ok(names)
+}
+
+/// The best hits so far, and what was opened for them.
+struct Best {
+    k: usize,
+    hits: Vec<(Option<String>, Hit)>,
+    opened: Trace,
+}
+
+impl Best {
+    fn new(k: usize) -> Self {
+        let opened = Trace { partitions_opened: Vec::new(), segments_opened: 0, candidates: 0, exact: true };
+        Self { k, hits: Vec::new(), opened }
+    }
+
+    /// Searches some more partitions. Blocks.
+    fn with(
+        mut self,
+        app: &App,
+        places: Vec<Place>,
+        wanted: &Wanted,
+        asked: &Asked,
+    ) -> Result<Self, ApiError> {
+        for place in places {
+            let begun = std::time::Instant::now();
+            let wanted = Wanted { place, ..wanted.clone() };
+            let found = match asked {
+                Asked::Text { text, vector, manner } => find(app, &wanted, manner.query(text, vector))?,
+                Asked::Vector(vector) => find(app, &wanted, strongroom_engine::Query::Vector(vector))?,
+            };
+            app.usage.count(&wanted.place, wanted.place.key(), Tally::of_search(begun.elapsed(), 0));
+            let Some(SearchResponse { hits, trace }) = found else { continue };
+            let name = wanted.place.partition().map(str::to_owned);
+            let hits = hits.into_iter().filter(|hit| reaches(hit, wanted.score_min));
+            self.hits.extend(hits.map(|hit| (name.clone(), hit)));
+            self.opened.partitions_opened.extend(trace.partitions_opened);
+            self.opened.candidates += trace.candidates;
+            self.opened.exact &= trace.exact;
+        }
+        // Scores are absolute; ties by partition, then by document.
+        self.hits.sort_by(|(a_name, a), (b_name, b)| {
+            let by_score = b.score.total_cmp(&a.score);
+            by_score.then_with(|| a_name.cmp(b_name)).then_with(|| a.document.id.cmp(&b.document.id))
+        });
+        self.hits.truncate(self.k);
+        Ok(self)
+    }
+}
+
+/// Writes the search down, and answers it.
+fn finish(
+    app: &App,
+    place: &Place,
+    best: Best,
+    by: By,
+    traced: Option<Arc<Traced>>,
+) -> Result<Response, ApiError> {
+    let workspace = place.scope.workspace();
+    let times = best.opened.partitions_opened.len() as u64;
+    let entry = Entry::done(workspace, by, Action::SearchAcross, random::hex(&workspace.0));
+    app.control.enter(|| vec![Entry { times: times.max(1), ..entry }])?;
+    let results: Vec<_> = best.hits.iter().map(|(name, hit)| Found::new(hit, name.as_deref())).collect();
+    let traced =
+        traced.ok_or_else(|| ApiError::internal("a search across partitions ran without a witness"))?;
+    let signed = traced.of_all(app, &place.scope)?;
+    let trace = TraceAnswer::new(None, Some(&best.opened), results.len(), signed);
+    json::answer(StatusCode::OK, &json!({"results": results, "trace": trace}))
+}
