@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::base64;
 use crate::call::Call;
+use crate::message::content::{Answer, Page};
 use crate::message::error::ApiError;
 
 const ACCEPT: &str = include_str!("accept.html");
@@ -23,7 +24,7 @@ const ACCEPT: &str = include_str!("accept.html");
 static ACCEPT_POLICY: LazyLock<String> = LazyLock::new(|| policy(ACCEPT));
 
 /// `GET /console/accept`: where an invitation's link leads. Its token stands behind the `#`, which no browser sends.
-pub(crate) async fn accept(_call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn accept(_call: Call) -> Result<Answer<Page>, ApiError> {
     let mut response = Response::new(Body::from(ACCEPT));
     let policy = HeaderValue::from_str(&ACCEPT_POLICY)
         .map_err(|_| ApiError::internal("a page's policy is no header"))?;
@@ -36,7 +37,7 @@ pub(crate) async fn accept(_call: Call) -> Result<Response, ApiError> {
     ] {
         response.headers_mut().insert(name, value);
     }
-    Ok(response)
+    Ok(Answer::of(response))
 }
 
 /// The Content-Security-Policy that lets a page's own style and script pass, by their hashes.
