@@ -7,6 +7,7 @@ pub mod chance;
 pub mod client;
 pub mod collections;
 pub mod cores;
+pub mod described;
 pub mod documents;
 #[cfg(target_os = "linux")]
 pub mod faults;

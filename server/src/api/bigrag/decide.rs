@@ -27,8 +27,9 @@ const KNOWN: [(&str, u32); 3] =
 /// A collection to be made.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(rename = "NewCollection")]
+#[schemars(rename = "NewCollection", extend("required" = ["name"]))]
 pub(crate) struct Asked {
+    #[schemars(length(min = 1))]
     /// Letters, digits, `-`, `_` and `.`.
     pub(super) name: String,
     /// `built-in` when it is not given, `none` for vectors of one's own, or a service that speaks as OpenAI's does.

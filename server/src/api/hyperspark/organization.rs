@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::reach::{find, own_tenant};
 use super::tenants::{memory_count, page, record, records, registered};
-use super::told::{Left, Listed, Organization, OwnOrganization, OwnUsage, Parent, Period, PlanUsage, Sums};
+use super::told::{Left, Listed, Organization, Own, OwnUsage, Parent, Period, PlanUsage, Sums};
 use super::usage;
 use crate::app::App;
 use crate::auth::Caller;
@@ -19,17 +19,17 @@ use crate::tenants::{self, COLLECTION};
 use crate::{clock, random};
 
 /// `GET /api/v1/organization`
-pub(crate) async fn get(call: Call) -> Result<Answer<OwnOrganization>, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Organization>, ApiError> {
     let own = own_tenant(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     let Some(own) = own else {
-        let told = Organization::Parent(parent(&app, call.caller()?)?);
-        return json::answer(StatusCode::OK, &with_organization(told));
+        let told = Own::new(parent(&app, call.caller()?)?);
+        return json::answer(StatusCode::OK, &Organization::Parent(told));
     };
     pool.run(move || {
         let told = record(&app, &registered(&app, &own)?, memory_count(&app, &own)?)?;
-        json::answer(StatusCode::OK, &with_organization(Organization::Tenant(told)))
+        json::answer(StatusCode::OK, &Organization::Tenant(Own::new(told)))
     })
     .await
 }
@@ -44,10 +44,6 @@ fn parent(app: &App, caller: &Caller) -> Result<Parent, ApiError> {
         created_at: clock::rfc3339(workspace.created_ms),
         tenant_count: tenants,
     })
-}
-
-fn with_organization(told: Organization) -> OwnOrganization {
-    OwnOrganization { success: true, fields: told.clone(), organization: told }
 }
 
 /// `GET /api/v1/usage`: of the whole organization, or of the tenant that the key is pinned to.

@@ -108,20 +108,27 @@ pub(crate) struct Parent {
 }
 
 /// What an organization is: the key's workspace, or the tenant that the key is pinned to.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Organization {
-    Parent(Parent),
-    Tenant(Told),
+    Parent(Own<Parent>),
+    Tenant(Own<Told>),
 }
 
 /// An organization's fields stand in the answer itself and, for those who look there, under its name.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct OwnOrganization {
-    pub(super) success: bool,
+#[schemars(rename = "Own{T}")]
+pub(crate) struct Own<T> {
+    success: bool,
     #[serde(flatten)]
-    pub(super) fields: Organization,
-    pub(super) organization: Organization,
+    fields: T,
+    organization: T,
+}
+
+impl<T: Clone> Own<T> {
+    pub(super) fn new(told: T) -> Self {
+        Self { success: true, fields: told.clone(), organization: told }
+    }
 }
 
 /// What an organization and its tenants used this month.

@@ -15,8 +15,9 @@ mod responses;
 
 use std::sync::LazyLock;
 
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::routes::{Access, Kind, Route, routes};
@@ -71,6 +72,7 @@ fn document() -> Value {
                 },
             },
             "headers": responses::all_headers(),
+            "responses": responses::all_failures(),
             "schemas": schemas,
         },
     })
@@ -80,7 +82,18 @@ fn document() -> Value {
 fn generators() -> (SchemaGenerator, SchemaGenerator) {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
+    let settings = settings.with_transform(RecursiveTransform(plain));
     (settings.clone().for_deserialize().into_generator(), settings.for_serialize().into_generator())
+}
+
+/// Leaves out what says nothing: that a field which may be absent is null then, and how wide a number is on this machine.
+fn plain(schema: &mut Schema) {
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    if schema.get("format").is_some_and(|format| format == "uint") {
+        schema.remove("format");
+    }
 }
 
 fn operation(

@@ -3,7 +3,6 @@
 //! By what the route is: who may call it, where its partition is named, whether it reads and writes. That no route answers another
 //! status than these is tried by every suite: its client checks each answer against the document (`tests/src/described.rs`).
 
-use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::super::routes::{Access, BodyKind, Kind, Partition, Route};
@@ -28,17 +27,60 @@ pub(super) fn of(route: &Route, answered: Map<String, Value>) -> Value {
         responses.insert(route.status.to_string(), answer);
     }
     for (status, text) in statuses(route) {
-        let mut names = vec!["x-request-id"];
-        match status {
-            401 => names.push("www-authenticate"),
-            429 | 503 => names.push("retry-after"),
-            _ => {}
-        }
-        let content = json!({"application/json": {"schema": error(route)}});
-        let answer = json!({"description": text, "headers": headers(&names), "content": content});
+        let answer = match shape(route) {
+            Some(shape) if usual(status) == Some(text) => {
+                json!({"$ref": format!("#/components/responses/{shape}{status}")})
+            }
+            _ => failure(status, text, error(route)),
+        };
         responses.insert(status.to_string(), answer);
     }
     Value::Object(responses)
+}
+
+fn failure(status: u16, text: &str, schema: Value) -> Value {
+    let mut names = vec!["x-request-id"];
+    match status {
+        401 => names.push("www-authenticate"),
+        429 | 503 => names.push("retry-after"),
+        _ => {}
+    }
+    let content = json!({"application/json": {"schema": schema}});
+    json!({"description": text, "headers": headers(&names), "content": content})
+}
+
+/// The failures that many routes share, in each of the three shapes.
+pub(super) fn all_failures() -> Map<String, Value> {
+    let mut failures = Map::new();
+    for (shape, _) in errors() {
+        for (status, text) in USUAL {
+            let schema = json!({"$ref": format!("#/components/schemas/{shape}")});
+            failures.insert(format!("{shape}{status}"), failure(status, text, schema));
+        }
+    }
+    failures
+}
+
+/// What a failure's status means on most routes.
+const USUAL: [(u16, &str); 14] = [
+    (400, "Malformed"),
+    (401, "No key, or a dead one"),
+    (403, "The key may not"),
+    (404, "Not there, or not yours"),
+    (408, "The body came too slowly"),
+    (409, "It clashes with what is there"),
+    (413, "Larger than a limit, which the text names"),
+    (415, "Of a type that can't be read"),
+    (422, "Readable, but not acceptable"),
+    (429, "A quota is used up; retry-after says until when"),
+    (500, "The server failed; its log has the reason under the request_id"),
+    (501, "A parameter or field that is not offered yet"),
+    (503, "Overloaded, or not able just now; retry-after says when to come back"),
+    (507, "The disk is full"),
+];
+
+fn usual(status: u16) -> Option<&'static str> {
+    USUAL.iter().find(|(known, _)| *known == status).map(|(_, text)| *text)
 }
 
 fn headers(names: &[&str]) -> Map<String, Value> {
@@ -61,16 +103,20 @@ pub(super) fn all_headers() -> Value {
     })
 }
 
-/// The error in the shape of the route's client.
-fn error(route: &Route) -> Value {
-    let of = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+/// Which of the three shapes a route's failures have; `None` where it depends on the request.
+fn shape(route: &Route) -> Option<&'static str> {
     match Dialect::of(route.path) {
         // One path, and two clients.
-        _ if route.path == "/v1/query" => json!({"anyOf": [of("AdminError"), of("Error")]}),
-        Dialect::Aether => of("Error"),
-        Dialect::BigRag => of("AdminError"),
-        Dialect::HyperSpark => of("MemoryError"),
+        _ if route.path == "/v1/query" => None,
+        Dialect::Aether => Some("Error"),
+        Dialect::BigRag => Some("AdminError"),
+        Dialect::HyperSpark => Some("MemoryError"),
     }
+}
+
+fn error(route: &Route) -> Value {
+    let of = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    shape(route).map_or_else(|| json!({"anyOf": [of("AdminError"), of("Error")]}), of)
 }
 
 /// The three shapes of an error.
@@ -121,56 +167,34 @@ pub(super) fn errors() -> [(&'static str, Value); 3] {
 /// The failures that a route may answer, by what it is.
 fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
     let has_key = route.access != Access::Open;
-    let reads = route.body != BodyKind::None;
-    let writes = !matches!(route.method, "GET") && !route.is_not_offered();
-    let mut statuses = vec![
-        (StatusCode::BAD_REQUEST, "Malformed"),
-        (StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log has the reason under the request_id"),
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Overloaded, or not able just now; retry-after says when to come back",
-        ),
+    let (reads, writes) = (route.body != BodyKind::None, route.method != "GET" && !route.is_not_offered());
+    let may_be_refused = has_key || reads;
+    let is_of_data = has_key && route.partition != Partition::None;
+    let may = [
+        (400, true),
+        (401, may_be_refused),
+        (403, may_be_refused),
+        (404, has_key || route.path == "/v1/auth/accept"),
+        (408, reads),
+        (409, writes && has_key),
+        (413, reads),
+        (415, has_key && reads),
+        (422, writes || is_of_data),
+        (429, may_be_refused),
+        (500, true),
+        (501, route.is_not_offered() || reads || (has_key && !route.params.is_empty())),
+        (503, true),
+        (507, writes),
     ];
-    let mut may = |condition: bool, status: StatusCode, text: &'static str| {
-        if condition && statuses.iter().all(|(known, _)| *known != status) {
-            statuses.push((status, text));
+    let told = |status| match status {
+        501 if route.is_not_offered() => Some("Named, not offered yet"),
+        409 if route.keeps_keys() => {
+            Some("The Idempotency-Key was another request's, or what is asked of is in another state")
         }
+        429 if route.path.ends_with("/memory/recall") => {
+            Some("A quota, or the plan's recalls of this month, are used up; retry-after says until when")
+        }
+        _ => usual(status),
     };
-    may(has_key || reads, StatusCode::UNAUTHORIZED, "No key, or a dead one");
-    may(has_key || reads, StatusCode::FORBIDDEN, "The key may not");
-    may(has_key, StatusCode::NOT_FOUND, "Not there, or not yours");
-    may(route.path == "/v1/auth/accept", StatusCode::NOT_FOUND, "There is no such invitation");
-    may(
-        route.path.ends_with("/memory/recall"),
-        StatusCode::TOO_MANY_REQUESTS,
-        "A quota, or the plan's recalls of this month, are used up; retry-after says until when",
-    );
-    may(has_key || reads, StatusCode::TOO_MANY_REQUESTS, "A quota is used up; retry-after says until when");
-    may(
-        route.keeps_keys(),
-        StatusCode::CONFLICT,
-        "The Idempotency-Key was another request's, or what is asked of is in another state",
-    );
-    may(writes && has_key, StatusCode::CONFLICT, "It clashes with what is there");
-    may(writes || reads, StatusCode::UNPROCESSABLE_ENTITY, "Readable, but not acceptable");
-    may(
-        has_key && route.partition != Partition::None,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "Readable, but not acceptable",
-    );
-    may(writes, StatusCode::INSUFFICIENT_STORAGE, "The disk is full");
-    may(reads, StatusCode::REQUEST_TIMEOUT, "The body came too slowly");
-    may(reads, StatusCode::PAYLOAD_TOO_LARGE, "Larger than a limit, which the text names");
-    may(
-        route.is_not_offered() || reads || (has_key && !route.params.is_empty()),
-        StatusCode::NOT_IMPLEMENTED,
-        if route.is_not_offered() {
-            "Named, not offered yet"
-        } else {
-            "A parameter or field that is not offered yet"
-        },
-    );
-    let mut statuses: Vec<_> = statuses.into_iter().map(|(status, text)| (status.as_u16(), text)).collect();
-    statuses.sort_unstable();
-    statuses
+    may.into_iter().filter(|(_, may)| *may).filter_map(|(status, _)| Some((status, told(status)?))).collect()
 }
