@@ -23,5 +23,6 @@ pub mod server;
 pub mod service;
 pub mod shred;
 pub mod spec;
+pub mod walk;
 pub mod without;
 pub mod world;

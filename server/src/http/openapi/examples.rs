@@ -16,3 +16,23 @@ static EXAMPLES: LazyLock<Map<String, Value>> =
 pub(super) fn of(route: &Route) -> Option<&'static Value> {
     EXAMPLES.get(&format!("{} {}", route.method, route.path))
 }
+
+/// The example's body by its media type.
+pub(super) fn body(example: &Value) -> Option<(&'static str, Value)> {
+    if let Some(body) = example.get("body") {
+        return Some(("application/json", body.clone()));
+    }
+    if let Some(text) = example.get("text") {
+        return Some(("*/*", text.clone()));
+    }
+    let mut fields = Map::new();
+    for part in example.get("form")?.as_array()? {
+        let (name, text) = (part["name"].as_str()?, part["text"].clone());
+        match fields.get_mut(name).and_then(Value::as_array_mut) {
+            Some(list) => list.push(text),
+            None if name == "files" => drop(fields.insert(name.to_owned(), Value::Array(vec![text]))),
+            None => drop(fields.insert(name.to_owned(), text)),
+        }
+    }
+    Some(("multipart/form-data", fields.into()))
+}

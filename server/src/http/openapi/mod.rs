@@ -144,10 +144,10 @@ fn operation(
     }
     let mut asked = bodies.asked;
     if !asked.is_empty() {
-        if let (Some(example), Some(json)) =
-            (example.and_then(|example| example.get("body")), asked.get_mut("application/json"))
+        if let Some((kind, body)) = example.and_then(examples::body)
+            && let Some(media) = asked.get_mut(kind)
         {
-            json["example"] = example.clone();
+            media["example"] = body;
         }
         operation["requestBody"] = json!({"required": true, "content": asked});
     }

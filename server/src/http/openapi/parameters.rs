@@ -175,9 +175,10 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
         "filter" => {
             (json!({"$ref": "#/components/schemas/Filter"}), "What documents have to be like, as JSON.")
         }
-        "last_n_days" => {
-            (json!({"type": "integer", "minimum": 1}), "Only documents created within so many days.")
-        }
+        "last_n_days" => (
+            json!({"type": "integer", "minimum": 0, "maximum": 36_500}),
+            "Only documents created within so many days.",
+        ),
         "since" if route.path.ends_with("/audit") => {
             (time(), "Only what was done then or later, in RFC 3339.")
         }
