@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use ureq::http::{Request, Response};
 
-use crate::described::{self, Described};
+use crate::described::{self, Described, Seen};
 
 /// A caller with a key, or without one.
 #[derive(Clone)]
@@ -126,7 +126,9 @@ impl Client {
             self.agent.run(request.body(body).map_err(|e| e.to_string())?)
         };
         let answer = Answer::read(&format!("{method} {path}"), outcome.map_err(|e| e.to_string())?)?;
-        if let Some(fault) = self.described().and_then(|described| described.fault(method, path, &answer)) {
+        if let Some(fault) =
+            self.described().and_then(|described| described.fault(method, path, &answer.seen()))
+        {
             panic!("this is not what /openapi.json says: {fault}\n{answer}");
         }
         Ok(answer)
@@ -153,6 +155,11 @@ impl Answer {
         let body =
             response.body_mut().with_config().limit(256 << 20).read_to_vec().map_err(|e| e.to_string())?;
         Ok(Answer { request: request.to_owned(), status, headers, body })
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        let (content_type, request_id) = (self.header("content-type"), self.header("x-request-id"));
+        Seen { status: self.status, content_type, request_id, body: &self.body }
     }
 
     /// The header of this name.
