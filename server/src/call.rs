@@ -6,16 +6,21 @@
 //! Invariants:
 //! 1. Where the body names the partition, a handler gets at data only by asking for a place.
 //! 2. A body is read once, and never beyond the route's limit.
+//! 3. A handler reads the JSON body that its signature names ([`With`]), and no other: `/openapi.json` is made from that.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use schemars::SchemaGenerator;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
@@ -23,6 +28,7 @@ use crate::auth::{Caller, Named, Place, session};
 use crate::control::By;
 use crate::idempotency::Promise;
 use crate::message::body::{Received, Stream};
+use crate::message::content::{Answer, Content};
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::message::query::Query;
@@ -33,11 +39,11 @@ use crate::statement::Traced;
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
 const PARSED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
 
-/// What a handler gives.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
+/// What comes of a handler.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send>>;
 
 /// A handler, as the table of routes holds it.
-pub(crate) type Handler = fn(Call) -> Answer;
+pub(crate) type Handler = fn(Call) -> Answering;
 
 /// A request on its way through a handler.
 pub(crate) struct Call {
@@ -208,8 +214,7 @@ impl Call {
         self.app.bodies.stream(std::mem::take(&mut self.body))
     }
 
-    /// The body as JSON, and what has to be held as long as its parts are.
-    pub(crate) async fn json<T>(&mut self) -> Result<(T, Vec<OwnedSemaphorePermit>), ApiError>
+    async fn read_json<T>(&mut self) -> Result<(T, Vec<OwnedSemaphorePermit>), ApiError>
     where
         T: DeserializeOwned + Send + 'static,
     {
@@ -219,6 +224,101 @@ impl Call {
         }
         Ok((self.app.pool.run(move || json::parse(&bytes)).await?, held))
     }
+}
+
+/// A request whose body is a `B`. All else of it is the call's.
+pub(crate) struct With<B> {
+    call: Call,
+    body: PhantomData<fn() -> B>,
+}
+
+impl<T: DeserializeOwned + Send + 'static> With<T> {
+    /// The body as JSON, and what has to be held as long as its parts are.
+    pub(crate) async fn json(&mut self) -> Result<(T, Vec<OwnedSemaphorePermit>), ApiError> {
+        self.call.read_json().await
+    }
+}
+
+impl<B> With<B> {
+    /// The call without its body.
+    pub(crate) fn into_call(self) -> Call {
+        self.call
+    }
+}
+
+impl<B> Deref for With<B> {
+    type Target = Call;
+    fn deref(&self) -> &Call {
+        &self.call
+    }
+}
+
+impl<B> DerefMut for With<B> {
+    fn deref_mut(&mut self) -> &mut Call {
+        &mut self.call
+    }
+}
+
+/// What a handler takes.
+pub(crate) trait Asking {
+    fn of(call: Call) -> Self;
+
+    /// Its body.
+    fn content(schemas: &mut SchemaGenerator) -> Map<String, Value>;
+}
+
+impl Asking for Call {
+    fn of(call: Call) -> Self {
+        call
+    }
+
+    fn content(_: &mut SchemaGenerator) -> Map<String, Value> {
+        Map::new()
+    }
+}
+
+impl<B: Content> Asking for With<B> {
+    fn of(call: Call) -> Self {
+        Self { call, body: PhantomData }
+    }
+
+    fn content(schemas: &mut SchemaGenerator) -> Map<String, Value> {
+        B::content(schemas)
+    }
+}
+
+/// What a handler reads and what it answers, by its own types.
+pub(crate) struct Bodies {
+    pub(crate) asked: Map<String, Value>,
+    pub(crate) answered: Map<String, Value>,
+}
+
+/// How a handler's bodies are told: requests by what is read, answers by what is written.
+pub(crate) type Describe = fn(&mut SchemaGenerator, &mut SchemaGenerator) -> Bodies;
+
+/// Runs a handler.
+pub(crate) fn handle<Q, F, B>(handler: impl Fn(Q) -> F, call: Call) -> Answering
+where
+    Q: Asking,
+    F: Future<Output = Result<Answer<B>, ApiError>> + Send + 'static,
+    B: Content + 'static,
+{
+    let answering = handler(Q::of(call));
+    Box::pin(async move { answering.await.map(Answer::into_response) })
+}
+
+/// Describes a handler, by its signature alone.
+pub(crate) fn describe<Q, F, B>(
+    _: impl Fn(Q) -> F,
+    reads: &mut SchemaGenerator,
+    writes: &mut SchemaGenerator,
+) -> Bodies
+where
+    Q: Asking,
+    F: Future<Output = Result<Answer<B>, ApiError>>,
+    B: Content,
+{
+    Bodies { asked: Q::content(reads), answered: B::content(writes) }
 }
 
 /// Admits a request to the partition that it acts on, within all quotas; from here on its work waits among the partition's.

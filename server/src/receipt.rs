@@ -2,7 +2,8 @@
 //!
 //! The engine signs 320 bytes; here they get names. The API and the command line tell the same.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use strongroom_engine::{Receipt, ReceiptKind, SignedReceipt};
 
 use crate::{base64, clock, random};
@@ -39,36 +40,77 @@ pub(crate) fn strength(receipt: &Receipt) -> (&'static str, &'static str) {
     }
 }
 
-/// Every field, and the signed bytes themselves.
-pub(crate) fn json(signed: &SignedReceipt) -> Value {
-    let receipt = &signed.receipt;
-    let (strength, means) = strength(receipt);
-    json!({
-        "id": random::hex(&receipt.id),
-        "kind": kind(receipt),
-        "strength": strength,
-        "strength_means": means,
-        "workspace": random::hex(&receipt.workspace),
-        "successor": unless_zero(&receipt.successor),
-        "name_salt": random::hex(&receipt.name_salt),
-        "name_hash": random::hex(&receipt.name_hash),
-        "key_fingerprint": unless_zero(&receipt.key_fingerprint),
-        "partitions": receipt.partitions.get(),
-        "documents": receipt.documents.get(),
-        "deleted": receipt.deleted.get(),
-        "passages": receipt.passages.get(),
-        "dropped_at": clock::rfc3339(receipt.dropped_ms.get()),
-        "finished_at": clock::rfc3339(receipt.finished_ms.get()),
-        "log_record": receipt.log_record.get(),
-        "keys_overwritten": receipt.keys_overwritten.get(),
-        "bytes_overwritten": receipt.bytes_overwritten.get(),
-        "files_deleted": receipt.files_deleted.get(),
-        "bytes_searched": receipt.bytes_searched.get(),
-        "remains": receipt.remains.get(),
-        "signature": random::hex(&receipt.signature),
-        "public_key": random::hex(&receipt.public_key),
-        "receipt": base64::encode(&signed.bytes),
-    })
+/// An erasure's receipt: every field, and the signed bytes themselves.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Receipt")]
+pub(crate) struct Told {
+    id: String,
+    /// `partition`, `workspace` or `purge`.
+    kind: &'static str,
+    /// How strong overwriting is on the medium that it happened on: `in_place`, `copy_on_write`, `memory` or `unknown`.
+    strength: &'static str,
+    /// That, in words.
+    strength_means: &'static str,
+    workspace: String,
+    /// As what the partition goes on, after a purge.
+    successor: Option<String>,
+    name_salt: String,
+    /// SHA-256 over name_salt's bytes and the name of what was erased.
+    name_hash: String,
+    /// Of the key that was destroyed.
+    key_fingerprint: Option<String>,
+    partitions: u64,
+    documents: u64,
+    /// Documents that were soft-deleted before.
+    deleted: u64,
+    passages: u64,
+    dropped_at: String,
+    finished_at: String,
+    log_record: u64,
+    keys_overwritten: u64,
+    bytes_overwritten: u64,
+    files_deleted: u64,
+    /// Read back, to look for remains.
+    bytes_searched: u64,
+    remains: u64,
+    /// Ed25519.
+    signature: String,
+    public_key: String,
+    /// The signed bytes, in Base64.
+    receipt: String,
+}
+
+impl Told {
+    pub(crate) fn of(signed: &SignedReceipt) -> Self {
+        let receipt = &signed.receipt;
+        let (strength, strength_means) = strength(receipt);
+        Self {
+            id: random::hex(&receipt.id),
+            kind: kind(receipt),
+            strength,
+            strength_means,
+            workspace: random::hex(&receipt.workspace),
+            successor: unless_zero(&receipt.successor),
+            name_salt: random::hex(&receipt.name_salt),
+            name_hash: random::hex(&receipt.name_hash),
+            key_fingerprint: unless_zero(&receipt.key_fingerprint),
+            partitions: receipt.partitions.get(),
+            documents: receipt.documents.get(),
+            deleted: receipt.deleted.get(),
+            passages: receipt.passages.get(),
+            dropped_at: clock::rfc3339(receipt.dropped_ms.get()),
+            finished_at: clock::rfc3339(receipt.finished_ms.get()),
+            log_record: receipt.log_record.get(),
+            keys_overwritten: receipt.keys_overwritten.get(),
+            bytes_overwritten: receipt.bytes_overwritten.get(),
+            files_deleted: receipt.files_deleted.get(),
+            bytes_searched: receipt.bytes_searched.get(),
+            remains: receipt.remains.get(),
+            signature: random::hex(&receipt.signature),
+            public_key: random::hex(&receipt.public_key),
+            receipt: base64::encode(&signed.bytes),
+        }
+    }
 }
 
 /// Zeros stand for what isn't there.

@@ -274,7 +274,7 @@ fn open(
         recalling: Mutex::default(),
         recalls_max: config.memory_plan_queries,
         events: Events::default(),
-        openapi: openapi::document().to_string(),
+        openapi: openapi::DOCUMENT.clone(),
         is_ready: AtomicBool::new(false),
         disk_failed: watch::Sender::new(false),
         limits,

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use strongroom_engine::{Canary, Scope, Statement, StoreError, Trace, Witness};
@@ -122,9 +123,9 @@ impl Traced {
 }
 
 /// What the engine signed of a search, in its trace.
-#[derive(Debug, Default, Serialize, PartialEq, Eq)]
+#[derive(Debug, Default, Serialize, JsonSchema, PartialEq, Eq)]
 pub(crate) struct Signed {
-    /// `None` when there was no partition to search, or when the disk is too full to plant one.
+    /// Null when there was no partition to search, or when the disk is too full to plant one.
     canary: Option<CanaryAnswer>,
     /// What was signed.
     statement: String,
@@ -133,7 +134,8 @@ pub(crate) struct Signed {
 }
 
 /// How a search for what lies in another partition went.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, JsonSchema, PartialEq, Eq)]
+#[schemars(rename = "Canary")]
 struct CanaryAnswer {
     id: String,
     found_beside: bool,

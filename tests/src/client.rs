@@ -1,6 +1,6 @@
 //! How do the suites talk to a server? With a thin client that hides nothing.
 //!
-//! No answer is an error here: a suite looks at status, headers and body itself. [`raw`] writes bytes as they
+//! No answer is an error here, but one that `/openapi.json` doesn't describe: a suite looks at status, headers and body itself. [`raw`] writes bytes as they
 //! are, for what no client would send.
 
 use std::io::{Read, Write};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::http::{Request, Response};
+
+use crate::described::{self, Described, Seen};
 
 /// A caller with a key, or without one.
 #[derive(Clone)]
@@ -123,7 +125,23 @@ impl Client {
         } else {
             self.agent.run(request.body(body).map_err(|e| e.to_string())?)
         };
-        Answer::read(&format!("{method} {path}"), outcome.map_err(|e| e.to_string())?)
+        let answer = Answer::read(&format!("{method} {path}"), outcome.map_err(|e| e.to_string())?)?;
+        if let Some(fault) =
+            self.described().and_then(|described| described.fault(method, path, &answer.seen()))
+        {
+            panic!("this is not what /openapi.json says: {fault}\n{answer}");
+        }
+        Ok(answer)
+    }
+
+    /// What the server says of itself; nothing while it doesn't answer that.
+    fn described(&self) -> Option<&'static Described> {
+        if let Some(known) = described::known() {
+            return Some(known);
+        }
+        let response = self.agent.get(format!("{}/openapi.json", self.base)).call().ok()?;
+        let answer = Answer::read("GET /openapi.json", response).ok()?;
+        Some(described::learn(serde_json::from_slice(&answer.body).ok()?))
     }
 }
 
@@ -137,6 +155,11 @@ impl Answer {
         let body =
             response.body_mut().with_config().limit(256 << 20).read_to_vec().map_err(|e| e.to_string())?;
         Ok(Answer { request: request.to_owned(), status, headers, body })
+    }
+
+    fn seen(&self) -> Seen<'_> {
+        let (content_type, request_id) = (self.header("content-type"), self.header("x-request-id"));
+        Seen { status: self.status, content_type, request_id, body: &self.body }
     }
 
     /// The header of this name.

@@ -7,6 +7,7 @@ pub mod chance;
 pub mod client;
 pub mod collections;
 pub mod cores;
+pub mod described;
 pub mod documents;
 #[cfg(target_os = "linux")]
 pub mod faults;
@@ -22,5 +23,6 @@ pub mod server;
 pub mod service;
 pub mod shred;
 pub mod spec;
+pub mod walk;
 pub mod without;
 pub mod world;

@@ -14,12 +14,11 @@ pub(crate) mod usage;
 
 /// Routes that the contract names and this server doesn't have yet.
 pub(crate) mod not_offered {
-    use axum::response::Response;
-
     use crate::call::Call;
+    use crate::message::content::{Answer, Nothing};
     use crate::message::error::ApiError;
 
-    pub(crate) async fn answer(call: Call) -> Result<Response, ApiError> {
+    pub(crate) async fn answer(call: Call) -> Result<Answer<Nothing>, ApiError> {
         Err(ApiError::new(
             axum::http::StatusCode::NOT_IMPLEMENTED,
             "not_offered",

@@ -4,19 +4,30 @@
 //! key that reaches the whole workspace may read all of them; they outlive their workspace, for the operator.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::call::Call;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
-use crate::{random, receipt};
+use crate::random;
+use crate::receipt::Told;
 
 const LIST_LIMIT: u64 = 100;
 const LIST_LIMIT_MAX: u64 = 1000;
 
+/// Receipts, in the order in which they were signed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Receipts")]
+pub(crate) struct List {
+    receipts: Vec<Told>,
+    /// Whether there are more after the last of these.
+    has_more: bool,
+}
+
 /// `GET /v1/receipts`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let limit = call.query.number("limit", 1..=LIST_LIMIT_MAX)?.unwrap_or(LIST_LIMIT);
     let after = call.query.get("after").map(|id| {
         random::parse_hex::<16>(id).ok_or_else(|| {
@@ -32,14 +43,14 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
         let mut found = app.store.receipts(&scope, after, most + 1)?;
         let has_more = found.len() > most;
         found.truncate(most);
-        let receipts: Vec<_> = found.iter().map(receipt::json).collect();
-        json::answer(StatusCode::OK, &json!({"receipts": receipts, "has_more": has_more}))
+        let receipts = found.iter().map(Told::of).collect();
+        json::answer(StatusCode::OK, &List { receipts, has_more })
     })
     .await
 }
 
 /// `GET /v1/receipts/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Told>, ApiError> {
     let missing = || ApiError::missing("receipt_not_found", "there is no such receipt in this workspace");
     let scope = call.caller()?.reach_of_the_past()?;
     let id = random::parse_hex::<16>(call.value(0)?).ok_or_else(missing)?;
@@ -47,7 +58,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let found = app.store.receipt(&scope, id)?.ok_or_else(missing)?;
-        json::answer(StatusCode::OK, &receipt::json(&found))
+        json::answer(StatusCode::OK, &Told::of(&found))
     })
     .await
 }

@@ -118,7 +118,7 @@ mod tests {
         let key = signed.receipt.public_key;
         let (raw, json) = (folder.path().join("raw"), folder.path().join("json"));
         std::fs::write(&raw, &signed.bytes).unwrap();
-        let mut answer = receipt::json(&signed);
+        let mut answer = serde_json::to_value(receipt::Told::of(&signed)).unwrap();
         answer["documents"] = 4711.into();
         std::fs::write(&json, format!(" {answer:#}")).unwrap();
         for file in [&raw, &json] {

@@ -15,18 +15,30 @@ use sha2::{Digest, Sha256};
 
 use crate::base64;
 use crate::call::Call;
+use crate::message::content::{Answer, Page};
 use crate::message::error::ApiError;
 
 const ACCEPT: &str = include_str!("accept.html");
+const DOCS: &str = include_str!("docs.html");
 
 /// What a browser holds the page to.
 static ACCEPT_POLICY: LazyLock<String> = LazyLock::new(|| policy(ACCEPT));
+static DOCS_POLICY: LazyLock<String> = LazyLock::new(|| policy(DOCS));
 
 /// `GET /console/accept`: where an invitation's link leads. Its token stands behind the `#`, which no browser sends.
-pub(crate) async fn accept(_call: Call) -> Result<Response, ApiError> {
-    let mut response = Response::new(Body::from(ACCEPT));
-    let policy = HeaderValue::from_str(&ACCEPT_POLICY)
-        .map_err(|_| ApiError::internal("a page's policy is no header"))?;
+pub(crate) async fn accept(_call: Call) -> Result<Answer<Page>, ApiError> {
+    page(ACCEPT, &ACCEPT_POLICY)
+}
+
+/// `GET /docs`: the reference of the API, made by the page of `/openapi.json`.
+pub(crate) async fn docs(_call: Call) -> Result<Answer<Page>, ApiError> {
+    page(DOCS, &DOCS_POLICY)
+}
+
+fn page(text: &'static str, policy: &str) -> Result<Answer<Page>, ApiError> {
+    let mut response = Response::new(Body::from(text));
+    let policy =
+        HeaderValue::from_str(policy).map_err(|_| ApiError::internal("a page's policy is no header"))?;
     for (name, value) in [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (header::CONTENT_SECURITY_POLICY, policy),
@@ -36,7 +48,7 @@ pub(crate) async fn accept(_call: Call) -> Result<Response, ApiError> {
     ] {
         response.headers_mut().insert(name, value);
     }
-    Ok(response)
+    Ok(Answer::of(response))
 }
 
 /// The Content-Security-Policy that lets a page's own style and script pass, by their hashes.

@@ -8,12 +8,16 @@
 //!    some clients write, is 422 like any other vector that can't be used.
 //! 2. What goes wrong is told by place and expectation.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::content::Answer;
 use super::error::ApiError;
 
 /// How the parser calls a number that no `f32`, or no `f64`, comes near.
@@ -51,12 +55,12 @@ fn is_no_number(bytes: &[u8], line: usize, column: usize) -> bool {
 }
 
 /// An answer with a JSON body.
-pub(crate) fn answer(status: StatusCode, body: &impl Serialize) -> Result<Response, ApiError> {
+pub(crate) fn answer<T: Serialize>(status: StatusCode, body: &T) -> Result<Answer<T>, ApiError> {
     let bytes = serde_json::to_vec(body).map_err(|error| ApiError::internal(format!("answer: {error}")))?;
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    Ok(Answer::of(response))
 }
 
 /// A list of texts as it came: clients send an array, or one text joined by commas.
@@ -85,6 +89,19 @@ impl Texts {
             }
         }
         Ok(texts)
+    }
+}
+
+impl JsonSchema for Texts {
+    fn schema_name() -> Cow<'static, str> {
+        "Texts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A list of texts, or one text in which commas stand between them.",
+            "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}],
+        })
     }
 }
 

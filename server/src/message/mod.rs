@@ -5,6 +5,7 @@
 
 pub(crate) mod acting;
 pub(crate) mod body;
+pub(crate) mod content;
 pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod pages;

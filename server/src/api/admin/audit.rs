@@ -11,12 +11,15 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 use strongroom_engine::WorkspaceId;
 
 use crate::app::App;
 use crate::call::Call;
 use crate::control::{Action, AuditFilter, AuditRow, Control, Entry};
+use crate::message::content::{Answer, JsonLines};
 use crate::message::error::ApiError;
 use crate::message::query::Query;
 use crate::message::{json, pages};
@@ -27,8 +30,59 @@ const LIST_LIMIT_MAX: u64 = 1000;
 /// Rows that an export reads at once.
 const PAGE: u32 = 500;
 
+/// A row as bigRAG's client reads it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
+pub(crate) struct Record {
+    id: String,
+    /// Who acted: a member's id, or a word for the operator and the server itself.
+    actor_id: String,
+    /// That of an account that is there; the log itself holds none.
+    actor_email: Option<String>,
+    api_key_id: Option<String>,
+    action: String,
+    resource_type: String,
+    resource_id: Option<String>,
+    metadata: Details,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    created_at: String,
+}
+
+/// What else is known of an entry.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditDetails")]
+pub(crate) struct Details {
+    /// `done`, or the code of a refusal.
+    outcome: String,
+    receipt_id: Option<String>,
+    request_id: Option<String>,
+    /// How often, where like acts are written down as one.
+    times: u64,
+    /// The hash that stands for the log up to here.
+    hash: String,
+}
+
+/// Entries of the audit log, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditLog")]
+pub(crate) struct List {
+    entries: Vec<Record>,
+    total: u64,
+}
+
+/// What stands for the whole audit log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditHead")]
+pub(crate) struct Head {
+    workspace: String,
+    entries: u64,
+    hash: String,
+    at: String,
+}
+
 /// `GET /v1/admin/audit`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let limit = call.query.number("limit", 1..=LIST_LIMIT_MAX)?.unwrap_or(LIST_LIMIT);
     let offset = call.query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let workspace = call.caller()?.reach_of_the_past()?.workspace();
@@ -38,14 +92,14 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         app.control.enter_refusals(false)?;
         let (rows, total) = app.control.audit_rows(workspace, filter(&call.query)?, offset, limit)?;
-        let entries: Vec<_> = rows.iter().map(|row| record(&app.control, row)).collect();
-        json::answer(StatusCode::OK, &json!({"entries": entries, "total": total}))
+        let entries = rows.iter().map(|row| Record::of(&app.control, row)).collect();
+        json::answer(StatusCode::OK, &List { entries, total })
     })
     .await
 }
 
 /// `GET /v1/admin/audit/head`
-pub(crate) async fn head(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn head(call: Call) -> Result<Answer<Head>, ApiError> {
     let workspace = call.caller()?.reach_of_the_past()?.workspace();
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -54,19 +108,19 @@ pub(crate) async fn head(call: Call) -> Result<Response, ApiError> {
         let head = app.control.audit_head(workspace)?;
         json::answer(
             StatusCode::OK,
-            &json!({
-                "workspace": head.workspace,
-                "entries": head.entries,
-                "hash": random::hex(&head.hash),
-                "at": clock::rfc3339(clock::now_ms()),
-            }),
+            &Head {
+                workspace: head.workspace,
+                entries: head.entries,
+                hash: random::hex(&head.hash),
+                at: clock::rfc3339(clock::now_ms()),
+            },
         )
     })
     .await
 }
 
 /// `GET /v1/admin/audit/export`: oldest first, a line for each row, with all that its hash is over.
-pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn export(call: Call) -> Result<Answer<JsonLines>, ApiError> {
     let workspace = call.caller()?.reach_of_the_past()?.workspace();
     let (app, by) = (call.app.clone(), call.by()?);
     let beginning = app.clone();
@@ -87,7 +141,7 @@ pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
         header::CONTENT_DISPOSITION,
         HeaderValue::from_static("attachment; filename=\"audit.jsonl\""),
     );
-    Ok(response)
+    Ok(Answer::of(response))
 }
 
 /// Reads page after page as the reader takes them.
@@ -154,27 +208,28 @@ fn filter(query: &Query) -> Result<AuditFilter<'_>, ApiError> {
     })
 }
 
-/// A row as bigRAG's client reads it. The email is that of an account that is there; rows hold none.
-fn record(control: &Control, row: &AuditRow) -> Value {
-    json!({
-        "id": row.seq.to_string(),
-        "actor_id": row.actor.id(),
-        "actor_email": row.actor.member_id().and_then(|id| control.email_of(id)),
-        "api_key_id": row.actor.key_id(),
-        "action": row.action,
-        "resource_type": row.resource_type,
-        "resource_id": row.resource_id,
-        "metadata": {
-            "outcome": row.outcome,
-            "receipt_id": row.receipt,
-            "request_id": row.request_id,
-            "times": row.times,
-            "hash": random::hex(&row.hash),
-        },
-        "ip": row.peer,
-        "user_agent": row.user_agent,
-        "created_at": clock::rfc3339(row.at_ms),
-    })
+impl Record {
+    fn of(control: &Control, row: &AuditRow) -> Self {
+        Self {
+            id: row.seq.to_string(),
+            actor_id: row.actor.id().to_owned(),
+            actor_email: row.actor.member_id().and_then(|id| control.email_of(id)),
+            api_key_id: row.actor.key_id().map(str::to_owned),
+            action: row.action.clone(),
+            resource_type: row.resource_type.clone(),
+            resource_id: row.resource_id.clone(),
+            metadata: Details {
+                outcome: row.outcome.clone(),
+                receipt_id: row.receipt.clone(),
+                request_id: row.request_id.clone(),
+                times: row.times,
+                hash: random::hex(&row.hash),
+            },
+            ip: row.peer.clone(),
+            user_agent: row.user_agent.clone(),
+            created_at: clock::rfc3339(row.at_ms),
+        }
+    }
 }
 
 /// A row as it is hashed.

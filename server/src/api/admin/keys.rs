@@ -9,42 +9,105 @@
 //! 3. Changes only narrow.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
 use super::quotas;
 use crate::app::App;
 use crate::auth::{Caller, DEFAULT_COLLECTION, partition_name};
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::clock;
 use crate::control::quotas::{Quota, Subject};
 use crate::control::scopes::ScopeSet;
 use crate::control::{KeyChanges, KeyRow, NewKey};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 
 const NAME_CHARS_MAX: usize = 128;
 const LIST_LIMIT: u64 = 1000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Asked {
+#[schemars(rename = "NewApiKey")]
+pub(crate) struct Asked {
+    /// 1 to 128 characters.
     name: Option<String>,
+    /// What it may do: no more than the key that mints it, which is also what stands when nothing is said.
     scopes: Option<Vec<String>>,
+    /// A workspace's name or id; for the operator's key.
     workspace: Option<String>,
+    /// Pins it to a collection.
     collection: Option<String>,
+    /// Pins it to a partition of that collection, or of `default`.
     partition: Option<String>,
+    /// Whether each request has to name a partition.
     multi_tenant: Option<bool>,
+    /// RFC 3339; not after the end of the key that mints it.
     expires_at: Option<String>,
+    /// What it may use; no wider than the quota of the key that mints it.
     quota: Option<quotas::Told>,
 }
 
+/// An API key, without its secret.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ApiKey {
+    id: String,
+    name: String,
+    /// How the key begins, to tell it from others.
+    prefix: String,
+    /// Neither revoked nor expired.
+    active: bool,
+    scopes: Vec<&'static str>,
+    /// Its workspace's id.
+    workspace: String,
+    /// The one collection that it reaches.
+    collection: Option<String>,
+    /// Whether it reaches one partition alone.
+    partition_pinned: bool,
+    /// Whether each request has to name a partition.
+    multi_tenant: bool,
+    quota: Option<quotas::Shown>,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// An API key with its secret, which is told this once.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewApiKeyWithSecret")]
+pub(crate) struct Minted {
+    #[serde(flatten)]
+    record: ApiKey,
+    /// The secret: keep it, nobody can read it again.
+    key: String,
+    /// The one partition that it reaches.
+    partition: Option<String>,
+}
+
+/// API keys.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ApiKeys")]
+pub(crate) struct List {
+    keys: Vec<ApiKey>,
+    /// All that the caller may manage.
+    total: usize,
+}
+
+/// An API key that is dead from now on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RevokedApiKey")]
+pub(crate) struct Revoked {
+    id: String,
+    status: &'static str,
+}
+
 /// `POST /v1/admin/api-keys`
-pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
-    let (asked, _) = call.json::<Asked>().await?;
+pub(crate) async fn create(mut call: With<Asked>) -> Result<Answer<Minted>, ApiError> {
+    let (asked, _) = call.json().await?;
     let (new, partition) = new_key(&call.app, call.caller()?, &asked)?;
     let quota = narrowed_quota(&call.app, call.caller()?, asked.quota.as_ref())?;
     let (app, by) = (call.app.clone(), call.by()?);
@@ -55,7 +118,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
         if !quota.is_empty() {
             app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), &quota)?;
         }
-        json::answer(StatusCode::CREATED, &with_secret(&app, &row, key.text(), partition.as_ref()))
+        json::answer(StatusCode::CREATED, &Minted::of(&app, &row, key.text(), partition.as_ref()))
     })
     .await
 }
@@ -125,29 +188,30 @@ fn workspace(app: &App, caller: &Caller, named: Option<&str>) -> Result<Workspac
 }
 
 /// `GET /v1/admin/api-keys`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let caller = call.caller()?;
     let limit = call.query.number("limit", 1..=LIST_LIMIT)?.unwrap_or(LIST_LIMIT);
     let offset = call.query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let keys = call.app.control.keys_of(caller.workspace()?.id);
     let visible: Vec<_> = keys.iter().filter(|key| may_manage(caller, key)).collect();
-    let page: Vec<_> = visible
+    let page = visible
         .iter()
         .skip(usize::try_from(offset).unwrap_or(usize::MAX))
         .take(usize::try_from(limit).unwrap_or(usize::MAX))
-        .map(|key| record(&call.app, key))
+        .map(|key| ApiKey::of(&call.app, key))
         .collect();
-    json::answer(StatusCode::OK, &json!({"keys": page, "total": visible.len()}))
+    json::answer(StatusCode::OK, &List { keys: page, total: visible.len() })
 }
 
 /// `GET /v1/admin/api-keys/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
-    json::answer(StatusCode::OK, &record(&call.app, &*managed_key(&call)?))
+pub(crate) async fn get(call: Call) -> Result<Answer<ApiKey>, ApiError> {
+    json::answer(StatusCode::OK, &ApiKey::of(&call.app, &*managed_key(&call)?))
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Changes {
+#[schemars(rename = "ApiKeyChanges")]
+pub(crate) struct Changes {
     name: Option<String>,
     scopes: Option<Vec<String>>,
     multi_tenant: Option<bool>,
@@ -158,9 +222,9 @@ struct Changes {
 }
 
 /// `PATCH /v1/admin/api-keys/{id}`
-pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<ApiKey>, ApiError> {
     let key = managed_key(&call)?;
-    let (asked, _) = call.json::<Changes>().await?;
+    let (asked, _) = call.json().await?;
     let changes = narrowed(call.caller()?, &key, &asked)?;
     let quota = asked.quota.as_ref().map(|told| narrowed_quota(&call.app, call.caller()?, told.as_ref()));
     let quota = quota.transpose()?;
@@ -171,7 +235,7 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
         if let Some(quota) = &quota {
             app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), quota)?;
         }
-        json::answer(StatusCode::OK, &record(&app, &row))
+        json::answer(StatusCode::OK, &ApiKey::of(&app, &row))
     })
     .await
 }
@@ -197,19 +261,19 @@ fn narrowed(caller: &Caller, key: &KeyRow, asked: &Changes) -> Result<KeyChanges
 }
 
 /// `DELETE /v1/admin/api-keys/{id}`: dead from the next request on.
-pub(crate) async fn revoke(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn revoke(call: Call) -> Result<Answer<Revoked>, ApiError> {
     let (app, key, by) = (call.app.clone(), managed_key(&call)?, call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
         let row = app.control.revoke(&key, by)?;
         app.quotas.set(&Subject::Key(row.workspace, row.id.as_str().into()), &Quota::default())?;
-        json::answer(StatusCode::OK, &json!({"id": row.id, "status": "revoked"}))
+        json::answer(StatusCode::OK, &Revoked { id: row.id.clone(), status: "revoked" })
     })
     .await
 }
 
 /// `POST /v1/admin/api-keys/{id}/rotate`: the old secret is dead from the next request on.
-pub(crate) async fn rotate(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn rotate(call: Call) -> Result<Answer<Minted>, ApiError> {
     let (app, key, by) = (call.app.clone(), managed_key(&call)?, call.by()?);
     if outlives(call.caller()?, &key) {
         return Err(wider("its new secret would outlive this key"));
@@ -218,7 +282,7 @@ pub(crate) async fn rotate(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let (row, new) = app.control.rotate(&key, by)?;
         let partition = row.partition.and_then(|hash| app.control.partition_of(hash));
-        json::answer(StatusCode::CREATED, &with_secret(&app, &row, new.text(), partition.as_ref()))
+        json::answer(StatusCode::CREATED, &Minted::of(&app, &row, new.text(), partition.as_ref()))
     })
     .await
 }
@@ -296,29 +360,32 @@ fn narrowed_quota(app: &App, caller: &Caller, told: Option<&quotas::Told>) -> Re
     within.ok_or_else(|| wider("its quota would be above the one that binds the key minting it"))
 }
 
-fn record(app: &App, key: &KeyRow) -> Value {
-    let is_expired = key.expires_ms.is_some_and(|end| end <= clock::now_ms());
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix(),
-        "active": key.revoked_ms.is_none() && !is_expired,
-        "scopes": key.scopes.names(),
-        "workspace": crate::random::hex(&key.workspace.0),
-        "collection": key.collection,
-        "partition_pinned": key.partition.is_some(),
-        "multi_tenant": key.multi_tenant,
-        "quota": quotas::shown(app.quotas.get(&Subject::Key(key.workspace, key.id.as_str().into())).as_ref()),
-        "expires_at": key.expires_ms.map(clock::rfc3339),
-        "last_used_at": key.last_used_ms().map(clock::rfc3339),
-        "created_at": clock::rfc3339(key.created_ms),
-        "updated_at": clock::rfc3339(key.updated_ms),
-    })
+impl ApiKey {
+    fn of(app: &App, key: &KeyRow) -> Self {
+        let is_expired = key.expires_ms.is_some_and(|end| end <= clock::now_ms());
+        let quota = app.quotas.get(&Subject::Key(key.workspace, key.id.as_str().into()));
+        Self {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            prefix: key.prefix(),
+            active: key.revoked_ms.is_none() && !is_expired,
+            scopes: key.scopes.names(),
+            workspace: crate::random::hex(&key.workspace.0),
+            collection: key.collection.clone(),
+            partition_pinned: key.partition.is_some(),
+            multi_tenant: key.multi_tenant,
+            quota: quotas::shown(quota.as_ref()),
+            expires_at: key.expires_ms.map(clock::rfc3339),
+            last_used_at: key.last_used_ms().map(clock::rfc3339),
+            created_at: clock::rfc3339(key.created_ms),
+            updated_at: clock::rfc3339(key.updated_ms),
+        }
+    }
 }
 
-fn with_secret(app: &App, key: &KeyRow, text: &str, partition: Option<&PartitionName>) -> Value {
-    let mut answer = record(app, key);
-    answer["key"] = json!(text);
-    answer["partition"] = json!(partition.map(PartitionName::as_str));
-    answer
+impl Minted {
+    fn of(app: &App, key: &KeyRow, text: &str, partition: Option<&PartitionName>) -> Self {
+        let partition = partition.map(|name| name.as_str().to_owned());
+        Self { record: ApiKey::of(app, key), key: text.to_owned(), partition }
+    }
 }

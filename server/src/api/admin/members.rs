@@ -9,46 +9,73 @@
 //! 2. Nobody's own password is changed here: that takes the one before it.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::WorkspaceId;
 
-use crate::api::people::{checked_email, checked_name, record};
-use crate::call::Call;
+use crate::api::people::{User, checked_email, checked_name};
+use crate::call::{Call, With};
 use crate::control::roles::{ROLES, Role};
 use crate::control::{Member, MemberChanges, NewMember};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 
 const LIST_LIMIT: u64 = 1000;
 
+/// Members of a workspace.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Members {
+    members: Vec<User>,
+    /// All there are.
+    total: usize,
+}
+
+/// Members of a workspace, in bigRAG's words.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Users {
+    users: Vec<User>,
+    /// All there are.
+    total: usize,
+}
+
+/// A member that is none any more.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RemovedMember")]
+pub(crate) struct Removed {
+    id: String,
+    status: &'static str,
+}
+
 /// `GET /v1/admin/members`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
-    listed(&call, "members")
+pub(crate) async fn list(call: Call) -> Result<Answer<Members>, ApiError> {
+    let (members, total) = listed(&call)?;
+    json::answer(StatusCode::OK, &Members { members, total })
 }
 
 /// `GET /v1/admin/users`
-pub(crate) async fn list_users(call: Call) -> Result<Response, ApiError> {
-    listed(&call, "users")
+pub(crate) async fn list_users(call: Call) -> Result<Answer<Users>, ApiError> {
+    let (users, total) = listed(&call)?;
+    json::answer(StatusCode::OK, &Users { users, total })
 }
 
-fn listed(call: &Call, name: &str) -> Result<Response, ApiError> {
+fn listed(call: &Call) -> Result<(Vec<User>, usize), ApiError> {
     let limit = call.query.number("limit", 1..=LIST_LIMIT)?.unwrap_or(LIST_LIMIT);
     let offset = call.query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let members = call.app.control.members_of(workspace(call)?);
-    let page: Vec<_> = members
+    let page = members
         .iter()
         .skip(usize::try_from(offset).unwrap_or(usize::MAX))
         .take(usize::try_from(limit).unwrap_or(usize::MAX))
-        .map(record)
+        .map(User::of)
         .collect();
-    json::answer(StatusCode::OK, &json!({name: page, "total": members.len()}))
+    Ok((page, members.len()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+#[schemars(rename = "NewMember")]
+pub(crate) struct New {
     email: String,
     password: String,
     display_name: Option<String>,
@@ -56,9 +83,9 @@ struct New {
 }
 
 /// `POST /v1/admin/members`, `POST /v1/admin/users`: an account with a password that its owner had better change.
-pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn create(mut call: With<New>) -> Result<Answer<User>, ApiError> {
     let workspace = workspace(&call)?;
-    let (asked, _) = call.json::<New>().await?;
+    let (asked, _) = call.json().await?;
     let role = checked_role(asked.role.as_deref().unwrap_or("member"))?;
     call.caller()?.require_cover(role)?;
     let email = checked_email(&asked.email)?;
@@ -68,14 +95,15 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let new = NewMember { email, display_name, password, role };
-        json::answer(StatusCode::CREATED, &record(&app.control.add_member(workspace, &new, false, by)?))
+        json::answer(StatusCode::CREATED, &User::of(&app.control.add_member(workspace, &new, false, by)?))
     })
     .await
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Changes {
+#[schemars(rename = "MemberChanges")]
+pub(crate) struct Changes {
     email: Option<String>,
     display_name: Option<String>,
     role: Option<String>,
@@ -83,9 +111,9 @@ struct Changes {
 }
 
 /// `PATCH /v1/admin/members/{id}`, `PATCH /v1/admin/users/{id}`
-pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<User>, ApiError> {
     let was = managed(&call)?;
-    let (asked, _) = call.json::<Changes>().await?;
+    let (asked, _) = call.json().await?;
     let role = asked.role.as_deref().map(checked_role).transpose()?;
     call.caller()?.require_cover(role.unwrap_or(was.role))?;
     let is_self = call.caller()?.signed_in().is_some_and(|signed| signed.member.user.id == was.user.id);
@@ -111,18 +139,18 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let changes = MemberChanges { email, display_name, password, role };
-        json::answer(StatusCode::OK, &record(&app.control.change_member(&was, &changes, by)?))
+        json::answer(StatusCode::OK, &User::of(&app.control.change_member(&was, &changes, by)?))
     })
     .await
 }
 
 /// `DELETE /v1/admin/members/{id}`, `DELETE /v1/admin/users/{id}`: their sessions are dead from the next request on.
-pub(crate) async fn remove(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn remove(call: Call) -> Result<Answer<Removed>, ApiError> {
     let (app, by, was) = (call.app.clone(), call.by()?, managed(&call)?);
     let pool = app.pool.clone();
     pool.run(move || {
         app.control.remove_member(&was, by)?;
-        json::answer(StatusCode::OK, &json!({"id": was.user.id, "status": "ok"}))
+        json::answer(StatusCode::OK, &Removed { id: was.user.id.clone(), status: "ok" })
     })
     .await
 }

@@ -9,14 +9,14 @@
 //!    is kept.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::auth::{Caller, DEFAULT_COLLECTION, partition_name};
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::quotas::{Quota, Subject};
 use crate::control::{Control, PartitionHash};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 
@@ -28,9 +28,31 @@ const RATE_MAX: f64 = 1e6;
 const BURST_MAX: u64 = 1_000_000;
 
 /// A quota as it is told; what is left out is not limited.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Told {
+#[schemars(rename = "Quota")]
+pub(crate) struct Told {
+    /// From 0.001 to 1000000.
+    #[schemars(range(min = 0.001, max = 1_000_000.0))]
+    requests_per_second: Option<f64>,
+    /// Requests that may come at once; goes with requests_per_second.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    burst: Option<u64>,
+    #[schemars(range(max = 9_007_199_254_740_992u64))]
+    queries_per_day: Option<u64>,
+    /// Live documents.
+    #[schemars(range(max = 9_007_199_254_740_992u64))]
+    documents: Option<u64>,
+    #[schemars(range(max = 9_007_199_254_740_992u64))]
+    stored_bytes: Option<u64>,
+    #[schemars(range(max = 9_007_199_254_740_992u64))]
+    embedding_tokens_per_day: Option<u64>,
+}
+
+/// A quota; what is null is not limited.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "QuotaShown")]
+pub(crate) struct Shown {
     requests_per_second: Option<f64>,
     burst: Option<u64>,
     queries_per_day: Option<u64>,
@@ -68,34 +90,62 @@ impl Told {
 }
 
 /// A quota as it is answered.
-pub(super) fn shown(quota: Option<&Quota>) -> Value {
-    let Some(quota) = quota.filter(|quota| !quota.is_empty()) else { return Value::Null };
-    json!({
-        "requests_per_second": quota.requests_per_second,
-        "burst": quota.burst,
-        "queries_per_day": quota.queries_per_day,
-        "documents": quota.documents,
-        "stored_bytes": quota.stored_bytes,
-        "embedding_tokens_per_day": quota.embedding_tokens_per_day,
+pub(super) fn shown(quota: Option<&Quota>) -> Option<Shown> {
+    let quota = quota.filter(|quota| !quota.is_empty())?;
+    Some(Shown {
+        requests_per_second: quota.requests_per_second,
+        burst: quota.burst,
+        queries_per_day: quota.queries_per_day,
+        documents: quota.documents,
+        stored_bytes: quota.stored_bytes,
+        embedding_tokens_per_day: quota.embedding_tokens_per_day,
     })
 }
 
-#[derive(Debug, Deserialize)]
+/// A quota and on what it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SetQuota")]
+pub(crate) struct Record {
+    /// `workspace`, `collection`, `partition` or `each_partition`.
+    on: &'static str,
+    collection: Option<String>,
+    /// Null where it is not one partition's, and where the server has not met its id since it started.
+    partition: Option<String>,
+    /// Null: there is none.
+    quota: Option<Shown>,
+}
+
+/// Quotas.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quotas")]
+pub(crate) struct List {
+    quotas: Vec<Record>,
+    total: usize,
+    limit: u64,
+    offset: u64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schemars(rename = "QuotaSetting", extend("required" = ["quota"]))]
+pub(crate) struct Asked {
+    /// The collection that it is on, or in.
     #[serde(default)]
     collection: Option<String>,
+    /// The partition that it is on.
     #[serde(default)]
     partition: Option<String>,
+    /// Whether it is on each partition by itself.
     #[serde(default)]
     each_partition: bool,
+    /// Null takes the quota away.
     #[serde(deserialize_with = "Option::deserialize")]
     quota: Option<Told>,
 }
 
 /// `PUT /v1/admin/quotas`: sets one; null takes it.
-pub(crate) async fn set(mut call: Call) -> Result<Response, ApiError> {
-    let (asked, _) = call.json::<Asked>().await?;
+pub(crate) async fn set(mut call: With<Asked>) -> Result<Answer<Record>, ApiError> {
+    let (asked, _) = call.json().await?;
     let subject = subject(&call.app.control, call.caller()?, &asked)?;
     let quota = asked.quota.as_ref().map_or_else(|| Ok(Quota::default()), Told::checked)?;
     let app = call.app.clone();
@@ -146,7 +196,7 @@ fn subject(control: &Control, caller: &Caller, asked: &Asked) -> Result<Subject,
 }
 
 /// `GET /v1/admin/quotas`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let (caller, query) = (call.caller()?, &call.query);
     let limit = query.number("limit", 1..=LIST_LIMIT)?.unwrap_or(LIST_LIMIT);
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
@@ -167,19 +217,20 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
     let mut seen: Vec<_> = all.into_iter().filter(|(subject, _)| is_seen(subject)).collect();
     seen.sort_by_cached_key(|(subject, _)| format!("{subject:?}"));
     let name = |hash: PartitionHash| call.app.control.partition_of(hash).map(|name| name.as_str().to_owned());
-    let page: Vec<_> = seen
+    let page = seen
         .iter()
         .skip(usize::try_from(offset).unwrap_or(usize::MAX))
         .take(usize::try_from(limit).unwrap_or(usize::MAX))
         .map(|(subject, quota)| record(subject, Some(quota), name))
         .collect();
-    json::answer(
-        StatusCode::OK,
-        &json!({"quotas": page, "total": seen.len(), "limit": limit, "offset": offset}),
-    )
+    json::answer(StatusCode::OK, &List { quotas: page, total: seen.len(), limit, offset })
 }
 
-fn record(subject: &Subject, quota: Option<&Quota>, name: impl Fn(PartitionHash) -> Option<String>) -> Value {
+fn record(
+    subject: &Subject,
+    quota: Option<&Quota>,
+    name: impl Fn(PartitionHash) -> Option<String>,
+) -> Record {
     let (on, collection, partition) = match subject {
         Subject::Workspace(_) => ("workspace", None, None),
         Subject::Collection(_, collection) => ("collection", Some(&**collection), None),
@@ -187,5 +238,5 @@ fn record(subject: &Subject, quota: Option<&Quota>, name: impl Fn(PartitionHash)
         Subject::EachPartition(_, collection) => ("each_partition", collection.as_deref(), None),
         Subject::Key(..) => ("key", None, None),
     };
-    json!({"on": on, "collection": collection, "partition": partition, "quota": shown(quota)})
+    Record { on, collection: collection.map(str::to_owned), partition, quota: shown(quota) }
 }

@@ -11,8 +11,9 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use strongroom_engine::{Hit, Scope, SearchResponse, Trace};
 
 use super::finding::{Wanted, find};
@@ -22,8 +23,9 @@ use super::record::{Found, TraceAnswer};
 use super::search::{ByVector, check_vector, checked_query};
 use crate::app::App;
 use crate::auth::{DEFAULT_COLLECTION, Place};
-use crate::call::Call;
+use crate::call::With;
 use crate::control::{Action, By, Entry};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::random;
@@ -46,13 +48,45 @@ enum Asked {
     Vector(Arc<[f32]>),
 }
 
+/// A search by vector, or with `q` by text, and the partitions.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Across(Map<String, Value>);
+
+impl JsonSchema for Across {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "SearchAcross".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let mut one = ByVector::json_schema(schemas);
+        if let Some(fields) = one.get_mut("properties").and_then(Value::as_object_mut) {
+            for name in ["partition", "trace", "rerank", "rerank_candidates"] {
+                fields.shift_remove(name);
+            }
+            let list = json!({"type": "array", "minItems": 1, "maxItems": PARTITIONS_MAX, "items": {"type": "string"}});
+            fields.shift_insert(0, "partitions".to_owned(), json!({"oneOf": [list, {"const": ALL}]}));
+            fields.shift_insert(1, "q".to_owned(), json!({"type": "string", "minLength": 1}));
+        }
+        one.insert("required".to_owned(), json!(["partitions"]));
+        one.insert("oneOf".to_owned(), json!([{"required": ["q"]}, {"required": ["embedding"]}]));
+        json_schema!({"description": "A search of several partitions, by text or by vector.", "allOf": [one]})
+    }
+}
+
+/// What was found in all of them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "FoundAcross")]
+pub(crate) struct FoundAcross {
+    /// Best first.
+    results: Vec<Found>,
+    trace: TraceAnswer,
+}
+
 /// `POST /v1/search/across`
-pub(crate) async fn search(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn search(mut call: With<Across>) -> Result<Answer<FoundAcross>, ApiError> {
     call.caller()?.require_unpinned()?;
-    let (mut body, held) = call.json::<Value>().await?;
-    let fields = body
-        .as_object_mut()
-        .ok_or_else(|| ApiError::malformed("malformed_body", "the body is a JSON object"))?;
+    let (Across(mut fields), held) = call.json().await?;
     let wanted = fields.remove("partitions");
     let text = fields.remove("q");
     if fields.contains_key("partition") {
@@ -67,7 +101,7 @@ pub(crate) async fn search(mut call: Call) -> Result<Response, ApiError> {
     if text.is_some() {
         fields.insert("embedding".to_owned(), json!([]));
     }
-    let fields: ByVector = serde_json::from_value(body)
+    let fields: ByVector = serde_json::from_value(fields.into())
         .map_err(|error| ApiError::malformed("malformed_body", format!("the search: {error}")))?;
     if fields.asks_for_reranker() {
         return Err(ApiError::malformed("malformed_body", "a search across partitions has no reranker"));
@@ -216,7 +250,7 @@ fn finish(
     best: Best,
     by: By,
     traced: Option<Arc<Traced>>,
-) -> Result<Response, ApiError> {
+) -> Result<Answer<FoundAcross>, ApiError> {
     let workspace = place.scope.workspace();
     let times = best.opened.partitions_opened.len() as u64;
     let entry = Entry::done(workspace, by, Action::SearchAcross, random::hex(&workspace.0));
@@ -226,5 +260,5 @@ fn finish(
         traced.ok_or_else(|| ApiError::internal("a search across partitions ran without a witness"))?;
     let signed = traced.of_all(app, &place.scope)?;
     let trace = TraceAnswer::new(None, Some(&best.opened), results.len(), signed);
-    json::answer(StatusCode::OK, &json!({"results": results, "trace": trace}))
+    json::answer(StatusCode::OK, &FoundAcross { results, trace })
 }

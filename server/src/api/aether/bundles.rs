@@ -12,15 +12,16 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{BundleError, BundleHead, Export, Import, Imported, TakenIn, Whole};
 
 use crate::app::App;
 use crate::auth::{Named, Place};
-use crate::call::{Call, place};
+use crate::call::{Call, With, place};
 use crate::control::{Action, By, Collection, Entry};
 use crate::ingest::{self, typed};
+use crate::message::content::{Answer, Octets};
 use crate::message::error::ApiError;
 use crate::message::{json, pages};
 use crate::usage::Tally;
@@ -30,7 +31,7 @@ use crate::{log, random};
 const BESIDE_CONTENT_BYTES: usize = 256 << 20;
 
 /// `GET /v1/export`
-pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn export(call: Call) -> Result<Answer<Octets>, ApiError> {
     let (app, place, by) = (call.app.clone(), call.place()?, call.by()?);
     let beginning = app.clone();
     let export = app.pool.run(move || {
@@ -46,7 +47,7 @@ pub(crate) async fn export(call: Call) -> Result<Response, ApiError> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let attachment = HeaderValue::from_static("attachment; filename=\"partition.bundle\"");
     headers.insert(header::CONTENT_DISPOSITION, attachment);
-    Ok(response)
+    Ok(Answer::of(response))
 }
 
 /// Reads frame after frame as the reader takes them.
@@ -85,8 +86,22 @@ struct Arrival {
     taken: TakenIn,
 }
 
+/// What an import came to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportedBundle")]
+pub(crate) struct Arrived {
+    /// Null: the default partition.
+    partition: Option<String>,
+    documents_added: u64,
+    /// There already, the same.
+    documents_known: u64,
+    bundle_id: String,
+    /// The public key of the server that signed it.
+    signer: String,
+}
+
 /// `POST /v1/import`
-pub(crate) async fn import(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn import(mut call: With<Octets>) -> Result<Answer<Arrived>, ApiError> {
     let (app, place, by) = (call.app.clone(), call.place()?, call.by()?);
     let collection = app.collection(place.scope.workspace())?;
     let import = Import::new(app.limits.document_bytes_max.saturating_add(BESIDE_CONTENT_BYTES));
@@ -115,13 +130,13 @@ pub(crate) async fn import(mut call: Call) -> Result<Response, ApiError> {
             let head = head.ok_or_else(|| ApiError::internal("a bundle that ended had no beginning"))?;
             json::answer(
                 StatusCode::OK,
-                &json!({
-                    "partition": place.partition(),
-                    "documents_added": taken.added,
-                    "documents_known": taken.known,
-                    "bundle_id": random::hex(&head.id),
-                    "signer": random::hex(&head.public_key),
-                }),
+                &Arrived {
+                    partition: place.partition().map(str::to_owned),
+                    documents_added: taken.added,
+                    documents_known: taken.known,
+                    bundle_id: random::hex(&head.id),
+                    signer: random::hex(&head.public_key),
+                },
             )
         })
         .await
@@ -200,17 +215,30 @@ fn take_in(
 }
 
 /// Where a copy goes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Copy {
+#[schemars(rename = "CopyPartition")]
+pub(crate) struct Copy {
+    /// The other partition's id.
     to: String,
 }
 
+/// What a copy came to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CopiedPartition")]
+pub(crate) struct Copied {
+    partition: String,
+    copied_from: String,
+    documents_added: u64,
+    /// There already, the same.
+    documents_known: u64,
+}
+
 /// `POST /v1/partitions/{id}/copy`
-pub(crate) async fn copy(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn copy(mut call: With<Copy>) -> Result<Answer<Copied>, ApiError> {
     let id = call.value(0)?.to_owned();
     let from = place(&call.app, call.caller()?, Named { collection: None, partition: Some(&id) })?;
-    let (body, _) = call.json::<Copy>().await?;
+    let (body, _) = call.json().await?;
     let to = call.place_for(Some(&body.to))?;
     if from.at == to.at {
         return Err(ApiError::malformed("invalid_partition", "a partition can't be copied to itself"));
@@ -242,12 +270,12 @@ pub(crate) async fn copy(mut call: Call) -> Result<Response, ApiError> {
             tell(&app, &from, by, Action::PartitionCopy)?;
             json::answer(
                 StatusCode::OK,
-                &json!({
-                    "partition": body.to,
-                    "copied_from": id,
-                    "documents_added": taken.added,
-                    "documents_known": taken.known,
-                }),
+                &Copied {
+                    partition: body.to,
+                    copied_from: id,
+                    documents_added: taken.added,
+                    documents_known: taken.known,
+                },
             )
         })
         .await

@@ -6,17 +6,19 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use strongroom_engine::DocumentInfo;
 
 use super::filters::FilterFields;
 use super::record::Record;
-use super::sections;
+use super::sections::{self, Section};
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
 use crate::control::By;
 use crate::ingest::{self, media};
+use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
 use crate::{clock, erasure, random};
@@ -25,8 +27,74 @@ const LIST_LIMIT: u64 = 50;
 const PAGE_BYTES: u64 = 64 << 10;
 const PAGE_BYTES_MAX: u64 = 1 << 20;
 
+/// A page of documents.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Documents")]
+pub(crate) struct Listed<'a> {
+    documents: Vec<Record<'a>>,
+    total: u64,
+    has_more: bool,
+    offset: u64,
+    limit: u64,
+}
+
+/// A deleted document.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DocumentDeleted")]
+pub(crate) struct Deleted {
+    doc_id: String,
+    status: &'static str,
+    /// Whether it is gone for good; else it can be restored.
+    hard: bool,
+    #[serde(flatten)]
+    purged: Option<Purged>,
+}
+
+/// What became of a document's bytes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Purged {
+    /// Whether they are overwritten already.
+    #[serde(rename = "final")]
+    is_final: bool,
+    /// When they will be at the latest.
+    final_by: Option<String>,
+    receipt_id: Option<String>,
+}
+
+/// A document that is back.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DocumentRestored")]
+pub(crate) struct Restored {
+    doc_id: String,
+    status: &'static str,
+}
+
+/// A page of a document's text, or its sections.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TextPage {
+    doc_id: String,
+    content_type: String,
+    /// `original`, where the document is a text itself.
+    source: Option<&'static str>,
+    /// `ready`, or `unsupported` for what has no text.
+    state: &'static str,
+    text: String,
+    /// Where the page begins, in bytes.
+    offset: u64,
+    /// Where the next one begins.
+    next_offset: Option<usize>,
+    /// Of the section, if one is named, or else of the text.
+    total_bytes: usize,
+    /// Whether there is more after this page.
+    truncated: bool,
+    /// The section that the page is of.
+    section: Option<Section>,
+    /// All sections, with outline=true.
+    sections: Option<Vec<Section>>,
+}
+
 /// `GET /v1/documents`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<Listed<'static>>, ApiError> {
     let (place, query) = (call.place()?, &call.query);
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let limit = query.number("limit", 1..=call.app.limits.list_limit_max as u64)?.unwrap_or(LIST_LIMIT);
@@ -37,19 +105,16 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         let page = ingest::read(&app.store, &place, |partition| partition.list(&filter, from, most))?;
-        let (documents, total) = page.map_or((Vec::new(), 0), |page| (page.documents, page.total));
-        let has_more = offset.saturating_add(documents.len() as u64) < total;
-        let records: Vec<_> = documents.iter().map(|document| Record::new(document, place.partition())).collect();
-        json::answer(
-            StatusCode::OK,
-            &json!({"documents": records, "total": total, "has_more": has_more, "offset": offset, "limit": limit}),
-        )
+        let (found, total) = page.map_or((Vec::new(), 0), |page| (page.documents, page.total));
+        let has_more = offset.saturating_add(found.len() as u64) < total;
+        let documents = found.iter().map(|document| Record::new(document, place.partition())).collect();
+        json::answer(StatusCode::OK, &Listed { documents, total, has_more, offset, limit })
     })
     .await
 }
 
 /// `GET /v1/documents/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Record<'static>>, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     pool.run(move || {
@@ -60,7 +125,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
 }
 
 /// `DELETE /v1/documents/{id}`
-pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     if call.query.flag("hard")? {
@@ -71,48 +136,50 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
         let done = ingest::change(&app.store, &place, |partition| partition.delete(&id))?;
         done.ok_or_else(no_document)?;
         app.deleted(&place, 1);
-        json::answer(StatusCode::OK, &json!({"doc_id": id, "status": "deleted", "hard": false}))
+        json::answer(StatusCode::OK, &Deleted { doc_id: id, status: "deleted", hard: false, purged: None })
     })
     .await
 }
 
 /// Nothing brings it back from here on. In a large partition its bytes go a little later, but not later than is said.
-fn purge(app: &App, place: &Place, id: &str, by: By) -> Result<Response, ApiError> {
+fn purge(app: &App, place: &Place, id: &str, by: By) -> Result<Answer<Deleted>, ApiError> {
     let purged = erasure::purge(&app.control, &app.store, place, id, by)?.ok_or_else(no_document)?;
     app.deleted(place, 1);
     let final_by = (!purged.is_final).then(|| clock::rfc3339(clock::now_ms().saturating_add(app.purge_ms)));
     json::answer(
         StatusCode::OK,
-        &json!({
-            "doc_id": id,
-            "status": "deleted",
-            "hard": true,
-            "final": purged.is_final,
-            "final_by": final_by,
-            "receipt_id": purged.receipt.map(|receipt| random::hex(&receipt.receipt.id)),
-        }),
+        &Deleted {
+            doc_id: id.to_owned(),
+            status: "deleted",
+            hard: true,
+            purged: Some(Purged {
+                is_final: purged.is_final,
+                final_by,
+                receipt_id: purged.receipt.map(|receipt| random::hex(&receipt.receipt.id)),
+            }),
+        },
     )
 }
 
 /// `POST /v1/documents/{id}/restore`
-pub(crate) async fn restore(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn restore(call: Call) -> Result<Answer<Restored>, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     pool.run(move || {
         let _room = app.quotas.room(&place, 1, 0)?;
         let done = ingest::change(&app.store, &place, |partition| partition.restore(&id))?;
         done.ok_or_else(no_document)?;
-        json::answer(StatusCode::OK, &json!({"doc_id": id, "status": "restored"}))
+        json::answer(StatusCode::OK, &Restored { doc_id: id, status: "restored" })
     })
     .await
 }
 
 /// `GET /v1/documents/{id}/download`
-pub(crate) async fn download(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn download(call: Call) -> Result<Answer<Octets>, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     let (document, content) = pool.run(move || content(&app, &place, &id)).await?;
-    Ok(as_attachment(&document, content))
+    Ok(Answer::of(as_attachment(&document, content)))
 }
 
 /// A document's bytes as they came.
@@ -134,7 +201,7 @@ fn content(app: &App, place: &Place, id: &str) -> Result<(DocumentInfo, Vec<u8>)
 }
 
 /// `GET /v1/documents/{id}/text`
-pub(crate) async fn text(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn text(call: Call) -> Result<Answer<TextPage>, ApiError> {
     let query = &call.query;
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let bytes_max = query.number("max_bytes", 1..=PAGE_BYTES_MAX)?.unwrap_or(PAGE_BYTES);
@@ -163,26 +230,26 @@ fn text_answer(
     wants_outline: bool,
     offset: u64,
     bytes_max: u64,
-) -> Result<Value, ApiError> {
-    let mut answer = json!({
-        "doc_id": document.id,
-        "content_type": document.content_type,
-        "source": null,
-        "state": "unsupported",
-        "text": "",
-        "offset": offset,
-        "next_offset": null,
-        "total_bytes": 0,
-        "truncated": false,
-        "section": null,
-        "sections": null,
-    });
+) -> Result<TextPage, ApiError> {
+    let mut answer = TextPage {
+        doc_id: document.id.clone(),
+        content_type: document.content_type.clone(),
+        source: None,
+        state: "unsupported",
+        text: String::new(),
+        offset,
+        next_offset: None,
+        total_bytes: 0,
+        truncated: false,
+        section: None,
+        sections: None,
+    };
     let Ok(whole) = std::str::from_utf8(content) else { return Ok(answer) };
-    answer["source"] = json!("original");
-    answer["state"] = json!("ready");
-    answer["total_bytes"] = json!(whole.len());
+    answer.source = Some("original");
+    answer.state = "ready";
+    answer.total_bytes = whole.len();
     if wants_outline {
-        answer["sections"] = json!(sections::outline(whole));
+        answer.sections = Some(sections::outline(whole));
         return Ok(answer);
     }
     let selected = match section {
@@ -190,18 +257,19 @@ fn text_answer(
         Some(wanted) => {
             let outline = sections::outline(whole);
             let found = sections::find(&outline, wanted)?;
-            answer["section"] = json!(found);
-            &whole[found.range()]
+            let range = found.range();
+            answer.section = Some(found.clone());
+            &whole[range]
         }
     };
     let from = usize::try_from(offset).unwrap_or(usize::MAX);
     let page = sections::page(selected, from, usize::try_from(bytes_max).unwrap_or(usize::MAX))?;
     let next = from.min(selected.len()) + page.len();
-    answer["text"] = json!(page);
-    answer["total_bytes"] = json!(selected.len());
+    answer.text = page.to_owned();
+    answer.total_bytes = selected.len();
     if next < selected.len() {
-        answer["next_offset"] = json!(next);
-        answer["truncated"] = json!(true);
+        answer.next_offset = Some(next);
+        answer.truncated = true;
     }
     Ok(answer)
 }

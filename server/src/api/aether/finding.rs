@@ -11,18 +11,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use strongroom_engine::{Ages, Filter, Query, SearchRequest, SearchResponse, Unit};
 use tokio::task::JoinSet;
 
 use super::manner::Manner;
 use super::ranking::reaches;
 use super::record::{Found, TraceAnswer};
-use super::reranking::{Outcome, Wish};
+use super::reranking::{Order, Outcome, Wish};
 use crate::app::App;
 use crate::auth::Place;
 use crate::ingest;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::statement::Traced;
@@ -51,15 +52,31 @@ pub(super) struct Ask {
     pub(super) wanted: Wanted,
 }
 
+/// What a search found.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "SearchAnswer")]
+pub(crate) struct Searched {
+    /// Best first.
+    results: Vec<Found>,
+    /// What was opened, with trace=true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceAnswer>,
+    /// The text that was searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    #[serde(flatten)]
+    order: Order,
+}
+
 /// What it found, and whose order that has.
 type Reply = (Option<SearchResponse>, Outcome);
 
 /// Answers searches by text in one body. One that insists on the reranker and doesn't get it fails them all.
-pub(super) async fn answer_all(
+pub(super) async fn answer_all<B: Serialize + 'static>(
     app: &Arc<App>,
     asks: Vec<Ask>,
-    body: fn(Vec<Value>) -> Value,
-) -> Result<Response, ApiError> {
+    body: fn(Vec<Searched>) -> B,
+) -> Result<Answer<B>, ApiError> {
     let finish = move |app: &App, asks: &[Ask], replies: Vec<Reply>| {
         let answers = asks.iter().zip(replies).map(|(ask, reply)| finish(app, ask, reply));
         json::answer(StatusCode::OK, &body(answers.collect::<Result<_, _>>()?))
@@ -123,15 +140,15 @@ async fn rerank(app: &App, asks: &[Ask], mut replies: Vec<Reply>) -> Result<Vec<
 }
 
 /// Blocks.
-fn finish(app: &App, ask: &Ask, (mut found, outcome): Reply) -> Result<Value, ApiError> {
+fn finish(app: &App, ask: &Ask, (mut found, outcome): Reply) -> Result<Searched, ApiError> {
     if let Some(found) = &mut found
         && ask.wanted.wish.is_some()
     {
         look_again(app, &ask.wanted, found)?;
     }
     let mut answer = answer(app, &ask.wanted, found.as_ref())?;
-    answer["query"] = json!(ask.text);
-    outcome.tell(&mut answer);
+    answer.query = Some(ask.text.clone());
+    answer.order = outcome.told();
     Ok(answer)
 }
 
@@ -177,16 +194,19 @@ pub(super) fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Optio
     ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
 }
 
-pub(super) fn answer(app: &App, wanted: &Wanted, found: Option<&SearchResponse>) -> Result<Value, ApiError> {
+pub(super) fn answer(
+    app: &App,
+    wanted: &Wanted,
+    found: Option<&SearchResponse>,
+) -> Result<Searched, ApiError> {
     let hits = found.map_or(&[][..], |found| &found.hits);
     let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
-    let results: Vec<_> = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
-    let mut answer = json!({"results": results});
+    let results = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
+    let mut trace = None;
     if let Some(traced) = &wanted.traced {
         let opened = found.map(|found| &found.trace);
         let signed = traced.of_search(app, &wanted.place, opened)?;
-        let trace = TraceAnswer::new(wanted.place.partition(), opened, hits.len(), signed);
-        answer["trace"] = json!(trace);
+        trace = Some(TraceAnswer::new(wanted.place.partition(), opened, hits.len(), signed));
     }
-    Ok(answer)
+    Ok(Searched { results, trace, query: None, order: Order::default() })
 }

@@ -14,8 +14,10 @@
 //! 1. What can't be understood is refused, never left out: a filter left out would return what it was to keep back.
 //! 2. Depth, clauses, values and texts are bounded before anything is asked of the engine.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 use strongroom_engine::{Condition, FieldValue, Number, Subject, Test};
@@ -45,6 +47,44 @@ pub(crate) struct Clause {
     op: Option<String>,
     #[serde(default, deserialize_with = "json::present")]
     value: Option<Value>,
+}
+
+impl JsonSchema for Clause {
+    fn schema_name() -> Cow<'static, str> {
+        "Filter".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let one = schemas.subschema_for::<Self>();
+        let some = json_schema!({"type": "array", "minItems": 1, "items": one});
+        let only = |name: &str, schema: &Schema| {
+            json_schema!({
+                "type": "object",
+                "required": [name],
+                "additionalProperties": false,
+                "properties": {name: schema},
+            })
+        };
+        json_schema!({
+            "description": "Over a document's metadata, or tags, entity_id, source, content_type, created_at, updated_at. neq and \
+                            nin find documents without the field as well.",
+            "oneOf": [
+                only("and", &some),
+                only("or", &some),
+                only("not", &one),
+                {
+                    "type": "object",
+                    "required": ["field", "op"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "field": {"type": "string"},
+                        "op": {"enum": OPERATORS.split(", ").collect::<Vec<_>>()},
+                        "value": {"description": "A text, number, boolean or null; a list of them for in, nin and between."},
+                    },
+                },
+            ],
+        })
+    }
 }
 
 /// Reads a filter from a query parameter.

@@ -7,20 +7,21 @@
 //! 1. A batch is checked and embedded whole before any of it is written; those of one partition become durable together.
 
 use axum::http::{StatusCode, header};
-use axum::response::Response;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, NewPassage, Passage};
 
 use super::fields;
 use super::record::Record;
 use crate::app::App;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::clock;
 use crate::config::Limits;
 use crate::ingest::{self, Intake, media};
+use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json::{self, Texts};
 use crate::usage::Tally;
@@ -65,7 +66,7 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
 }
 
 /// `POST /v1/documents`
-pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Record<'static>>, ApiError> {
     let (place, mut intake) = (call.place()?, intake_of_query(&call)?);
     let (content, held) = call.body().await?.into_parts();
     intake.content = content;
@@ -80,7 +81,7 @@ pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
 }
 
 /// `PUT /v1/documents/{id}`
-pub(crate) async fn update(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn update(mut call: With<Octets>) -> Result<Answer<Record<'static>>, ApiError> {
     let (place, id, mut intake) = (call.place()?, call.value(0)?.to_owned(), intake_of_query(&call)?);
     let (content, held) = call.body().await?.into_parts();
     intake.content = content;
@@ -100,9 +101,10 @@ pub(crate) async fn update(mut call: Call) -> Result<Response, ApiError> {
 }
 
 /// A document with vectors that the caller made.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WithVectors {
+#[schemars(rename = "NewDocumentWithVectors")]
+pub(crate) struct WithVectors {
     content: String,
     #[serde(default)]
     filename: Option<String>,
@@ -119,27 +121,32 @@ struct WithVectors {
     #[serde(default)]
     source: Option<String>,
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     metadata: Option<Value>,
     #[serde(default)]
     partition: Option<String>,
+    /// Labels of those who may read it; an empty list: administrators alone.
     #[serde(default)]
     acl_readers: Option<Texts>,
+    /// From when on nobody reads it, in RFC 3339.
     #[serde(default)]
     expires_at: Option<String>,
+    /// The same, as so many seconds from now.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     ttl_seconds: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PassageWithVector {
+pub(crate) struct PassageWithVector {
     text: String,
     embedding: Vec<f32>,
 }
 
 /// `POST /v1/documents/embed`
-pub(crate) async fn with_vectors(mut call: Call) -> Result<Response, ApiError> {
-    let (body, held) = call.json::<WithVectors>().await?;
+pub(crate) async fn with_vectors(mut call: With<WithVectors>) -> Result<Answer<Record<'static>>, ApiError> {
+    let (body, held) = call.json().await?;
     let place = call.place_for(body.partition.as_deref())?;
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -245,23 +252,26 @@ fn intake_of_body(
 }
 
 /// Many documents at once.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Batch {
+#[schemars(rename = "NewDocuments")]
+pub(crate) struct Batch {
     documents: Vec<BatchItem>,
     #[serde(default)]
     chunk_size: Option<u64>,
     #[serde(default)]
     overlap: Option<u64>,
+    /// Not offered: false, if it is there.
     #[serde(default)]
     summarize: Option<bool>,
     #[serde(default)]
     partition: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BatchItem {
+#[schemars(rename = "NewDocument")]
+pub(crate) struct BatchItem {
     content: String,
     #[serde(default)]
     filename: Option<String>,
@@ -274,23 +284,36 @@ struct BatchItem {
     #[serde(default)]
     source: Option<String>,
     #[serde(default)]
+    #[schemars(with = "Option<Map<String, Value>>")]
     metadata: Option<Value>,
     #[serde(default)]
     partition: Option<String>,
+    /// Not offered: false, if it is there.
     #[serde(default)]
     summarize: Option<bool>,
+    /// Labels of those who may read it; an empty list: administrators alone.
     #[serde(default)]
     acl_readers: Option<Texts>,
+    /// From when on nobody reads it, in RFC 3339.
     #[serde(default)]
     expires_at: Option<String>,
+    /// The same, as so many seconds from now.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     ttl_seconds: Option<u64>,
+}
+
+/// The documents of a batch, in its order.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InsertedDocuments")]
+pub(crate) struct Inserted<'a> {
+    results: Vec<Record<'a>>,
 }
 
 /// `POST /v1/documents/batch`: all documents are checked and embedded first; those of one partition then become
 /// durable together or not at all.
-pub(crate) async fn batch(mut call: Call) -> Result<Response, ApiError> {
-    let (batch, held) = call.json::<Batch>().await?;
+pub(crate) async fn batch(mut call: With<Batch>) -> Result<Answer<Inserted<'static>>, ApiError> {
+    let (batch, held) = call.json().await?;
     let mut places = Vec::with_capacity(batch.documents.len());
     for item in &batch.documents {
         places.push(call.place_for(item.partition.as_deref().or(batch.partition.as_deref()))?);
@@ -314,7 +337,7 @@ pub(crate) async fn batch(mut call: Call) -> Result<Response, ApiError> {
             .zip(&places)
             .map(|(document, place)| Record::new(document, place.partition()))
             .collect();
-        json::answer(StatusCode::CREATED, &json!({"results": records}))
+        json::answer(StatusCode::CREATED, &Inserted { results: records })
     })
     .await
 }

@@ -4,18 +4,50 @@
 //! alone, never content, so it is free of the partition rule; a key that is pinned sees the jobs it began itself.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::insert::intake_of_query;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::{JobState, PartitionHash};
 use crate::jobs::{Job, message};
+use crate::message::content::{Answer, Octets};
 use crate::message::error::ApiError;
 use crate::message::json;
 
+/// An insert that waits for its turn.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QueuedJob")]
+pub(crate) struct Queued {
+    job_id: String,
+    status: &'static str,
+    /// Where to ask what becomes of it, below `/v1`.
+    poll_url: String,
+}
+
+/// What becomes of an insert.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
+pub(crate) struct Standing {
+    job_id: String,
+    /// `queued`, `processing`, `completed` or `failed`.
+    status: &'static str,
+    /// From 0 to 100.
+    progress: u32,
+    message: String,
+    /// Of one that is completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doc_id: Option<String>,
+    /// Of one that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Of one that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
 /// `POST /v1/documents/async`
-pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Queued>, ApiError> {
     let (place, mut intake) = (call.place()?, intake_of_query(&call)?);
     let (content, held) = call.body().await?.into_parts();
     intake.content = content;
@@ -42,12 +74,12 @@ pub(crate) async fn insert(mut call: Call) -> Result<Response, ApiError> {
     }
     json::answer(
         StatusCode::ACCEPTED,
-        &json!({"job_id": id, "status": "queued", "poll_url": format!("/documents/jobs/{id}")}),
+        &Queued { poll_url: format!("/documents/jobs/{id}"), job_id: id, status: "queued" },
     )
 }
 
 /// `GET /v1/documents/jobs/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Standing>, ApiError> {
     let caller = call.caller()?;
     let own_only = caller.pins().partition.is_some().then(|| caller.key_id().map(str::to_owned));
     let (app, workspace, id) = (call.app.clone(), caller.workspace()?.id, call.value(0)?.to_owned());
@@ -56,22 +88,20 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
     if own_only.is_some_and(|key_id| key_id != job.key_id) {
         return Err(ApiError::missing("job_not_found", "there is no such job"));
     }
-    let mut answer = json!({"job_id": job.id, "status": job.state.word()});
+    let status = job.state.word();
     let (progress, text) = match &job.state {
         JobState::Queued => (0, "waiting".to_owned()),
         JobState::Processing => (50, "being read and embedded".to_owned()),
         JobState::Completed { .. } => (100, "stored".to_owned()),
         JobState::Failed { code } => (100, message(code)),
     };
-    answer["progress"] = json!(progress);
-    answer["message"] = json!(text);
-    match job.state {
-        JobState::Completed { doc_id } => answer["doc_id"] = json!(doc_id),
-        JobState::Failed { code } => {
-            answer["error"] = json!(text);
-            answer["code"] = json!(code);
-        }
-        JobState::Queued | JobState::Processing => {}
-    }
-    json::answer(StatusCode::OK, &answer)
+    let (doc_id, error, code) = match job.state {
+        JobState::Completed { doc_id } => (Some(doc_id), None, None),
+        JobState::Failed { code } => (None, Some(text.clone()), Some(code)),
+        JobState::Queued | JobState::Processing => (None, None, None),
+    };
+    json::answer(
+        StatusCode::OK,
+        &Standing { job_id: job.id, status, progress, message: text, doc_id, error, code },
+    )
 }

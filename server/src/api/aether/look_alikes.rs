@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 /// A warning about partitions.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Warning {
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PartitionWarning")]
+pub(crate) struct Warning {
     pub(super) kind: &'static str,
     pub(super) partitions: Vec<String>,
     pub(super) detail: String,

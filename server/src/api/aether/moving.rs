@@ -8,7 +8,7 @@
 //! 2. A move that was acknowledged has its row in the audit log.
 
 use axum::http::StatusCode;
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use strongroom_engine::DocumentInfo;
@@ -16,21 +16,25 @@ use strongroom_engine::DocumentInfo;
 use super::record::Record;
 use crate::app::App;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::scopes::Scope;
 use crate::control::{Action, By, Entry};
+use crate::message::content::Answer;
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
 use crate::{ingest, random};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Move {
-    /// Where it is now.
+#[schemars(extend("required" = ["expect_partition", "to_partition"]))]
+pub(crate) struct Move {
+    /// Where it is now; null: in the default partition.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Option<String>")]
     expect_partition: Option<Value>,
-    /// Where it is to go.
+    /// Where it is to go; null: to the default partition.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Option<String>")]
     to_partition: Option<Value>,
 }
 
@@ -43,10 +47,10 @@ impl Move {
 }
 
 /// `POST /v1/documents/{id}/move`
-pub(crate) async fn move_document(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn move_document(mut call: With<Move>) -> Result<Answer<Record<'static>>, ApiError> {
     let id = call.value(0)?.to_owned();
     call.caller()?.require(Scope::DocumentDelete)?;
-    let (body, held) = call.json::<Move>().await?;
+    let (body, held) = call.json().await?;
     let (from, to) = body.places(&call)?;
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();

@@ -4,18 +4,48 @@
 //! key sees and deletes its own alone.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::look_alikes;
 use crate::auth::{DEFAULT_COLLECTION, Named};
 use crate::call::{Call, place};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::{erasure, random};
 
+/// A partition.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Partition")]
+pub(crate) struct Told {
+    id: String,
+    document_count: u64,
+}
+
+/// The partitions that have a name.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Partitions")]
+pub(crate) struct List {
+    partitions: Vec<Told>,
+    /// Of ids that look as if they were meant to be one.
+    warnings: Vec<look_alikes::Warning>,
+}
+
+/// A partition that is gone for good.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedPartition")]
+pub(crate) struct Deleted {
+    partition: String,
+    /// Live and soft-deleted ones: all of them are gone for good.
+    documents_deleted: u64,
+    vectors_deleted: u64,
+    /// Null when there was no such partition.
+    receipt_id: Option<String>,
+}
+
 /// `GET /v1/partitions`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let (app, scope) = (call.app.clone(), call.caller()?.overview()?);
     let pool = app.pool.clone();
     pool.run(move || {
@@ -25,18 +55,17 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
             .iter()
             .filter_map(|info| info.name.as_ref().map(|name| (name.as_str(), info.counts.documents)))
             .collect();
-        let partitions: Vec<_> =
-            named.iter().map(|(id, documents)| json!({"id": id, "document_count": documents})).collect();
-        json::answer(
-            StatusCode::OK,
-            &json!({"partitions": partitions, "warnings": look_alikes::warnings(&named)}),
-        )
+        let partitions = named.iter();
+        let partitions = partitions
+            .map(|(id, documents)| Told { id: (*id).to_owned(), document_count: *documents })
+            .collect();
+        json::answer(StatusCode::OK, &List { partitions, warnings: look_alikes::warnings(&named) })
     })
     .await
 }
 
 /// `DELETE /v1/partitions/{id}`: shreds it. Deleting what isn't there is done already.
-pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
     let id = call.value(0)?.to_owned();
     let place = place(&call.app, call.caller()?, Named { collection: None, partition: Some(&id) })?;
     let (app, by) = (call.app.clone(), call.by()?);
@@ -49,13 +78,12 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
         app.usage.forget(&place);
         json::answer(
             StatusCode::OK,
-            &json!({
-                "partition": id,
-                // Live and soft-deleted ones: all of them are gone for good.
-                "documents_deleted": dropped.documents + dropped.deleted,
-                "vectors_deleted": dropped.passages,
-                "receipt_id": receipt.map(|receipt| random::hex(&receipt.receipt.id)),
-            }),
+            &Deleted {
+                partition: id,
+                documents_deleted: dropped.documents + dropped.deleted,
+                vectors_deleted: dropped.passages,
+                receipt_id: receipt.map(|receipt| random::hex(&receipt.receipt.id)),
+            },
         )
     })
     .await

@@ -1,5 +1,6 @@
 //! How does a document look in an answer?
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Hit, Trace};
@@ -11,8 +12,9 @@ use crate::statement::Signed;
 use crate::{clock, random};
 
 /// A document's record.
-#[derive(Debug, Serialize)]
-pub(super) struct Record<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Document")]
+pub(crate) struct Record<'a> {
     doc_id: &'a str,
     /// Names the content, so that two copies can be seen to be one.
     cid: String,
@@ -25,8 +27,10 @@ pub(super) struct Record<'a> {
     version: u32,
     created_at: String,
     updated_at: Option<String>,
+    /// From when on nobody reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
+    /// Labels of those who may read it; without them, everybody who reaches the partition.
     #[serde(skip_serializing_if = "Option::is_none")]
     acl_readers: Option<&'a [String]>,
     entity_id: Option<&'a str>,
@@ -70,40 +74,44 @@ impl<'a> Record<'a> {
 }
 
 /// A document that a search found.
-#[derive(Debug, Serialize)]
-pub(super) struct Found<'a> {
-    doc_id: &'a str,
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SearchResult")]
+pub(crate) struct Found {
+    doc_id: String,
+    /// From 0 to 100, on one scale for all searches.
     score: u8,
-    title: &'a str,
-    content_type: &'a str,
-    passage: &'a str,
+    title: String,
+    content_type: String,
+    /// The passage that goes best with the search.
+    passage: String,
+    /// The whole text, with include_content.
     #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a str>,
-    entity_id: Option<&'a str>,
-    tags: &'a [String],
-    source: Option<&'a str>,
-    partition: Option<&'a str>,
+    content: Option<String>,
+    entity_id: Option<String>,
+    tags: Vec<String>,
+    source: Option<String>,
+    partition: Option<String>,
     metadata: Map<String, Value>,
     created_at: String,
     updated_at: Option<String>,
 }
 
-impl<'a> Found<'a> {
-    pub(super) fn new(hit: &'a Hit, partition: Option<&'a str>) -> Self {
+impl Found {
+    pub(super) fn new(hit: &Hit, partition: Option<&str>) -> Self {
         let document = &hit.document;
         let is_text = media::is_text(&document.content_type) || document.content_type == media::UNKNOWN;
         let content = hit.content.as_deref().filter(|_| is_text);
         Self {
-            doc_id: &document.id,
+            doc_id: document.id.clone(),
             score: score(hit.score),
-            title: &document.filename,
-            content_type: &document.content_type,
-            passage: &hit.passage,
-            content: content.and_then(|content| std::str::from_utf8(content).ok()),
-            entity_id: document.entity.as_deref(),
-            tags: &document.tags,
-            source: document.source.as_deref(),
-            partition,
+            title: document.filename.clone(),
+            content_type: document.content_type.clone(),
+            passage: hit.passage.clone(),
+            content: content.and_then(|content| std::str::from_utf8(content).ok()).map(str::to_owned),
+            entity_id: document.entity.clone(),
+            tags: document.tags.clone(),
+            source: document.source.clone(),
+            partition: partition.map(str::to_owned),
             metadata: stored_metadata(&document.metadata),
             created_at: clock::rfc3339(document.created_ms),
             updated_at: document.updated_ms.map(clock::rfc3339),
@@ -118,13 +126,18 @@ pub(super) fn score(share: f32) -> u8 {
 }
 
 /// What a search opened.
-#[derive(Debug, Serialize, PartialEq, Eq)]
-pub(super) struct TraceAnswer {
+#[derive(Debug, Serialize, JsonSchema, PartialEq, Eq)]
+#[schemars(rename = "Trace")]
+pub(crate) struct TraceAnswer {
+    /// The partition that was asked for; null: the default one.
     scoped_to: Option<String>,
+    /// Those that the engine opened.
     partitions_touched: Vec<String>,
     default_partition_touched: bool,
     results: usize,
+    /// Documents that the search could have found.
     candidates_in_scope: u64,
+    /// Whether all of them were compared.
     exact: bool,
     boundary: &'static str,
     #[serde(flatten)]

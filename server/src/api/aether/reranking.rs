@@ -7,9 +7,11 @@
 //! 1. A reranker that fails costs the search its better order and nothing else, unless the search insists on it.
 //! 2. Which order an answer has is said in it.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{Ages, Hit};
 
 use crate::message::error::ApiError;
@@ -36,6 +38,20 @@ impl Asked {
             Some("require") => Ok(Some(Self::Require)),
             Some(_) => Err(invalid("rerank must be true, false or require".to_owned())),
         }
+    }
+}
+
+impl JsonSchema for Asked {
+    fn schema_name() -> Cow<'static, str> {
+        "Rerank".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Whether the reranker orders what is found. With true, a reranker that fails leaves the search's own \
+                            order, and the answer says so; with `require`, that is 503.",
+            "enum": [true, false, "require"],
+        })
     }
 }
 
@@ -133,16 +149,25 @@ pub(in crate::api) enum Outcome {
 }
 
 impl Outcome {
-    pub(in crate::api) fn tell(self, answer: &mut Value) {
+    pub(in crate::api) fn told(self) -> Order {
         match self {
-            Self::NotAsked => {}
-            Self::Reranked => answer["reranked"] = json!(true),
-            Self::Kept(reason) => {
-                answer["reranked"] = json!(false);
-                answer["rerank_failure"] = json!(reason);
-            }
+            Self::NotAsked => Order::default(),
+            Self::Reranked => Order { reranked: Some(true), rerank_failure: None },
+            Self::Kept(reason) => Order { reranked: Some(false), rerank_failure: Some(reason) },
         }
     }
+}
+
+/// Whose order an answer has.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct Order {
+    /// Whether order and scores are the reranker's; there when the search asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reranked: Option<bool>,
+    /// Why they are the search's own instead: `unreachable`, `timed_out`, `busy`, `overloaded` (too many calls at once),
+    /// `refused`, `failed` (its status) or `unreadable` (its answer).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerank_failure: Option<&'static str>,
 }
 
 /// Best first. What is the same in every respect stays in the order that it had.

@@ -11,22 +11,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use strongroom_engine::{Filter, Query};
 
 use super::filters::FilterFields;
-use super::finding::{Ask, Wanted, answer, answer_all, find};
+use super::finding::{Ask, Searched, Wanted, answer, answer_all, find};
 use super::grammar::Clause;
 use super::manner::Manner;
 use super::ranking::Ranking;
 use super::reranking::{Asked, Wish};
 use crate::app::App;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::clock;
 use crate::config::Limits;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json::{self, Texts};
 use crate::statement::Traced;
@@ -35,7 +36,7 @@ use crate::usage::Tally;
 const K: u64 = 10;
 
 /// `GET /v1/search`
-pub(crate) async fn search(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn search(call: Call) -> Result<Answer<Searched>, ApiError> {
     let (query, limits) = (&call.query, &call.app.limits);
     let text = checked_query(query.get("q").unwrap_or_default(), limits)?.to_owned();
     let (ranking, now_ms) = (Ranking::of_query(query)?, clock::now_ms());
@@ -68,24 +69,31 @@ fn recall(is_exact: bool) -> Option<f32> {
 }
 
 /// A search by vector.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VectorSearch")]
 pub(crate) struct ByVector {
     embedding: Vec<f32>,
+    /// Documents; 10 when it is not given.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 1000))]
     k: Option<u64>,
     #[serde(default)]
     include_content: Option<bool>,
     #[serde(default)]
     trace: Option<bool>,
+    /// Of a search by text: `hybrid` when it is not given, `semantic` or `keyword`.
     #[serde(default)]
     mode: Option<String>,
+    /// Of a hybrid search: `sum` when it is not given, or `ranks`.
     #[serde(default)]
     fusion: Option<String>,
+    /// Of a search by text.
     #[serde(default)]
     rerank: Option<Asked>,
     #[serde(default)]
     rerank_candidates: Option<u64>,
+    /// Vectors further away are left out: 0 is the same direction, 1 a right angle.
     #[serde(default)]
     max_distance: Option<f64>,
     #[serde(default)]
@@ -121,12 +129,13 @@ pub(crate) struct ByVector {
     #[serde(default)]
     freshness_half_life_days: Option<f64>,
     #[serde(default)]
+    #[schemars(skip)]
     thread_id: Option<String>,
 }
 
 /// `POST /v1/search/embed`
-pub(crate) async fn search_by_vector(mut call: Call) -> Result<Response, ApiError> {
-    let (body, _) = call.json::<ByVector>().await?;
+pub(crate) async fn search_by_vector(mut call: With<ByVector>) -> Result<Answer<Searched>, ApiError> {
+    let (body, _) = call.json().await?;
     let place = call.place_for(body.partition.as_deref())?;
     if body.mode.is_some() || body.fusion.is_some() || body.asks_for_reranker() {
         return Err(ApiError::malformed(
@@ -224,17 +233,39 @@ impl ByVector {
 }
 
 /// Many searches at once.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Batch {
+#[schemars(rename = "SearchBatch")]
+pub(crate) struct Batch {
+    #[schemars(schema_with = "by_text")]
     queries: Vec<Value>,
+    /// Of the queries that name none.
     #[serde(default)]
     partition: Option<String>,
 }
 
+/// The answers of a batch, in the order of its queries.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SearchAnswers")]
+pub(crate) struct Answers {
+    results: Vec<Searched>,
+}
+
+/// Searches by text: like those by vector, with `q` in the place of `embedding`.
+fn by_text(schemas: &mut SchemaGenerator) -> Schema {
+    let mut one = ByVector::json_schema(schemas);
+    if let Some(fields) = one.get_mut("properties").and_then(Value::as_object_mut) {
+        fields.shift_remove("embedding");
+        fields.shift_insert(0, "q".to_owned(), json!({"type": "string", "minLength": 1}));
+    }
+    one.insert("required".to_owned(), json!(["q"]));
+    one.insert("description".to_owned(), json!("A search by text."));
+    json_schema!({"type": "array", "minItems": 1, "maxItems": 100, "items": one})
+}
+
 /// `POST /v1/search/batch`: every query is checked before the first is run.
-pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
-    let (batch, _) = call.json::<Batch>().await?;
+pub(crate) async fn search_batch(mut call: With<Batch>) -> Result<Answer<Answers>, ApiError> {
+    let (batch, _) = call.json().await?;
     let most = call.app.limits.batch_queries_max;
     if batch.queries.is_empty() || batch.queries.len() > most {
         // The partition comes before the body: an unscoped batch on a multi-tenant key is told that first.
@@ -264,7 +295,7 @@ pub(crate) async fn search_batch(mut call: Call) -> Result<Response, ApiError> {
         let wanted = fields.wanted(place, &call.app.limits, candidates_max, call.traced())?;
         asks.push(Ask { text, manner, wanted });
     }
-    answer_all(&call.app, asks, |answers| json!({"results": answers})).await
+    answer_all(&call.app, asks, |answers| Answers { results: answers }).await
 }
 
 /// What is wrong with a vector is wrong whether or not the partition is there, so that its sender learns it at once

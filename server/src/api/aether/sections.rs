@@ -9,13 +9,14 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::message::error::ApiError;
 
 /// A section of a text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Section {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct Section {
     pub(super) heading: String,
     pub(super) level: usize,
     pub(super) slug: String,

@@ -8,10 +8,10 @@
 //! 2. What is done with a whole thread is one durable write.
 
 use axum::http::StatusCode;
-use axum::response::Response;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strongroom_embed::ChunkOptions;
 use strongroom_engine::DocumentInfo;
 
@@ -21,10 +21,11 @@ use super::record::Record;
 use super::turns::{NAME_BYTES_MAX, is_of, turn_id, turn_of};
 use crate::app::App;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::scopes::Scope;
 use crate::ingest::{self, Intake};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json::{self, Texts};
 use crate::message::query::Query;
@@ -71,9 +72,9 @@ fn of_thread(error: ApiError) -> ApiError {
 }
 
 /// A turn on its way in.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewTurn {
+pub(crate) struct NewTurn {
     text: String,
     #[serde(default)]
     metadata: Option<Map<String, Value>>,
@@ -86,6 +87,7 @@ struct NewTurn {
     #[serde(default)]
     filename: Option<String>,
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(skip)]
     acl_readers: Option<Value>,
 }
 
@@ -115,10 +117,49 @@ impl NewTurn {
     }
 }
 
+/// Turns of a conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Thread")]
+pub(crate) struct Turns<'a> {
+    thread_id: String,
+    documents: Vec<Record<'a>>,
+}
+
+/// A deleted conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedThread")]
+pub(crate) struct Deleted {
+    /// `tombstoned`, which can be restored, or `hard_deleted`.
+    status: &'static str,
+    thread_id: String,
+    /// How many.
+    turns: u64,
+    #[serde(flatten)]
+    purged: Option<Proof>,
+}
+
+/// What proves that turns are gone for good.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ThreadProof")]
+pub(crate) struct Proof {
+    receipt_id: Option<String>,
+}
+
+/// A conversation that is restored or moved.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChangedThread")]
+pub(crate) struct Changed {
+    /// `restored` or `moved`.
+    status: &'static str,
+    thread_id: String,
+    /// How many.
+    turns: u64,
+}
+
 /// `POST /v1/threads/{id}/append`
-pub(crate) async fn append(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn append(mut call: With<NewTurn>) -> Result<Answer<Record<'static>>, ApiError> {
     let (place, thread) = (call.place()?, thread_of(&call)?);
-    let (turn, held) = call.json::<NewTurn>().await?;
+    let (turn, held) = call.json().await?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
@@ -155,7 +196,7 @@ fn store(app: &App, place: &Place, thread: &str, intake: Intake) -> Result<Docum
 }
 
 /// `GET /v1/threads/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Turns<'static>>, ApiError> {
     let (place, thread, query) = (call.place()?, thread_of(&call)?, &call.query);
     let (last, recent_first) = window(query)?;
     let app = call.app.clone();
@@ -176,7 +217,7 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
         }
         let records: Vec<_> =
             documents.iter().map(|document| Record::new(document, place.partition())).collect();
-        json::answer(StatusCode::OK, &json!({"thread_id": thread, "documents": records}))
+        json::answer(StatusCode::OK, &Turns { thread_id: thread, documents: records })
     })
     .await
 }
@@ -188,7 +229,7 @@ fn window(query: &Query) -> Result<(usize, bool), ApiError> {
 }
 
 /// `DELETE /v1/threads/{id}`
-pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
     let (place, thread, hard) = (call.place()?, thread_of(&call)?, call.query.flag("hard")?);
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
@@ -199,13 +240,14 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
         });
         let turns = deleted.map_err(of_thread)?.ok_or_else(no_thread)?;
         app.deleted(&place, turns);
-        let mut answer = json!({"status": "tombstoned", "thread_id": thread, "turns": turns});
+        let mut answer = Deleted { status: "tombstoned", thread_id: thread.clone(), turns, purged: None };
         if hard {
             // They are purged; what is left is to make that final, with a receipt.
             let purged = erasure::purge_many(&app.control, &app.store, &place, &[], by)?;
             let receipt = purged.and_then(|purged| purged.receipt);
-            answer["status"] = json!("hard_deleted");
-            answer["receipt_id"] = json!(receipt.map(|receipt| random::hex(&receipt.receipt.id)));
+            answer.status = "hard_deleted";
+            answer.purged =
+                Some(Proof { receipt_id: receipt.map(|receipt| random::hex(&receipt.receipt.id)) });
         }
         json::answer(StatusCode::OK, &answer)
     })
@@ -213,7 +255,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
 }
 
 /// `POST /v1/threads/{id}/restore`
-pub(crate) async fn restore(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn restore(call: Call) -> Result<Answer<Changed>, ApiError> {
     let (place, thread) = (call.place()?, thread_of(&call)?);
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -223,16 +265,16 @@ pub(crate) async fn restore(call: Call) -> Result<Response, ApiError> {
         let _room = app.quotas.room(&place, turns as u64, 0)?;
         let restored = ingest::change(&app.store, &place, |partition| partition.restore_all(&is_one));
         let turns = restored.map_err(of_thread)?.ok_or_else(no_thread)?;
-        json::answer(StatusCode::OK, &json!({"status": "restored", "thread_id": thread, "turns": turns}))
+        json::answer(StatusCode::OK, &Changed { status: "restored", thread_id: thread.clone(), turns })
     })
     .await
 }
 
 /// `POST /v1/threads/{id}/move`
-pub(crate) async fn move_thread(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn move_thread(mut call: With<Move>) -> Result<Answer<Changed>, ApiError> {
     let thread = thread_of(&call)?;
     call.caller()?.require(Scope::DocumentDelete)?;
-    let (body, held) = call.json::<Move>().await?;
+    let (body, held) = call.json().await?;
     let (from, to) = body.places(&call)?;
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
@@ -244,7 +286,10 @@ pub(crate) async fn move_thread(mut call: Call) -> Result<Response, ApiError> {
         if moved.is_empty() {
             return Err(no_thread());
         }
-        json::answer(StatusCode::OK, &json!({"status": "moved", "thread_id": thread, "turns": moved.len()}))
+        json::answer(
+            StatusCode::OK,
+            &Changed { status: "moved", thread_id: thread, turns: moved.len() as u64 },
+        )
     })
     .await
 }

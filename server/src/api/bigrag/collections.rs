@@ -6,16 +6,18 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use strongroom_engine::{Counts, PartitionInfo, PartitionRef, Reach, Scope, SignedReceipt, Totals};
 
 use super::decide::{Asked, Changes, changed, checked_key, new_collection};
-use super::record;
+use super::record::{self, Record};
 use crate::app::App;
 use crate::auth::{Caller, DEFAULT_COLLECTION, Place};
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::{Collection, no_collection};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::usage::{DAYS_MAX, Tally};
@@ -25,9 +27,74 @@ const LIST_LIMIT: u64 = 50;
 /// The collection of tenants' memories, which the routes of memories make and fill.
 const MEMORIES: &str = "memory";
 
+/// Collections.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Collections")]
+pub(crate) struct List {
+    collections: Vec<Record>,
+    /// All that the caller sees.
+    total: usize,
+}
+
+/// What a collection holds, as far as the caller may see.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CollectionStats")]
+pub(crate) struct Stats {
+    collection: String,
+    partitions: u64,
+    document_count: u64,
+    total_chunks: u64,
+    /// Embedded so far.
+    total_tokens: u64,
+    total_size_bytes: u64,
+    status_counts: StatusCounts,
+}
+
+/// Documents by how far they are.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StatusCounts {
+    ready: u64,
+}
+
+/// How much a collection is queried. Queries themselves are kept nowhere.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Analytics {
+    collection: String,
+    period_24h: Queries,
+    period_7d: Queries,
+    period_30d: Queries,
+    /// Always empty.
+    top_queries: Vec<Value>,
+}
+
+/// Queries of a while.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QueriesOfPeriod")]
+pub(crate) struct Queries {
+    query_count: u64,
+    avg_latency_ms: f64,
+    /// Always null.
+    avg_score: Option<f64>,
+    /// Always null.
+    avg_result_count: Option<f64>,
+}
+
+/// What of a collection is gone for good, and what proves it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ErasedCollection")]
+pub(crate) struct Erased {
+    /// `deleted` or `truncated`.
+    status: &'static str,
+    collection: String,
+    partitions_deleted: usize,
+    documents_deleted: u64,
+    vectors_deleted: u64,
+    receipt_ids: Vec<String>,
+}
+
 /// `POST /v1/collections`
-pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
-    let (asked, _) = call.json::<Asked>().await?;
+pub(crate) async fn create(mut call: With<Asked>) -> Result<Answer<Record>, ApiError> {
+    let (asked, _) = call.json().await?;
     let scope = call.caller()?.whole_collection(&asked.name)?;
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
@@ -46,7 +113,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
 }
 
 /// `GET /v1/collections`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let most = call.app.limits.list_limit_max as u64;
     let limit = call.query.number("limit", 1..=most)?.unwrap_or(LIST_LIMIT);
     let offset = call.query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
@@ -67,13 +134,13 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .map(|(one, scope)| Ok(record::collection(&app, one, &totals(&app, one, scope.as_ref())?)))
             .collect::<Result<Vec<_>, ApiError>>()?;
-        json::answer(StatusCode::OK, &json!({"collections": page, "total": seen.len()}))
+        json::answer(StatusCode::OK, &List { collections: page, total: seen.len() })
     })
     .await
 }
 
 /// `GET /v1/collections/{name}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Record>, ApiError> {
     let (collection, scope) = seen(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -85,9 +152,9 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
 }
 
 /// `PUT /v1/collections/{name}`
-pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<Record>, ApiError> {
     let (collection, scope) = whole(&call)?;
-    let (changes, _) = call.json::<Changes>().await?;
+    let (changes, _) = call.json().await?;
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
@@ -104,7 +171,7 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
 }
 
 /// `DELETE /v1/collections/{name}`
-pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(call: Call) -> Result<Answer<Erased>, ApiError> {
     let (collection, scope) = whole(&call)?;
     if [DEFAULT_COLLECTION, MEMORIES].contains(&collection.name.as_str()) {
         return Err(reserved(
@@ -123,7 +190,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
 }
 
 /// `POST /v1/collections/{name}/truncate`
-pub(crate) async fn truncate(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn truncate(call: Call) -> Result<Answer<Erased>, ApiError> {
     let (collection, scope) = whole(&call)?;
     if collection.name == MEMORIES {
         return Err(reserved("holds what is registered of tenants, too: delete those"));
@@ -140,7 +207,7 @@ pub(crate) async fn truncate(call: Call) -> Result<Response, ApiError> {
 }
 
 /// `GET /v1/collections/{name}/stats`
-pub(crate) async fn stats(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn stats(call: Call) -> Result<Answer<Stats>, ApiError> {
     let (collection, scope) = seen(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -150,22 +217,22 @@ pub(crate) async fn stats(call: Call) -> Result<Response, ApiError> {
         let used = used(&app, &collection, scope.as_ref(), DAYS_MAX)?;
         json::answer(
             StatusCode::OK,
-            &json!({
-                "collection": collection.name,
-                "partitions": totals.partitions,
-                "document_count": documents,
-                "total_chunks": totals.counts.passages,
-                "total_tokens": used.embedding_tokens,
-                "total_size_bytes": totals.stored_bytes,
-                "status_counts": {"ready": documents},
-            }),
+            &Stats {
+                collection: collection.name.clone(),
+                partitions: totals.partitions,
+                document_count: documents,
+                total_chunks: totals.counts.passages,
+                total_tokens: used.embedding_tokens,
+                total_size_bytes: totals.stored_bytes,
+                status_counts: StatusCounts { ready: documents },
+            },
         )
     })
     .await
 }
 
 /// `GET /v1/collections/{name}/analytics`. Queries themselves are a tenant's content, and kept nowhere.
-pub(crate) async fn analytics(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn analytics(call: Call) -> Result<Answer<Analytics>, ApiError> {
     let (collection, scope) = seen(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
@@ -173,22 +240,22 @@ pub(crate) async fn analytics(call: Call) -> Result<Response, ApiError> {
         let period = |days| {
             let used = used(&app, &collection, scope.as_ref(), days)?;
             let mean_ms = used.search_us as f64 / 1000.0 / used.queries.max(1) as f64;
-            Ok::<_, ApiError>(json!({
-                "query_count": used.queries,
-                "avg_latency_ms": mean_ms,
-                "avg_score": null,
-                "avg_result_count": null,
-            }))
+            Ok::<_, ApiError>(Queries {
+                query_count: used.queries,
+                avg_latency_ms: mean_ms,
+                avg_score: None,
+                avg_result_count: None,
+            })
         };
         json::answer(
             StatusCode::OK,
-            &json!({
-                "collection": collection.name,
-                "period_24h": period(1)?,
-                "period_7d": period(7)?,
-                "period_30d": period(30)?,
-                "top_queries": [],
-            }),
+            &Analytics {
+                collection: collection.name.clone(),
+                period_24h: period(1)?,
+                period_7d: period(7)?,
+                period_30d: period(30)?,
+                top_queries: Vec::new(),
+            },
         )
     })
     .await
@@ -236,17 +303,17 @@ fn totals(app: &App, collection: &Collection, scope: Option<&Scope>) -> Result<T
     scope.map_or(Ok(Totals::default()), |scope| Ok(app.store.collection_totals(scope, &collection.name)?))
 }
 
-fn erased(status: &str, collection: &Collection, dropped: &[(Counts, SignedReceipt)]) -> Value {
+fn erased(status: &'static str, collection: &Collection, dropped: &[(Counts, SignedReceipt)]) -> Erased {
     let sum = |of: fn(&Counts) -> u64| dropped.iter().map(|(counts, _)| of(counts)).sum::<u64>();
     let receipts: Vec<_> = dropped.iter().map(|(_, signed)| random::hex(&signed.receipt.id)).collect();
-    json!({
-        "status": status,
-        "collection": collection.name,
-        "partitions_deleted": dropped.len(),
-        "documents_deleted": sum(|counts| counts.documents + counts.deleted),
-        "vectors_deleted": sum(|counts| counts.passages),
-        "receipt_ids": receipts,
-    })
+    Erased {
+        status,
+        collection: collection.name.clone(),
+        partitions_deleted: dropped.len(),
+        documents_deleted: sum(|counts| counts.documents + counts.deleted),
+        vectors_deleted: sum(|counts| counts.passages),
+        receipt_ids: receipts,
+    }
 }
 
 fn reserved(why: &str) -> ApiError {

@@ -3,6 +3,7 @@
 //! Reads what a client asks for, and decides what it left open: who embeds, in how many dimensions, how a query is answered.
 //! What can't be done is refused with what can.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use strongroom_embed::ChunkOptions;
@@ -24,18 +25,27 @@ const KNOWN: [(&str, u32); 3] =
     [("text-embedding-3-small", 1536), ("text-embedding-3-large", 3072), ("text-embedding-ada-002", 1536)];
 
 /// A collection to be made.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Asked {
+#[schemars(rename = "NewCollection", extend("required" = ["name"]))]
+pub(crate) struct Asked {
+    #[schemars(length(min = 1))]
+    /// Letters, digits, `-`, `_` and `.`.
     pub(super) name: String,
+    /// `built-in` when it is not given, `none` for vectors of one's own, or a service that speaks as OpenAI's does.
     embedding_provider: Option<String>,
     embedding_model: Option<String>,
     pub(super) embedding_api_key: Option<String>,
     embedding_base_url: Option<String>,
+    #[schemars(skip)]
     embedding_preset_id: Option<String>,
+    #[schemars(range(min = 1, max = 8192))]
     dimension: Option<u32>,
+    /// `cosine` when it is not given, `dot` or `euclidean`.
     metric: Option<String>,
+    /// The field of metadata whose value is the partition.
     tenant_field: Option<String>,
+    /// Tokens of a passage.
     chunk_size: Option<u32>,
     chunk_overlap: Option<u32>,
     #[serde(flatten)]
@@ -43,13 +53,15 @@ pub(super) struct Asked {
 }
 
 /// What of a collection can be asked for at first and changed later.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct Changeable {
+pub(crate) struct Changeable {
     description: Option<String>,
     metadata: Option<Map<String, Value>>,
     #[serde(deserialize_with = "json::present")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     metadata_schema: Option<Option<Value>>,
+    /// `sentence`.
     chunk_strategy: Option<String>,
     default_top_k: Option<u32>,
     #[serde(deserialize_with = "json::present")]
@@ -63,9 +75,10 @@ struct Changeable {
 }
 
 /// Changes to a collection.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Changes {
+#[schemars(rename = "CollectionChanges")]
+pub(crate) struct Changes {
     /// Given, or taken away.
     #[serde(deserialize_with = "json::present")]
     pub(super) embedding_api_key: Option<Option<String>>,

@@ -7,17 +7,18 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{DocumentInfo, Filter, Page};
 
+use super::reembed::Begun;
 use super::tenant::{self, Reach};
-use super::told;
+use super::told::{Chunk, Document, Status};
 use crate::api::aether::documents::as_attachment;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::ingest;
+use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
 use crate::message::query::Query;
@@ -26,8 +27,65 @@ use crate::reembedding;
 const LIST_LIMIT: u64 = 50;
 const CHUNKS_LIMIT: u64 = 100;
 
+/// A page of a partition's documents.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedDocuments")]
+pub(crate) struct Listed {
+    documents: Vec<Document>,
+    /// Null with include_total=false.
+    total: Option<u64>,
+}
+
+/// Documents.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CollectionDocuments")]
+pub(crate) struct Documents {
+    pub(super) documents: Vec<Document>,
+    pub(super) total: usize,
+}
+
+/// What became of documents.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DocumentStatuses")]
+pub(crate) struct Statuses {
+    documents: Vec<Status>,
+    total: usize,
+}
+
+/// A document's passages.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Chunks {
+    chunks: Vec<Chunk>,
+    /// All it has.
+    total: u32,
+}
+
+/// It is gone for good.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedDocument")]
+pub(crate) struct Deleted {
+    status: &'static str,
+}
+
+/// How many documents are gone for good, and which are not.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedDocuments")]
+pub(crate) struct DeletedMany {
+    status: &'static str,
+    deleted: usize,
+    errors: Vec<Undeleted>,
+}
+
+/// Why a document is not deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UndeletedDocument")]
+pub(crate) struct Undeleted {
+    document_id: String,
+    error: String,
+}
+
 /// `GET /v1/collections/{name}/documents`
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<Listed>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let place = tenant::listed(&call, &collection)?;
     let wanted = Wanted::of_query(&call.query, call.app.limits.list_limit_max as u64)?;
@@ -37,9 +95,8 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
         let page = wanted.page(&place, |place, from, most| {
             ingest::read(&app.store, place, |partition| partition.list(&Filter::default(), from, most))
         })?;
-        let records: Vec<_> = page.documents.iter().map(|one| told::document(&collection, one)).collect();
-        let total = if wanted.with_total { json!(page.total) } else { Value::Null };
-        json::answer(StatusCode::OK, &json!({"documents": records, "total": total}))
+        let documents = page.documents.iter().map(|one| Document::of(&collection, one)).collect();
+        json::answer(StatusCode::OK, &Listed { documents, total: wanted.with_total.then_some(page.total) })
     })
     .await
 }
@@ -124,20 +181,20 @@ fn updated(document: &DocumentInfo) -> u64 {
 }
 
 /// `GET /v1/collections/{name}/documents/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Document>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (reach, id) = (tenant::by_id(&call, &collection)?, call.value(1)?.to_owned());
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         let document = reach.find(&app, &id, |partition| partition.get(&id))?;
-        json::answer(StatusCode::OK, &told::document(&collection, &document))
+        json::answer(StatusCode::OK, &Document::of(&collection, &document))
     })
     .await
 }
 
 /// `DELETE /v1/collections/{name}/documents/{id}`
-pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (reach, id) = (tenant::by_id(&call, &collection)?, call.value(1)?.to_owned());
     let (app, by) = (call.app.clone(), call.by()?);
@@ -145,7 +202,7 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let purged = reach.purge(&app, &[id], &by)?.pop();
         match purged.transpose()? {
-            Some(true) => json::answer(StatusCode::OK, &json!({"status": "deleted"})),
+            Some(true) => json::answer(StatusCode::OK, &Deleted { status: "deleted" }),
             _ => Err(no_document()),
         }
     })
@@ -153,14 +210,14 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
 }
 
 /// `GET /v1/collections/{name}/documents/{id}/chunks`
-pub(crate) async fn chunks(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn chunks(call: Call) -> Result<Answer<Chunks>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (reach, id) = (tenant::by_id(&call, &collection)?, call.value(1)?.to_owned());
     chunks_in(call, vec![reach], id).await
 }
 
 /// `GET /v1/documents/{id}/chunks`: in whichever collection has it.
-pub(crate) async fn chunks_by_id(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn chunks_by_id(call: Call) -> Result<Answer<Chunks>, ApiError> {
     let caller = call.caller()?;
     let all = call.app.control.collections_of(caller.workspace()?.id);
     let own = caller.pins().collection.as_deref();
@@ -181,7 +238,7 @@ pub(crate) async fn chunks_by_id(call: Call) -> Result<Response, ApiError> {
     chunks_in(call, reaches, id).await
 }
 
-async fn chunks_in(call: Call, reaches: Vec<Reach>, id: String) -> Result<Response, ApiError> {
+async fn chunks_in(call: Call, reaches: Vec<Reach>, id: String) -> Result<Answer<Chunks>, ApiError> {
     let most = call.app.limits.list_limit_max as u64;
     let from = call.query.number("offset", 0..=u64::MAX)?.unwrap_or(0);
     let limit = call.query.number("limit", 1..=most)?.unwrap_or(CHUNKS_LIMIT);
@@ -194,12 +251,8 @@ async fn chunks_in(call: Call, reaches: Vec<Reach>, id: String) -> Result<Respon
         for reach in &reaches {
             match reach.find(&app, &id, |partition| partition.passages(&id, from, limit)) {
                 Ok((document, passages)) => {
-                    let chunks: Vec<_> =
-                        passages.iter().map(|passage| told::chunk(&document, passage)).collect();
-                    return json::answer(
-                        StatusCode::OK,
-                        &json!({"chunks": chunks, "total": document.passages}),
-                    );
+                    let chunks = passages.iter().map(|passage| Chunk::of(&document, passage)).collect();
+                    return json::answer(StatusCode::OK, &Chunks { chunks, total: document.passages });
                 }
                 Err(error) if error.status == StatusCode::NOT_FOUND => {}
                 // It may be in another one.
@@ -212,18 +265,18 @@ async fn chunks_in(call: Call, reaches: Vec<Reach>, id: String) -> Result<Respon
 }
 
 /// `GET /v1/collections/{name}/documents/{id}/file`
-pub(crate) async fn file(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn file(call: Call) -> Result<Answer<Octets>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (reach, id) = (tenant::by_id(&call, &collection)?, call.value(1)?.to_owned());
     let app = call.app.clone();
     let pool = app.pool.clone();
     let found = pool.run(move || reach.find(&app, &id, |partition| partition.content(&id)));
     let (document, content) = found.await?;
-    Ok(as_attachment(&document, content))
+    Ok(Answer::of(as_attachment(&document, content)))
 }
 
 /// `POST /v1/collections/{name}/documents/{id}/reprocess`: cut and embedded as the collection is set now.
-pub(crate) async fn reprocess(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn reprocess(call: Call) -> Result<Answer<Begun>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (reach, id) = (Arc::new(tenant::by_id(&call, &collection)?), call.value(1)?.to_owned());
     let app = call.app.clone();
@@ -263,22 +316,23 @@ pub(crate) async fn reprocess(call: Call) -> Result<Response, ApiError> {
         // What was changed meanwhile is newer, and stays.
         reembedding::put(&app, &place, anew).await?;
     }
-    json::answer(StatusCode::OK, &json!({"status": "ready", "message": "cut and embedded anew"}))
+    json::answer(StatusCode::OK, &Begun { status: "ready", message: "cut and embedded anew" })
 }
 
 /// Ids of a batch.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Ids {
+#[schemars(rename = "DocumentIds")]
+pub(crate) struct Ids {
     document_ids: Vec<String>,
 }
 
 async fn ids(
-    call: &mut Call,
+    call: &mut With<Ids>,
     collection: &Arc<crate::control::Collection>,
 ) -> Result<(Vec<String>, Reach), ApiError> {
     let reach = tenant::by_id(call, collection)?;
-    let (Ids { document_ids }, _) = call.json::<Ids>().await?;
+    let (Ids { document_ids }, _) = call.json().await?;
     let most = call.app.limits.batch_documents_max;
     if document_ids.is_empty() || document_ids.len() > most {
         return Err(ApiError::malformed("invalid_batch", format!("a batch has 1 to {most} document_ids")));
@@ -287,37 +341,37 @@ async fn ids(
 }
 
 /// `POST /v1/collections/{name}/documents/batch/get`: those that are there.
-pub(crate) async fn get_many(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get_many(mut call: With<Ids>) -> Result<Answer<Documents>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (ids, reach) = ids(&mut call, &collection).await?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let records = each(&app, &reach, &ids, |document| told::document(&collection, document))?;
-        json::answer(StatusCode::OK, &json!({"documents": records, "total": records.len()}))
+        let documents = each(&app, &reach, &ids, |document| Document::of(&collection, document))?;
+        json::answer(StatusCode::OK, &Documents { total: documents.len(), documents })
     })
     .await
 }
 
 /// `POST /v1/collections/{name}/documents/batch/status`: of those that are there.
-pub(crate) async fn statuses(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn statuses(mut call: With<Ids>) -> Result<Answer<Statuses>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (ids, reach) = ids(&mut call, &collection).await?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let records = each(&app, &reach, &ids, told::status)?;
-        json::answer(StatusCode::OK, &json!({"documents": records, "total": records.len()}))
+        let documents = each(&app, &reach, &ids, Status::of)?;
+        json::answer(StatusCode::OK, &Statuses { total: documents.len(), documents })
     })
     .await
 }
 
-fn each(
+fn each<R>(
     app: &crate::app::App,
     reach: &Reach,
     ids: &[String],
-    tell: impl Fn(&DocumentInfo) -> Value,
-) -> Result<Vec<Value>, ApiError> {
+    tell: impl Fn(&DocumentInfo) -> R,
+) -> Result<Vec<R>, ApiError> {
     let mut records = Vec::with_capacity(ids.len());
     for id in ids {
         match reach.find(app, id, |partition| partition.get(id)) {
@@ -330,7 +384,7 @@ fn each(
 }
 
 /// `POST /v1/collections/{name}/documents/batch/delete`
-pub(crate) async fn delete_many(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete_many(mut call: With<Ids>) -> Result<Answer<DeletedMany>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let (ids, reach) = ids(&mut call, &collection).await?;
     let (app, by) = (call.app.clone(), call.by()?);
@@ -344,10 +398,10 @@ pub(crate) async fn delete_many(mut call: Call) -> Result<Response, ApiError> {
                 Ok(false) => no_document().text,
                 Err(error) => error.text.clone(),
             };
-            errors.push(json!({"document_id": id, "error": error}));
+            errors.push(Undeleted { document_id: id.clone(), error: error.into_owned() });
         }
         let deleted = ids.len() - errors.len();
-        json::answer(StatusCode::OK, &json!({"status": "deleted", "deleted": deleted, "errors": errors}))
+        json::answer(StatusCode::OK, &DeletedMany { status: "deleted", deleted, errors })
     })
     .await
 }

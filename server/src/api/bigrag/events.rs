@@ -14,13 +14,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Frame;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::call::Call;
 use crate::control::no_collection;
 use crate::events::TICKET_LIFE;
+use crate::message::content::{Answer, Events};
 use crate::message::error::ApiError;
 use crate::message::json;
 
@@ -28,15 +30,24 @@ use crate::message::json;
 const LOOK: Duration = Duration::from_secs(1);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
+/// A token for the events.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EventsToken")]
+pub(crate) struct Token {
+    token: String,
+    /// In seconds.
+    expires_in: u64,
+}
+
 /// `POST /v1/collections/{name}/events/token`
-pub(crate) async fn token(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn token(call: Call) -> Result<Answer<Token>, ApiError> {
     let (collection, scope) = super::collections::seen(&call)?;
     let token = call.app.events.ticket(&collection.id, scope.ok_or_else(no_collection)?)?;
-    json::answer(StatusCode::OK, &json!({"token": token, "expires_in": TICKET_LIFE.as_secs()}))
+    json::answer(StatusCode::OK, &Token { token, expires_in: TICKET_LIFE.as_secs() })
 }
 
 /// `GET /v1/collections/{name}/events`
-pub(crate) async fn stream(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn stream(call: Call) -> Result<Answer<Events>, ApiError> {
     let app = call.app.clone();
     let mut watch = match call.query.get("token") {
         Some(token) => {
@@ -77,7 +88,7 @@ pub(crate) async fn stream(call: Call) -> Result<Response, ApiError> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(Answer::of(response))
 }
 
 /// A body that ends when nobody sends any more.

@@ -8,24 +8,27 @@
 //!    looked at; a query of several collections decides one for each.
 //! 2. What a query says and can't have is an error, never left out.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strongroom_engine::{Filter, Fusion, Hit, Query, SearchRequest, Unit};
 
+use super::told::Found;
 use super::{filters, tenant, told};
-use crate::api::aether::reranking::{Asked, Wish};
-use crate::api::aether::structured;
+use crate::api::aether::reranking::{Asked, Order, Wish};
+use crate::api::aether::structured::{self, Structured};
 use crate::app::App;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::{Collection, SearchMode};
 use crate::ingest;
+use crate::message::content::Answer;
 use crate::message::error::{ApiError, Dialect};
 use crate::message::json;
 use crate::usage::Tally;
@@ -35,9 +38,11 @@ const RECALL: f32 = 0.98;
 const TOP_K: u32 = 10;
 
 /// What a query says beside its text.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schemars(rename = "Query")]
+pub(crate) struct Body {
+    /// What is looked for.
     query: String,
     /// Of a batch's query.
     #[serde(default)]
@@ -45,18 +50,74 @@ struct Body {
     /// Of one query over several.
     #[serde(default)]
     collections: Option<Vec<String>>,
+    /// Passages; what the collection says when it is not given.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 1000))]
     top_k: Option<u32>,
+    /// Fields of the metadata, all of which must hold: each a value, or an object of `$eq`, `$ne`, `$gt`, `$gte`, `$lt`,
+    /// `$lte` and `$in`.
     #[serde(default)]
     filters: Option<Map<String, Value>>,
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     min_score: Option<f64>,
     #[serde(default)]
     search_mode: Option<SearchMode>,
     #[serde(default)]
     rerank: Option<bool>,
+    /// Not offered: false, if it is there.
     #[serde(default)]
     multimodal: Option<bool>,
+}
+
+/// A query of several collections or, where none are named, an aggregate of a partition's documents.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Several(Value);
+
+impl JsonSchema for Several {
+    fn schema_name() -> Cow<'static, str> {
+        "SeveralQuery".into()
+    }
+
+    fn json_schema(schemas: &mut SchemaGenerator) -> Schema {
+        let (of_several, aggregate) =
+            (schemas.subschema_for::<Body>(), schemas.subschema_for::<structured::Body>());
+        json_schema!({"anyOf": [of_several, aggregate]})
+    }
+}
+
+/// What a query found, best first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QueryAnswer")]
+pub(crate) struct Queried {
+    results: Vec<Found>,
+    query: String,
+    collection: String,
+    total: usize,
+    #[serde(flatten)]
+    order: Order,
+}
+
+/// What a query of several collections found, best first, or what an aggregate comes to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "SeveralQueryAnswer")]
+pub(crate) enum OfSeveral {
+    Found {
+        results: Vec<Found>,
+        query: String,
+        collections: Vec<String>,
+        total: usize,
+    },
+    #[expect(dead_code, reason = "the other client's answer, which its own handler makes")]
+    Aggregate(Structured),
+}
+
+/// The answers of a batch, in the order of its queries.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QueryAnswers")]
+pub(crate) struct Answers {
+    results: Vec<Queried>,
 }
 
 /// A query of one collection, checked.
@@ -72,10 +133,10 @@ struct Ask {
 }
 
 /// `POST /v1/collections/{name}/query`
-pub(crate) async fn query(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn query(mut call: With<Body>) -> Result<Answer<Queried>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     tenant::ahead(&call, &collection)?;
-    let (body, _) = call.json::<Body>().await?;
+    let (body, _) = call.json().await?;
     if body.collection.is_some() || body.collections.is_some() {
         return Err(malformed("the collection stands in the address: leave collection and collections out"));
     }
@@ -85,12 +146,13 @@ pub(crate) async fn query(mut call: Call) -> Result<Response, ApiError> {
 }
 
 /// `POST /v1/query`: one query over several collections. Without `collections` it is another client's.
-pub(crate) async fn query_several(mut call: Call) -> Result<Response, ApiError> {
-    let (body, _) = call.json::<Value>().await?;
+pub(crate) async fn query_several(mut call: With<Several>) -> Result<Answer<OfSeveral>, ApiError> {
+    let (Several(body), _) = call.json().await?;
     if body.get("collections").is_none() {
-        let mut answer = structured::query(call, body).await.unwrap_or_else(ApiError::unrendered);
+        let answer = structured::query(call.into_call(), body).await;
+        let mut answer = answer.map_or_else(ApiError::unrendered, Answer::into_response);
         answer.extensions_mut().insert(Dialect::Aether);
-        return Ok(answer);
+        return Ok(Answer::of(answer));
     }
     let body: Body = serde_json::from_value(body)
         .map_err(|error| malformed(format!("the body does not fit this route: {error}")))?;
@@ -108,36 +170,31 @@ pub(crate) async fn query_several(mut call: Call) -> Result<Response, ApiError> 
         asks.push(Arc::new(Ask::of(&call, tenant::collection(&call, name)?, of_all)?));
     }
     let k = asks.first().map_or(0, |ask| ask.k);
-    let mut results: Vec<Value> = Vec::new();
+    let mut results: Vec<Found> = Vec::new();
     for ask in asks {
-        let mut answer = ask.answer(&call.app).await?;
-        if let Some(Value::Array(found)) = answer.get_mut("results").map(Value::take) {
-            results.extend(found.into_iter().map(|mut result| {
-                result["collection"] = json!(ask.collection.name);
-                result
-            }));
-        }
+        let answer = ask.answer(&call.app).await?;
+        let name = &ask.collection.name;
+        results.extend(answer.results.into_iter().map(|found| found.in_collection(name)));
     }
-    let score = |result: &Value| result["score"].as_f64().unwrap_or_default();
     // Of the same score in the order in which the collections were named.
-    results.sort_by(|a, b| score(b).total_cmp(&score(a)));
+    results.sort_by(|a, b| b.score.total_cmp(&a.score));
     results.truncate(k);
-    json::answer(
-        StatusCode::OK,
-        &json!({"results": results, "query": body.query, "collections": names, "total": results.len()}),
-    )
+    let total = results.len();
+    let answer = OfSeveral::Found { results, query: body.query, collections: names, total };
+    json::answer(StatusCode::OK, &answer)
 }
 
 /// Queries, each of a collection.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Batch {
+#[schemars(rename = "QueryBatch")]
+pub(crate) struct Batch {
     queries: Vec<Body>,
 }
 
 /// `POST /v1/batch/query`: every query is checked before the first is run.
-pub(crate) async fn query_batch(mut call: Call) -> Result<Response, ApiError> {
-    let (Batch { queries }, _) = call.json::<Batch>().await?;
+pub(crate) async fn query_batch(mut call: With<Batch>) -> Result<Answer<Answers>, ApiError> {
+    let (Batch { queries }, _) = call.json().await?;
     let most = call.app.limits.batch_queries_max;
     if queries.is_empty() || queries.len() > most {
         return Err(ApiError::malformed("invalid_batch", format!("a batch has 1 to {most} queries")));
@@ -159,10 +216,10 @@ pub(crate) async fn query_batch(mut call: Call) -> Result<Response, ApiError> {
     for ask in asks {
         answers.push(ask.answer(&call.app).await?);
     }
-    json::answer(StatusCode::OK, &json!({"results": answers}))
+    json::answer(StatusCode::OK, &Answers { results: answers })
 }
 
-fn malformed(text: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+fn malformed(text: impl Into<Cow<'static, str>>) -> ApiError {
     ApiError::malformed("malformed_body", text)
 }
 
@@ -208,7 +265,7 @@ impl Ask {
     }
 
     /// Looks, has it reranked, and tells what was found.
-    async fn answer(self: &Arc<Self>, app: &Arc<App>) -> Result<Value, ApiError> {
+    async fn answer(self: &Arc<Self>, app: &Arc<App>) -> Result<Queried, ApiError> {
         let vector = match self.mode {
             SearchMode::Keyword => None,
             SearchMode::Semantic | SearchMode::Hybrid => {
@@ -228,7 +285,7 @@ impl Ask {
             .run(move || {
                 let mut answer = ask.tell(&own, hits)?;
                 if let Some(outcome) = outcome {
-                    outcome.tell(&mut answer);
+                    answer.order = outcome.told();
                 }
                 Ok(answer)
             })
@@ -264,7 +321,7 @@ impl Ask {
     }
 
     /// Blocks. What was deleted or changed while a reranker thought is left out.
-    fn tell(&self, app: &App, mut hits: Vec<Hit>) -> Result<Value, ApiError> {
+    fn tell(&self, app: &App, mut hits: Vec<Hit>) -> Result<Queried, ApiError> {
         hits.retain(|hit| f64::from(hit.score.clamp(0.0, 1.0)) >= self.score_min);
         let mut contents: HashMap<String, Option<Option<Vec<u8>>>> = HashMap::new();
         let mut results = Vec::with_capacity(hits.len());
@@ -283,15 +340,16 @@ impl Ask {
                 contents.insert(id.clone(), now);
             }
             if let Some(Some(content)) = contents.get(id) {
-                results.push(told::hit(hit, content.as_deref()));
+                results.push(Found::of(hit, content.as_deref()));
             }
         }
-        Ok(json!({
-            "results": results,
-            "query": self.text,
-            "collection": self.collection.name,
-            "total": results.len(),
-        }))
+        Ok(Queried {
+            total: results.len(),
+            results,
+            query: self.text.clone(),
+            collection: self.collection.name.clone(),
+            order: Order::default(),
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 //! A passage is a chunk there. Where it stands is told in characters, which only the text before it can tell: of long documents
 //! it is left open.
 
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Hit, PassageInfo};
 
 use crate::control::Collection;
@@ -13,66 +15,146 @@ use crate::{clock, random};
 pub(super) const COUNTED_BYTES_MAX: u64 = 256 << 10;
 
 /// A document's record.
-pub(super) fn document(collection: &Collection, document: &DocumentInfo) -> Value {
-    json!({
-        "id": document.id,
-        "collection_id": collection.id,
-        "filename": document.filename,
-        "file_type": file_type(document),
-        "file_size": document.content_bytes,
-        "chunk_count": document.passages,
-        "multimodal_element_count": 0,
-        "status": "ready",
-        "error_message": null,
-        "metadata": metadata(document),
-        "content_hash": random::hex(&document.content_digest),
-        "deduped": false,
-        "progress": null,
-        "created_at": clock::rfc3339(document.created_ms),
-        "updated_at": clock::rfc3339(document.updated_ms.unwrap_or(document.created_ms)),
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CollectionDocument")]
+pub(crate) struct Document {
+    id: String,
+    collection_id: String,
+    filename: String,
+    file_type: String,
+    /// In bytes.
+    file_size: u64,
+    chunk_count: u32,
+    multimodal_element_count: u32,
+    /// `ready`: what can be seen is stored, passages and all.
+    status: &'static str,
+    error_message: Option<String>,
+    metadata: Map<String, Value>,
+    /// SHA-256.
+    content_hash: String,
+    deduped: bool,
+    /// Of what is not ready yet.
+    progress: Option<f64>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl Document {
+    pub(super) fn of(collection: &Collection, document: &DocumentInfo) -> Self {
+        Self {
+            id: document.id.clone(),
+            collection_id: collection.id.clone(),
+            filename: document.filename.clone(),
+            file_type: file_type(document),
+            file_size: document.content_bytes,
+            chunk_count: document.passages,
+            multimodal_element_count: 0,
+            status: "ready",
+            error_message: None,
+            metadata: metadata(document),
+            content_hash: random::hex(&document.content_digest),
+            deduped: false,
+            progress: None,
+            created_at: clock::rfc3339(document.created_ms),
+            updated_at: clock::rfc3339(document.updated_ms.unwrap_or(document.created_ms)),
+        }
+    }
 }
 
 /// What becomes of a document, which is done by the time anyone can ask.
-pub(super) fn status(document: &DocumentInfo) -> Value {
-    json!({
-        "id": document.id,
-        "status": "ready",
-        "error_message": null,
-        "chunk_count": document.passages,
-        "multimodal_element_count": 0,
-        "progress": null,
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DocumentStatus")]
+pub(crate) struct Status {
+    id: String,
+    status: &'static str,
+    error_message: Option<String>,
+    chunk_count: u32,
+    multimodal_element_count: u32,
+    progress: Option<f64>,
+}
+
+impl Status {
+    pub(super) fn of(document: &DocumentInfo) -> Self {
+        Self {
+            id: document.id.clone(),
+            status: "ready",
+            error_message: None,
+            chunk_count: document.passages,
+            multimodal_element_count: 0,
+            progress: None,
+        }
+    }
 }
 
 /// One of a document's passages.
-pub(super) fn chunk(document: &DocumentInfo, passage: &PassageInfo) -> Value {
-    json!({
-        "id": chunk_id(document, passage.number, passage.range),
-        "document_id": document.id,
-        "chunk_index": passage.number,
-        "text": passage.text,
-        "metadata": metadata(document),
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Chunk {
+    id: String,
+    document_id: String,
+    chunk_index: u32,
+    text: String,
+    metadata: Map<String, Value>,
 }
 
-/// A passage that a query found. `content` is its document's, if that is to be counted.
-pub(super) fn hit(hit: &Hit, content: Option<&[u8]>) -> Value {
-    let document = &hit.document;
-    let at = |byte: u32| content.and_then(|content| characters(content, byte));
-    json!({
-        "id": chunk_id(document, hit.passage_number, hit.passage_range),
-        "text": hit.passage,
-        "score": hit.score.clamp(0.0, 1.0),
-        "document_id": document.id,
-        "document_filename": document.filename,
-        "chunk_index": hit.passage_number,
-        "page_no": null,
-        "char_start": hit.passage_range.and_then(|(start, _)| at(start)),
-        "char_end": hit.passage_range.and_then(|(_, end)| at(end)),
-        "multimodal_elements": [],
-        "metadata": metadata(document),
-    })
+impl Chunk {
+    pub(super) fn of(document: &DocumentInfo, passage: &PassageInfo) -> Self {
+        Self {
+            id: chunk_id(document, passage.number, passage.range),
+            document_id: document.id.clone(),
+            chunk_index: passage.number,
+            text: passage.text.clone(),
+            metadata: metadata(document),
+        }
+    }
+}
+
+/// A passage that a query found.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "QueryResult")]
+pub(crate) struct Found {
+    id: String,
+    text: String,
+    /// From 0 to 1.
+    pub(super) score: f32,
+    document_id: String,
+    document_filename: String,
+    chunk_index: u32,
+    page_no: Option<u32>,
+    /// In characters of the text; null where nobody counted them.
+    char_start: Option<usize>,
+    char_end: Option<usize>,
+    multimodal_elements: Vec<Value>,
+    metadata: Map<String, Value>,
+    /// In a query of several collections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collection: Option<String>,
+}
+
+impl Found {
+    /// `content` is the document's, if that is to be counted.
+    pub(super) fn of(hit: &Hit, content: Option<&[u8]>) -> Self {
+        let document = &hit.document;
+        let at = |byte: u32| content.and_then(|content| characters(content, byte));
+        Self {
+            id: chunk_id(document, hit.passage_number, hit.passage_range),
+            text: hit.passage.clone(),
+            score: hit.score.clamp(0.0, 1.0),
+            document_id: document.id.clone(),
+            document_filename: document.filename.clone(),
+            chunk_index: hit.passage_number,
+            page_no: None,
+            char_start: hit.passage_range.and_then(|(start, _)| at(start)),
+            char_end: hit.passage_range.and_then(|(_, end)| at(end)),
+            multimodal_elements: Vec::new(),
+            metadata: metadata(document),
+            collection: None,
+        }
+    }
+
+    pub(super) fn in_collection(mut self, name: &str) -> Self {
+        self.collection = Some(name.to_owned());
+        self
+    }
 }
 
 /// The id of a vector that came with a text of its own is its document's.

@@ -10,20 +10,23 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
-use axum::response::Response;
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 use strongroom_engine::{DocumentInfo, NewDocument};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{tenant, told};
+use super::documents::Documents;
+use super::tenant;
+use super::told::Document;
 use crate::app::App;
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::Collection;
 use crate::events::Event;
 use crate::ingest::{self, Intake, media};
+use crate::message::content::{self, Answer};
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::usage::{self, Tally};
@@ -33,8 +36,35 @@ const UNTITLED: &str = "document";
 /// Fields beside the files.
 const FIELDS_MAX: usize = 8;
 
+/// A form with a file.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "it describes what `Form::read` takes")]
+pub(crate) struct FileForm {
+    #[schemars(extend("format" = "binary"))]
+    file: String,
+    metadata: Option<MetadataText>,
+}
+
+/// A form with files.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "it describes what `Form::read` takes")]
+pub(crate) struct FilesForm {
+    files: Vec<FileBytes>,
+    metadata: Option<MetadataText>,
+}
+
+/// The bytes of a file, with its name.
+#[derive(Debug, JsonSchema)]
+#[schemars(extend("format" = "binary"))]
+pub(crate) struct FileBytes(#[expect(dead_code, reason = "described alone")] String);
+
+/// A JSON object as text, of each file of the form.
+#[derive(Debug, JsonSchema)]
+#[schemars(extend("contentMediaType" = "application/json"))]
+pub(crate) struct MetadataText(#[expect(dead_code, reason = "described alone")] String);
+
 /// `POST /v1/collections/{name}/documents`
-pub(crate) async fn upload(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn upload(mut call: With<content::Form<FileForm>>) -> Result<Answer<Document>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     tenant::ahead(&call, &collection)?;
     let form = Form::read(&mut call, 1).await?;
@@ -42,19 +72,21 @@ pub(crate) async fn upload(mut call: Call) -> Result<Response, ApiError> {
     let documents = store(call.app.clone(), &collection, place, form).await?;
     let document =
         documents.first().ok_or_else(|| ApiError::internal("a document was stored and not told"))?;
-    json::answer(StatusCode::CREATED, &told::document(&collection, document))
+    json::answer(StatusCode::CREATED, &Document::of(&collection, document))
 }
 
 /// `POST /v1/collections/{name}/documents/batch/upload`
-pub(crate) async fn upload_many(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn upload_many(
+    mut call: With<content::Form<FilesForm>>,
+) -> Result<Answer<Documents>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     tenant::ahead(&call, &collection)?;
     let files_max = call.app.limits.batch_documents_max;
     let form = Form::read(&mut call, files_max).await?;
     let place = tenant::of_metadata(&call, &collection, &form.metadata)?;
     let documents = store(call.app.clone(), &collection, place, form).await?;
-    let records: Vec<_> = documents.iter().map(|document| told::document(&collection, document)).collect();
-    json::answer(StatusCode::CREATED, &json!({"documents": records, "total": records.len()}))
+    let documents: Vec<_> = documents.iter().map(|document| Document::of(&collection, document)).collect();
+    json::answer(StatusCode::CREATED, &Documents { total: documents.len(), documents })
 }
 
 async fn store(

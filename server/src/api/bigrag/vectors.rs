@@ -6,30 +6,33 @@
 //! 1. All of a call's vectors are checked before the first is written; those of one tenant become durable together.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strongroom_engine::{NewDocument, NewPassage, Passage};
 
 use super::{tenant, uploads};
 use crate::auth::Place;
-use crate::call::Call;
+use crate::call::With;
 use crate::config::Limits;
 use crate::control::Collection;
 use crate::ingest::{self, typed};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::usage::Tally;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Upsert {
+#[schemars(rename = "NewVectors")]
+pub(crate) struct Upsert {
     vectors: Vec<Entry>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+#[schemars(rename = "NewVector")]
+pub(crate) struct Entry {
     id: String,
     embedding: Vec<f32>,
     #[serde(default)]
@@ -38,11 +41,27 @@ struct Entry {
     metadata: Option<Map<String, Value>>,
 }
 
+/// How many vectors are written.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UpsertedVectors")]
+pub(crate) struct Upserted {
+    status: &'static str,
+    upserted: usize,
+}
+
+/// How many of the vectors were there, and are gone for good.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeletedVectors")]
+pub(crate) struct Deleted {
+    status: &'static str,
+    deleted: usize,
+}
+
 /// `POST /v1/collections/{name}/vectors/upsert`
-pub(crate) async fn upsert(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn upsert(mut call: With<Upsert>) -> Result<Answer<Upserted>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     tenant::ahead(&call, &collection)?;
-    let (Upsert { vectors }, held) = call.json::<Upsert>().await?;
+    let (Upsert { vectors }, held) = call.json().await?;
     let most = call.app.limits.batch_documents_max;
     if vectors.is_empty() || vectors.len() > most {
         return Err(ApiError::malformed("invalid_batch", format!("a call has 1 to {most} vectors")));
@@ -79,7 +98,7 @@ pub(crate) async fn upsert(mut call: Call) -> Result<Response, ApiError> {
             app.usage.count(place, place.key(), Tally { inserts, bytes_in, ..Tally::default() });
         }
         drop(held);
-        json::answer(StatusCode::OK, &json!({"status": "ok", "upserted": upserted}))
+        json::answer(StatusCode::OK, &Upserted { status: "ok", upserted })
     })
     .await
 }
@@ -126,17 +145,18 @@ fn numbered(number: usize, mut error: ApiError) -> ApiError {
     error
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Ids {
+#[schemars(rename = "VectorIds")]
+pub(crate) struct Ids {
     ids: Vec<String>,
 }
 
 /// `POST /v1/collections/{name}/vectors/delete`: those that are there go for good.
-pub(crate) async fn delete(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(mut call: With<Ids>) -> Result<Answer<Deleted>, ApiError> {
     let collection = tenant::collection(&call, call.value(0)?)?;
     let reach = tenant::by_id(&call, &collection)?;
-    let (Ids { ids }, _) = call.json::<Ids>().await?;
+    let (Ids { ids }, _) = call.json().await?;
     let most = call.app.limits.batch_documents_max;
     if ids.is_empty() || ids.len() > most {
         return Err(ApiError::malformed("invalid_batch", format!("a call has 1 to {most} ids")));
@@ -146,7 +166,7 @@ pub(crate) async fn delete(mut call: Call) -> Result<Response, ApiError> {
     pool.run(move || {
         let outcomes = reach.purge(&app, &ids, &by)?.into_iter().collect::<Result<Vec<_>, _>>()?;
         let deleted = outcomes.into_iter().filter(|was_there| *was_there).count();
-        json::answer(StatusCode::OK, &json!({"status": "ok", "deleted": deleted}))
+        json::answer(StatusCode::OK, &Deleted { status: "ok", deleted })
     })
     .await
 }

@@ -4,15 +4,15 @@
 //! a fresh key, with a receipt.
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{Filter, Partition, Purged, SignedReceipt};
 
 use super::reach::{Maybe, Target, look_into, target, user};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::By;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::{clock, erasure, random, tenants};
@@ -22,18 +22,25 @@ const IDS_MAX: usize = 1000;
 /// How often all of a user is looked for: others may write meanwhile.
 const LOOKS_MAX: usize = 4;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Body {
+#[schemars(rename = "Forget")]
+pub(crate) struct Body {
+    /// Whose they are; the organization's own without it.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "String")]
     tenant_id: Maybe,
+    /// With no memory named: all of this user's.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "String")]
     user_id: Maybe,
     /// One memory.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "String")]
     memory_id: Maybe,
-    /// Several.
+    /// Several, up to 1000.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Vec<String>", length(min = 1, max = 1000))]
     memory_ids: Option<Option<Vec<String>>>,
 }
 
@@ -53,9 +60,25 @@ struct Done {
     receipts: Vec<SignedReceipt>,
 }
 
+/// What is forgotten, and what proves it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Forgotten {
+    success: bool,
+    /// How many memories.
+    forgotten: usize,
+    /// Whether their bytes are gone already.
+    #[serde(rename = "final")]
+    is_final: bool,
+    /// When they will be at the latest.
+    final_by: Option<String>,
+    receipt_id: Option<String>,
+    receipt_ids: Vec<String>,
+}
+
 /// `POST /api/v1/memory/forget`
-pub(crate) async fn forget(mut call: Call) -> Result<Response, ApiError> {
-    let (body, _) = call.json::<Body>().await?;
+pub(crate) async fn forget(mut call: With<Body>) -> Result<Answer<Forgotten>, ApiError> {
+    let (body, _) = call.json().await?;
     let target = target(&call, &body.tenant_id)?;
     let (what, by) = (what(&call, body)?, call.by()?);
     let app = call.app.clone();
@@ -71,14 +94,14 @@ pub(crate) async fn forget(mut call: Call) -> Result<Response, ApiError> {
         let receipts: Vec<_> = done.receipts.iter().map(|signed| random::hex(&signed.receipt.id)).collect();
         json::answer(
             StatusCode::OK,
-            &json!({
-                "success": true,
-                "forgotten": done.forgotten,
-                "final": !done.is_unfinished,
-                "finalBy": final_by,
-                "receiptId": receipts.last(),
-                "receiptIds": receipts,
-            }),
+            &Forgotten {
+                success: true,
+                forgotten: done.forgotten,
+                is_final: !done.is_unfinished,
+                final_by,
+                receipt_id: receipts.last().cloned(),
+                receipt_ids: receipts,
+            },
         )
     })
     .await

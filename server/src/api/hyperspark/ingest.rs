@@ -11,21 +11,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::response::Response;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{NewDocument, Partition, PartitionName, WriteError};
 
 use super::reach::{Maybe, Target, look_into, no_tenant, target, user};
 use super::record::About;
 use super::{collection, importance};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::With;
 use crate::clock;
 use crate::config::Limits;
 use crate::control::Collection;
 use crate::ingest::{self as documents, Intake};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::usage::{self, Tally};
@@ -35,37 +35,66 @@ const LOOKS_MAX: usize = 4;
 
 const ROLE_BYTES_MAX: usize = 64;
 
-/// `POST /api/v1/memory/ingest`
-#[derive(Debug, Deserialize)]
+/// What was said.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Body {
+#[schemars(rename = "Ingest")]
+pub(crate) struct Body {
+    /// Whose memories they become; the organization's own without it.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "String")]
     tenant_id: Maybe,
+    /// Has to be there.
     #[serde(default)]
     user_id: Option<String>,
     #[serde(default)]
     session_id: Option<String>,
+    #[schemars(length(min = 1, max = 1000))]
     messages: Vec<Message>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Message {
+pub(crate) struct Message {
+    /// `user` when it is not given.
     #[serde(default)]
     role: Option<String>,
     content: String,
     #[serde(default)]
     timestamp: Option<Stamp>,
+    /// Estimated when it is not given.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     importance: Option<f64>,
 }
 
 /// A time as people and as programs write it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Stamp {
+#[schemars(rename = "Timestamp")]
+pub(crate) enum Stamp {
     Text(String),
     Ms(u64),
+}
+
+/// What became of messages.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Ingested {
+    success: bool,
+    data: Remembered,
+}
+
+/// What is remembered of them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Remembered {
+    memories_added: usize,
+    /// Said before by this user, and so not remembered again.
+    duplicates: usize,
+    /// Without a word or a figure in them.
+    skipped: usize,
+    /// Of those added, in the order of the messages.
+    memory_ids: Vec<String>,
 }
 
 /// A message on its way to become a memory.
@@ -76,8 +105,8 @@ struct Draft {
 }
 
 /// `POST /api/v1/memory/ingest`
-pub(crate) async fn ingest(mut call: Call) -> Result<Response, ApiError> {
-    let (body, held) = call.json::<Body>().await?;
+pub(crate) async fn ingest(mut call: With<Body>) -> Result<Answer<Ingested>, ApiError> {
+    let (body, held) = call.json().await?;
     let target = target(&call, &body.tenant_id)?;
     let user = user(body.user_id.as_deref(), &call.app.limits)?;
     let app = call.app.clone();
@@ -87,12 +116,15 @@ pub(crate) async fn ingest(mut call: Call) -> Result<Response, ApiError> {
     drop(held);
     json::answer(
         StatusCode::OK,
-        &json!({"success": true, "data": {
-            "memoriesAdded": written.len(),
-            "duplicates": drafts.len() - written.len(),
-            "skipped": count - drafts.len(),
-            "memoryIds": written,
-        }}),
+        &Ingested {
+            success: true,
+            data: Remembered {
+                memories_added: written.len(),
+                duplicates: drafts.len() - written.len(),
+                skipped: count - drafts.len(),
+                memory_ids: written,
+            },
+        },
     )
 }
 

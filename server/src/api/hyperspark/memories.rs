@@ -3,15 +3,15 @@
 //! Both calls take their fields from a JSON body (POST) or from the query (GET).
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{Condition, FieldValue, Filter, Partition, Subject, Test};
 
 use super::reach::{Maybe, Target, look_into, target, user};
-use super::record::{About, memory};
+use super::record::{About, Memory};
 use super::usage;
-use crate::call::Call;
+use crate::call::{Call, With};
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::{clock, tenants};
@@ -19,42 +19,89 @@ use crate::{clock, tenants};
 const LIMIT: u64 = 20;
 const LIMIT_MAX: u64 = 100;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Body {
+#[schemars(rename = "MemoriesWanted")]
+pub(crate) struct Body {
+    /// Whose they are; the organization's own without it.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "String")]
     tenant_id: Maybe,
     #[serde(default)]
     user_id: Option<String>,
+    /// From 1 to 100; 20 when it is not given. Not for stats.
     #[serde(default)]
     limit: Option<u64>,
 }
 
-/// The fields of a call, wherever they are.
-async fn asked(call: &mut Call, is_in_query: bool) -> Result<(Target, Body), ApiError> {
-    let mut body = if is_in_query { Body::default() } else { call.json::<Body>().await?.0 };
-    let target = target(call, &body.tenant_id)?;
-    if is_in_query {
-        body.user_id = call.query.get("userId").map(str::to_owned);
-        body.limit = call.query.number("limit", 1..=LIMIT_MAX)?;
-    }
-    Ok((target, body))
+/// Memories, the last first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Memories")]
+pub(crate) struct Recent {
+    success: bool,
+    memories: Vec<Memory>,
+    /// All that are remembered of the user.
+    total: u64,
+}
+
+/// How much is remembered.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "MemoryCounts")]
+pub(crate) struct Counts {
+    memory_count: u64,
+    by_role: ByRole,
+    oldest_at: Option<String>,
+    newest_at: Option<String>,
+    /// Recalls this month; of a tenant, not of one user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queries_this_period: Option<u64>,
+}
+
+/// Memories by who said them.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "MemoriesByRole")]
+pub(crate) struct ByRole {
+    user: u64,
+    assistant: u64,
+    other: u64,
+}
+
+/// How much is remembered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MemoryStats")]
+pub(crate) struct Stats {
+    success: bool,
+    stats: Counts,
+}
+
+/// The fields of a call whose fields are in the query.
+fn asked(call: &Call) -> Result<(Target, Body), ApiError> {
+    let target = target(call, &None)?;
+    let user_id = call.query.get("userId").map(str::to_owned);
+    let limit = call.query.number("limit", 1..=LIMIT_MAX)?;
+    Ok((target, Body { tenant_id: None, user_id, limit }))
+}
+
+async fn asked_in_body(call: &mut With<Body>) -> Result<(Target, Body), ApiError> {
+    let (body, _) = call.json().await?;
+    Ok((target(call, &body.tenant_id)?, body))
 }
 
 /// `POST /api/v1/memory/recent`
-pub(crate) async fn recent(mut call: Call) -> Result<Response, ApiError> {
-    let asked = asked(&mut call, false).await?;
-    answer_recent(call, asked).await
+pub(crate) async fn recent(mut call: With<Body>) -> Result<Answer<Recent>, ApiError> {
+    let asked = asked_in_body(&mut call).await?;
+    answer_recent(call.into_call(), asked).await
 }
 
 /// `GET /api/v1/memory/recent`
-pub(crate) async fn recent_by_query(mut call: Call) -> Result<Response, ApiError> {
-    let asked = asked(&mut call, true).await?;
+pub(crate) async fn recent_by_query(call: Call) -> Result<Answer<Recent>, ApiError> {
+    let asked = asked(&call)?;
     answer_recent(call, asked).await
 }
 
 /// A user's memories in the order in which they came in, the last first.
-async fn answer_recent(call: Call, (target, body): (Target, Body)) -> Result<Response, ApiError> {
+async fn answer_recent(call: Call, (target, body): (Target, Body)) -> Result<Answer<Recent>, ApiError> {
     let user = user(body.user_id.as_deref(), &call.app.limits)?;
     let limit = body.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
@@ -79,31 +126,31 @@ async fn answer_recent(call: Call, (target, body): (Target, Body)) -> Result<Res
             let mut memories = Vec::with_capacity(found.len());
             for (about, document) in found {
                 if let Some((document, content)) = partition.content(&document.id)? {
-                    memories.push(memory(&document, &about, &content));
+                    memories.push(Memory::of(&document, &about, &content));
                 }
             }
             Ok((memories, page.total))
         };
         let (memories, total) = look_into(&app, &target, look)?.unwrap_or_default();
-        json::answer(StatusCode::OK, &json!({"success": true, "memories": memories, "total": total}))
+        json::answer(StatusCode::OK, &Recent { success: true, memories, total })
     })
     .await
 }
 
 /// `POST /api/v1/memory/stats`
-pub(crate) async fn stats(mut call: Call) -> Result<Response, ApiError> {
-    let asked = asked(&mut call, false).await?;
-    answer_stats(call, asked).await
+pub(crate) async fn stats(mut call: With<Body>) -> Result<Answer<Stats>, ApiError> {
+    let asked = asked_in_body(&mut call).await?;
+    answer_stats(call.into_call(), asked).await
 }
 
 /// `GET /api/v1/memory/stats`
-pub(crate) async fn stats_by_query(mut call: Call) -> Result<Response, ApiError> {
-    let asked = asked(&mut call, true).await?;
+pub(crate) async fn stats_by_query(call: Call) -> Result<Answer<Stats>, ApiError> {
+    let asked = asked(&call)?;
     answer_stats(call, asked).await
 }
 
 /// How much is remembered of a tenant, or of one user.
-async fn answer_stats(call: Call, (target, body): (Target, Body)) -> Result<Response, ApiError> {
+async fn answer_stats(call: Call, (target, body): (Target, Body)) -> Result<Answer<Stats>, ApiError> {
     if body.limit.is_some() {
         return Err(ApiError::malformed("malformed_body", "stats take no limit"));
     }
@@ -132,27 +179,24 @@ async fn answer_stats(call: Call, (target, body): (Target, Body)) -> Result<Resp
             let time = |page: &[strongroom_engine::DocumentInfo]| {
                 page.first().map(|document| clock::rfc3339(document.created_ms))
             };
-            Ok(json!({
-                "memoryCount": newest.total,
-                "byRole": {
-                    "user": of_user,
-                    "assistant": of_assistant,
-                    "other": newest.total.saturating_sub(of_user + of_assistant),
+            Ok(Counts {
+                memory_count: newest.total,
+                by_role: ByRole {
+                    user: of_user,
+                    assistant: of_assistant,
+                    other: newest.total.saturating_sub(of_user + of_assistant),
                 },
-                "oldestAt": time(&oldest.documents),
-                "newestAt": time(&newest.documents),
-            }))
+                oldest_at: time(&oldest.documents),
+                newest_at: time(&newest.documents),
+                queries_this_period: None,
+            })
         };
-        let nothing = || {
-            let by_role = json!({"user": 0, "assistant": 0, "other": 0});
-            json!({"memoryCount": 0, "byRole": by_role, "oldestAt": null, "newestAt": null})
-        };
-        let mut stats = look_into(&app, &target, look)?.unwrap_or_else(nothing);
+        let mut stats = look_into(&app, &target, look)?.unwrap_or_default();
         if user.is_none() {
             let id = target.tenant.as_ref().map(|tenant| tenant.id.as_str());
-            stats["queriesThisPeriod"] = json!(usage::queries(&app, target.place.scope.workspace(), id)?);
+            stats.queries_this_period = Some(usage::queries(&app, target.place.scope.workspace(), id)?);
         }
-        json::answer(StatusCode::OK, &json!({"success": true, "stats": stats}))
+        json::answer(StatusCode::OK, &Stats { success: true, stats })
     })
     .await
 }

@@ -17,6 +17,7 @@ mod reach;
 pub(crate) mod recall;
 mod record;
 pub(crate) mod tenants;
+mod told;
 pub(crate) mod usage;
 
 use std::sync::Arc;

@@ -16,18 +16,18 @@ use std::cmp::Ordering;
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strongroom_engine::{
     Ageing, Ages, DocumentInfo, Filter, Fusion, Hit, Partition, Query, ReadError, SearchRequest, Unit,
 };
 
 use super::reach::{Maybe, look_into, target, user};
-use super::record::{About, memory};
+use super::record::{About, Memory};
 use super::usage::{self, Plan};
-use crate::call::Call;
+use crate::call::With;
 use crate::clock;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::tenants::COLLECTION;
@@ -45,22 +45,49 @@ const K_MAX: u64 = 100;
 const CANDIDATES_MIN: usize = 64;
 const CANDIDATES_MAX: usize = 1024;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Body {
+#[schemars(rename = "Recall")]
+pub(crate) struct Body {
+    /// Whose memories; the organization's own without it.
     #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "String")]
     tenant_id: Maybe,
+    /// Has to be there.
     #[serde(default)]
     user_id: Option<String>,
+    /// Has to be there.
     #[serde(default)]
     query: Option<String>,
+    /// 10 when it is not given.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
     top_k: Option<u64>,
 }
 
+/// A memory that answers, and how well.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RecalledMemory")]
+pub(crate) struct Scored {
+    #[serde(flatten)]
+    memory: Memory,
+    /// From 0 to 1, on one scale for all questions.
+    score: f32,
+    relevance: f32,
+    recency: f32,
+}
+
+/// What a question recalls, best first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Recalled {
+    success: bool,
+    count: usize,
+    memories: Vec<Scored>,
+}
+
 /// `POST /api/v1/memory/recall`
-pub(crate) async fn recall(mut call: Call) -> Result<Response, ApiError> {
-    let (body, _) = call.json::<Body>().await?;
+pub(crate) async fn recall(mut call: With<Body>) -> Result<Answer<Recalled>, ApiError> {
+    let (body, _) = call.json().await?;
     let target = target(&call, &body.tenant_id)?;
     let user = user(body.user_id.as_deref(), &call.app.limits)?;
     let query = checked_query(body.query, call.app.limits.query_bytes_max)?;
@@ -79,7 +106,8 @@ pub(crate) async fn recall(mut call: Call) -> Result<Response, ApiError> {
     let memories = app.control.collection(target.place.scope.workspace(), COLLECTION);
     let Some(collection) = memories else {
         // Nobody was ever remembered.
-        let nothing = json::answer(StatusCode::OK, &json!({"success": true, "count": 0, "memories": []}))?;
+        let nothing =
+            json::answer(StatusCode::OK, &Recalled { success: true, count: 0, memories: Vec::new() })?;
         return Ok(plan.on(nothing));
     };
     let begun = Instant::now();
@@ -92,7 +120,7 @@ pub(crate) async fn recall(mut call: Call) -> Result<Response, ApiError> {
         // The recall itself was counted when it was let in.
         let took = Tally { queries: 0, ..Tally::of_search(begun.elapsed(), tokens) };
         app.usage.count(&target.place, target.place.key(), took);
-        json::answer(StatusCode::OK, &json!({"success": true, "count": memories.len(), "memories": memories}))
+        json::answer(StatusCode::OK, &Recalled { success: true, count: memories.len(), memories })
     });
     Ok(plan.on(answered.await?))
 }
@@ -127,16 +155,17 @@ struct Weighed {
 }
 
 impl Asked<'_> {
-    fn recall(&self, partition: &Partition) -> Result<Vec<Value>, ReadError> {
+    fn recall(&self, partition: &Partition) -> Result<Vec<Scored>, ReadError> {
         let mut memories = Vec::with_capacity(self.k);
         for weighed in self.best(partition)? {
             // What was forgotten meanwhile is left out.
             if let Some((document, content)) = partition.content(&weighed.document.id)? {
-                let mut told = memory(&document, &weighed.about, &content);
-                told["score"] = json!(weighed.score);
-                told["relevance"] = json!(weighed.relevance);
-                told["recency"] = json!(weighed.recency);
-                memories.push(told);
+                memories.push(Scored {
+                    memory: Memory::of(&document, &weighed.about, &content),
+                    score: weighed.score,
+                    relevance: weighed.relevance,
+                    recency: weighed.recency,
+                });
             }
         }
         Ok(memories)

@@ -3,8 +3,8 @@
 //! The text is a document's content, its user the document's entity; the rest stands in the document's metadata, where filters
 //! find it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use strongroom_engine::DocumentInfo;
 
 use crate::clock;
@@ -46,15 +46,34 @@ impl About {
 }
 
 /// A memory in an answer.
-pub(super) fn memory(document: &DocumentInfo, about: &About, content: &[u8]) -> Value {
-    json!({
-        "id": document.id,
-        "content": String::from_utf8_lossy(content),
-        "role": about.role,
-        "userId": document.entity,
-        "sessionId": about.session,
-        "importance": about.importance,
-        "createdAt": clock::rfc3339(about.at_ms(document)),
-        "storedAt": clock::rfc3339(document.created_ms),
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Memory {
+    id: String,
+    content: String,
+    /// Who said it: `user`, `assistant` or another word.
+    role: String,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    /// From 0 to 1.
+    importance: f64,
+    /// When it was said, as far as anyone knows.
+    created_at: String,
+    /// When it came in.
+    stored_at: String,
+}
+
+impl Memory {
+    pub(super) fn of(document: &DocumentInfo, about: &About, content: &[u8]) -> Self {
+        Self {
+            id: document.id.clone(),
+            content: String::from_utf8_lossy(content).into_owned(),
+            role: about.role.clone(),
+            user_id: document.entity.clone(),
+            session_id: about.session.clone(),
+            importance: about.importance,
+            created_at: clock::rfc3339(about.at_ms(document)),
+            stored_at: clock::rfc3339(document.created_ms),
+        }
+    }
 }

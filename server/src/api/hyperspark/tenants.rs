@@ -5,16 +5,17 @@
 //! deletes that one, as far as its scopes go, and makes none.
 
 use axum::http::StatusCode;
-use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use strongroom_engine::Filter;
 
 use super::reach::{Target, find, look_into, no_tenant, own_tenant, require_parent};
+use super::told::{Deleted, List, Listed, Made, One, Told};
 use super::{collection, usage};
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::Tenant;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::tenants::{self, Registered, Registration};
@@ -28,18 +29,21 @@ const SLUG_OF_NAME_BYTES_MAX: usize = 48;
 const SUFFIX_CHARS: usize = 6;
 pub(super) const LIST_LIMIT: u64 = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewTenant {
+pub(crate) struct NewTenant {
+    /// 1 to 128 characters.
     name: String,
+    /// Made of the name when it is not given.
     #[serde(default)]
+    #[schemars(regex(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$"))]
     slug: Option<String>,
 }
 
 /// `POST /api/v1/tenants`
-pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn create(mut call: With<NewTenant>) -> Result<Answer<Made>, ApiError> {
     require_parent(&call)?;
-    let (new, _) = call.json::<NewTenant>().await?;
+    let (new, _) = call.json().await?;
     let name = checked_name(new.name)?;
     let slug = new.slug.map(checked_slug).transpose()?;
     let workspace = call.caller()?.workspace()?.id;
@@ -61,14 +65,14 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, ApiError> {
         let told = record(&app, &made, 0)?;
         json::answer(
             StatusCode::CREATED,
-            &json!({"success": true, "tenantId": made.tenant.id, "tenant": told}),
+            &Made { success: true, tenant_id: made.tenant.id.clone(), tenant: told },
         )
     })
     .await
 }
 
 /// `GET /api/v1/tenants`: oldest first.
-pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let (limit, offset) = page(&call)?;
     let own = own_tenant(&call)?;
     let workspace = call.caller()?.workspace()?.id;
@@ -86,23 +90,22 @@ pub(crate) async fn list(call: Call) -> Result<Response, ApiError> {
         let tenants = records(&app, targets)?;
         json::answer(
             StatusCode::OK,
-            &json!({"success": true, "tenants": tenants, "total": total, "hasMore": next < total,
-                "offset": offset, "limit": limit}),
+            &List { success: true, tenants, total, has_more: next < total, offset, limit },
         )
     })
     .await
 }
 
 /// The records of tenants. One that was deleted meanwhile is left out; one that can't be read doesn't hide the others.
-pub(super) fn records(app: &App, targets: Vec<Result<Target, ApiError>>) -> Result<Vec<Value>, ApiError> {
+pub(super) fn records(app: &App, targets: Vec<Result<Target, ApiError>>) -> Result<Vec<Listed>, ApiError> {
     let mut records = Vec::with_capacity(targets.len());
     for target in targets.into_iter().flatten() {
         let Some(tenant) = target.tenant.clone() else { continue };
         match registered(app, &target).and_then(|found| Ok((memory_count(app, &target)?, found))) {
-            Ok((memories, found)) => records.push(record(app, &found, memories)?),
+            Ok((memories, found)) => records.push(Listed::Known(record(app, &found, memories)?)),
             Err(error) if error.code == no_tenant().code => {}
             Err(error) if error.code == "partition_quarantined" => {
-                records.push(json!({"id": tenant.id, "name": null, "slug": null, "type": "tenant", "status": error.code}));
+                records.push(Listed::unknown(tenant.id, error.code));
             }
             Err(error) => return Err(error),
         }
@@ -119,28 +122,29 @@ pub(super) fn page(call: &Call) -> Result<(usize, usize), ApiError> {
 }
 
 /// `GET /api/v1/tenants/{id}`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<One>, ApiError> {
     let target = in_path(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         let found = registered(&app, &target)?;
         let told = record(&app, &found, memory_count(&app, &target)?)?;
-        json::answer(StatusCode::OK, &json!({"success": true, "tenant": told}))
+        json::answer(StatusCode::OK, &One { success: true, tenant: told })
     })
     .await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Changes {
+#[schemars(rename = "TenantChanges")]
+pub(crate) struct Changes {
     name: String,
 }
 
 /// `PATCH /api/v1/tenants/{id}`: another name. The slug stays: programs know the tenant by it.
-pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<One>, ApiError> {
     let target = in_path(&call)?;
-    let (changes, _) = call.json::<Changes>().await?;
+    let (changes, _) = call.json().await?;
     let name = checked_name(changes.name)?;
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
@@ -151,13 +155,13 @@ pub(crate) async fn change(mut call: Call) -> Result<Response, ApiError> {
             tenants::rename(&app.store, &target.place, &collection, found, name)?.ok_or_else(no_tenant)?;
         app.control.tell_tenant_change(&renamed.tenant, by)?;
         let told = record(&app, &renamed, memory_count(&app, &target)?)?;
-        json::answer(StatusCode::OK, &json!({"success": true, "tenant": told}))
+        json::answer(StatusCode::OK, &One { success: true, tenant: told })
     })
     .await
 }
 
 /// `DELETE /api/v1/tenants/{id}`: shreds it.
-pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
     let tenant = match in_path(&call) {
         Ok(target) => target.tenant.ok_or_else(no_tenant)?,
         Err(error) => half_deleted(&call).ok_or(error)?,
@@ -172,14 +176,14 @@ pub(crate) async fn delete(call: Call) -> Result<Response, ApiError> {
         });
         json::answer(
             StatusCode::OK,
-            &json!({
-                "success": true,
-                "tenantId": tenant.id,
-                "deleted": true,
-                "memoriesDeleted": memories,
-                "receiptId": receipt.as_ref().map(|signed| random::hex(&signed.receipt.id)),
-                "receipt": receipt.as_ref().map(receipt::json),
-            }),
+            &Deleted {
+                success: true,
+                tenant_id: tenant.id.clone(),
+                deleted: true,
+                memories_deleted: memories,
+                receipt_id: receipt.as_ref().map(|signed| random::hex(&signed.receipt.id)),
+                receipt: receipt.as_ref().map(receipt::Told::of),
+            },
         )
     })
     .await
@@ -215,19 +219,19 @@ pub(super) fn memory_count(app: &App, target: &Target) -> Result<u64, ApiError> 
 }
 
 /// A tenant in an answer.
-pub(super) fn record(app: &App, registered: &Registered, memories: u64) -> Result<Value, ApiError> {
+pub(super) fn record(app: &App, registered: &Registered, memories: u64) -> Result<Told, ApiError> {
     let Registered { tenant, called, updated_ms } = registered;
-    Ok(json!({
-        "id": tenant.id,
-        "name": called.name,
-        "slug": called.slug,
-        "type": "tenant",
-        "parentId": random::hex(&tenant.workspace.0),
-        "createdAt": clock::rfc3339(tenant.created_ms),
-        "updatedAt": clock::rfc3339(updated_ms.unwrap_or(tenant.created_ms)),
-        "memoryCount": memories,
-        "queriesThisPeriod": usage::queries(app, tenant.workspace, Some(&tenant.id))?,
-    }))
+    Ok(Told {
+        id: tenant.id.clone(),
+        name: called.name.clone(),
+        slug: called.slug.clone(),
+        kind: "tenant",
+        parent_id: random::hex(&tenant.workspace.0),
+        created_at: clock::rfc3339(tenant.created_ms),
+        updated_at: clock::rfc3339(updated_ms.unwrap_or(tenant.created_ms)),
+        memory_count: memories,
+        queries_this_period: usage::queries(app, tenant.workspace, Some(&tenant.id))?,
+    })
 }
 
 fn checked_name(name: String) -> Result<String, ApiError> {

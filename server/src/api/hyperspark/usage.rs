@@ -3,7 +3,6 @@
 //! Recalls are what usage has as queries of the collection of memories: exact but for the last seconds before a crash.
 
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
 use strongroom_engine::WorkspaceId;
 use strongroom_engine::io::lock;
 
@@ -12,6 +11,7 @@ use crate::app::App;
 use crate::auth::partition_name;
 use crate::call::Call;
 use crate::clock;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::tenants::COLLECTION;
 use crate::usage::{Tally, day_of, today};
@@ -76,7 +76,7 @@ pub(super) fn tells_plan(call: &Call) -> Result<bool, ApiError> {
 
 impl Plan {
     /// The answer, with what is used of the plan in its headers.
-    pub(super) fn on(self, mut response: Response) -> Response {
+    pub(super) fn on<B>(self, mut response: Answer<B>) -> Answer<B> {
         if let Some(limit) = self.limit {
             let headers = response.headers_mut();
             headers.insert("x-plan-limit", HeaderValue::from(limit));

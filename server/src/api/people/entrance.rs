@@ -13,18 +13,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{checked_email, checked_name, folded, record};
+use super::{DONE, Done, SignedInUser, User, checked_email, checked_name, folded};
 use crate::app::App;
 use crate::auth::{DEFAULT_WORKSPACE, SignedIn, session};
-use crate::call::Call;
+use crate::call::{Call, With};
 use crate::control::roles::Role;
 use crate::control::{
     Action, Actor, By, Entry, Guest, Invitation, Member, NewMember, Outcome, Token, TokenKind,
 };
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 
@@ -45,29 +45,35 @@ impl Visit {
     }
 }
 
+/// Whether a workspace has no member yet.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SetupStatus {
+    needs_setup: bool,
+}
+
 /// `GET /v1/auth/setup-status`
-pub(crate) async fn setup_status(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn setup_status(call: Call) -> Result<Answer<SetupStatus>, ApiError> {
     let workspace = match call.optional_caller() {
         Some(caller) => Some(caller.workspace()?.id),
         None => call.app.control.workspace_named(DEFAULT_WORKSPACE).map(|found| found.id),
     };
     let needs_setup = workspace.is_some_and(|workspace| !call.app.control.has_members(workspace));
-    json::answer(StatusCode::OK, &json!({"needs_setup": needs_setup}))
+    json::answer(StatusCode::OK, &SetupStatus { needs_setup })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Setup {
+pub(crate) struct Setup {
     email: String,
     password: String,
     display_name: Option<String>,
 }
 
 /// `POST /v1/auth/setup`
-pub(crate) async fn setup(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn setup(mut call: With<Setup>) -> Result<Answer<SignedInUser>, ApiError> {
     call.require_same_origin()?;
     call.caller()?.require_cover(Role::Owner)?;
-    let (asked, _) = call.json::<Setup>().await?;
+    let (asked, _) = call.json().await?;
     let email = checked_email(&asked.email)?;
     let display_name = checked_name(asked.display_name.as_deref(), &email)?;
     let (visit, by) = (Visit::of(&call), call.by()?);
@@ -82,36 +88,37 @@ pub(crate) async fn setup(mut call: Call) -> Result<Response, ApiError> {
     signed_in(&visit, member).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Login {
+pub(crate) struct Login {
     email: String,
     password: String,
     workspace: Option<String>,
 }
 
 /// `POST /v1/auth/login`
-pub(crate) async fn login(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn login(mut call: With<Login>) -> Result<Answer<SignedInUser>, ApiError> {
     call.require_same_origin()?;
-    let (asked, _) = call.json::<Login>().await?;
+    let (asked, _) = call.json().await?;
     let email = folded(&asked.email);
     let visit = Visit::of(&call);
     let member = known(&visit, &email, asked.password, asked.workspace.as_deref()).await?;
     signed_in(&visit, member).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Accept {
+#[schemars(rename = "AcceptInvitation")]
+pub(crate) struct Accept {
     token: String,
     password: String,
     display_name: Option<String>,
 }
 
 /// `POST /v1/auth/accept`
-pub(crate) async fn accept(mut call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn accept(mut call: With<Accept>) -> Result<Answer<SignedInUser>, ApiError> {
     call.require_same_origin()?;
-    let (asked, _) = call.json::<Accept>().await?;
+    let (asked, _) = call.json().await?;
     let visit = Visit::of(&call);
     let app = visit.app.clone();
     let reading = app.clone();
@@ -142,20 +149,20 @@ pub(crate) async fn accept(mut call: Call) -> Result<Response, ApiError> {
 }
 
 /// `POST /v1/auth/logout`
-pub(crate) async fn logout(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn logout(call: Call) -> Result<Answer<Done>, ApiError> {
     end(call, false).await
 }
 
 /// `POST /v1/auth/logout-all`
-pub(crate) async fn logout_all(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn logout_all(call: Call) -> Result<Answer<Done>, ApiError> {
     end(call, true).await
 }
 
-async fn end(call: Call, all: bool) -> Result<Response, ApiError> {
+async fn end(call: Call, all: bool) -> Result<Answer<Done>, ApiError> {
     let (app, by, signed) = (call.app.clone(), call.by()?, visitor(&call)?);
     let (pool, cookie) = (app.pool.clone(), session::taken(call.is_https())?);
     pool.run(move || Ok(app.control.end_session(&signed.session, all, by)?)).await?;
-    with_cookie(&json!({"status": "ok"}), cookie)
+    with_cookie(&DONE, cookie)
 }
 
 /// Who is signed in, on routes that are for people alone.
@@ -227,7 +234,7 @@ fn wrong() -> ApiError {
 }
 
 /// Begins a session and answers with it.
-async fn signed_in(visit: &Visit, member: Member) -> Result<Response, ApiError> {
+async fn signed_in(visit: &Visit, member: Member) -> Result<Answer<SignedInUser>, ApiError> {
     let app = visit.app.clone();
     let by = visit.by.with_actor(Actor::Member(member.user.id.clone()));
     let begun = visit.app.pool.run(move || {
@@ -236,10 +243,10 @@ async fn signed_in(visit: &Visit, member: Member) -> Result<Response, ApiError> 
         Ok((token, member.ok_or(crate::control::ControlError::NoMember)?))
     });
     let (token, member) = begun.await?;
-    with_cookie(&json!({"user": record(&member)}), session::given(&token, visit.is_https)?)
+    with_cookie(&SignedInUser { user: User::of(&member) }, session::given(&token, visit.is_https)?)
 }
 
-fn with_cookie(body: &Value, cookie: HeaderValue) -> Result<Response, ApiError> {
+fn with_cookie<T: Serialize>(body: &T, cookie: HeaderValue) -> Result<Answer<T>, ApiError> {
     let mut response = json::answer(StatusCode::OK, body)?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

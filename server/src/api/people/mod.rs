@@ -6,7 +6,8 @@
 pub(crate) mod entrance;
 pub(crate) mod own;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::control::Member;
@@ -17,19 +18,50 @@ const NAME_CHARS_MAX: usize = 128;
 const EMAIL_BYTES_MAX: usize = 254;
 
 /// A member, as bigRAG's client reads a user.
-pub(crate) fn record(member: &Member) -> Value {
-    let user = &member.user;
-    json!({
-        "id": user.id,
-        "email": user.email,
-        "display_name": user.display_name,
-        "role": member.role.word(),
-        "workspace": random::hex(&member.workspace.0),
-        "last_login_at": user.last_login_ms.map(clock::rfc3339),
-        "created_at": clock::rfc3339(user.created_ms),
-        "updated_at": clock::rfc3339(user.updated_ms),
-    })
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct User {
+    id: String,
+    email: String,
+    display_name: String,
+    /// `owner`, `admin` or `member`.
+    role: &'static str,
+    /// The workspace's id.
+    workspace: String,
+    last_login_at: Option<String>,
+    created_at: String,
+    updated_at: String,
 }
+
+impl User {
+    pub(crate) fn of(member: &Member) -> Self {
+        let user = &member.user;
+        Self {
+            id: user.id.clone(),
+            email: user.email.clone(),
+            display_name: user.display_name.clone(),
+            role: member.role.word(),
+            workspace: random::hex(&member.workspace.0),
+            last_login_at: user.last_login_ms.map(clock::rfc3339),
+            created_at: clock::rfc3339(user.created_ms),
+            updated_at: clock::rfc3339(user.updated_ms),
+        }
+    }
+}
+
+/// Who is signed in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SignedInUser {
+    user: User,
+}
+
+/// It is done.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Done {
+    status: &'static str,
+}
+
+/// What is answered where there is nothing to say.
+pub(crate) const DONE: Done = Done { status: "ok" };
 
 /// An email as it is compared: people don't mind its case.
 pub(crate) fn folded(email: &str) -> String {

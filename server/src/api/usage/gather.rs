@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
 use strongroom_engine::{PartitionName, Scope, WorkspaceId};
 use time::{Date, OffsetDateTime};
 
+use super::told::{Done, Held, OfCollection, OfDay, OfKey, OfPartition, Partitions, Usage};
 use crate::app::App;
 use crate::auth::{Caller, DEFAULT_COLLECTION, Named, Place, counting};
 use crate::control::usage::Stored;
@@ -59,7 +59,7 @@ struct Figures {
 }
 
 impl Wanted {
-    pub(super) fn answer(&self, app: &App) -> Result<Value, ApiError> {
+    pub(super) fn answer(&self, app: &App) -> Result<Usage, ApiError> {
         let collections = self.collections(app)?;
         let (mut total, mut cost) = (Figures::default(), 0.0);
         let mut by_collection = Vec::with_capacity(collections.len());
@@ -70,33 +70,35 @@ impl Wanted {
             cost += own_cost;
             total.tally.add(&figures.tally);
             total.stored = total.stored.plus(figures.stored);
-            let mut row = row(&figures.tally, Some(figures.stored));
-            row["collection"] = json!(name);
-            row["embedding_cost_usd_estimate"] = json!(own_cost);
-            by_collection.push(row);
+            by_collection.push(OfCollection {
+                collection: name.clone(),
+                done: Done::of(&figures.tally),
+                held: Held::of(figures.stored),
+                embedding_cost_usd_estimate: own_cost,
+            });
         }
         let by_key = self.by_key(app)?;
-        let page: Vec<_> = by_key.iter().skip(self.offset).take(self.limit).collect();
-        Ok(json!({
-            "window_days": self.window_days,
-            "queries_total": total.tally.queries,
-            "queries_per_day_avg": total.tally.queries as f64 / f64::from(self.window_days),
-            "documents_total": total.stored.documents,
-            "chunks_total": total.stored.passages,
-            "storage_bytes_total": total.stored.bytes,
-            "embedding_tokens_total": total.tally.embedding_tokens,
-            "embedding_cost_usd_estimate": cost,
-            "inserts_total": total.tally.inserts,
-            "deletes_total": total.tally.deletes,
-            "bytes_in_total": total.tally.bytes_in,
-            "by_collection": by_collection,
-            "by_day": self.by_day(app, total.stored)?,
-            "by_key": page,
-            "by_key_total": by_key.len(),
-            "by_partition": self.by_partition(app)?,
-            "limit": self.limit,
-            "offset": self.offset,
-        }))
+        let by_key_total = by_key.len();
+        Ok(Usage {
+            window_days: self.window_days,
+            queries_total: total.tally.queries,
+            queries_per_day_avg: total.tally.queries as f64 / f64::from(self.window_days),
+            documents_total: total.stored.documents,
+            chunks_total: total.stored.passages,
+            storage_bytes_total: total.stored.bytes,
+            embedding_tokens_total: total.tally.embedding_tokens,
+            embedding_cost_usd_estimate: cost,
+            inserts_total: total.tally.inserts,
+            deletes_total: total.tally.deletes,
+            bytes_in_total: total.tally.bytes_in,
+            by_collection,
+            by_day: self.by_day(app, total.stored)?,
+            by_key: by_key.into_iter().skip(self.offset).take(self.limit).collect(),
+            by_key_total,
+            by_partition: self.by_partition(app)?,
+            limit: self.limit,
+            offset: self.offset,
+        })
     }
 
     /// Each collection that the caller is told of; a deleted one as long as the window has something of it.
@@ -131,7 +133,7 @@ impl Wanted {
     }
 
     /// Each day of the window, the first one first.
-    fn by_day(&self, app: &App, now: Stored) -> Result<Vec<Value>, ApiError> {
+    fn by_day(&self, app: &App, now: Stored) -> Result<Vec<OfDay>, ApiError> {
         let (workspace, window) = (self.workspace, self.window_days);
         let (sums, histories) = match &self.part {
             Part::Nothing(_) => Default::default(),
@@ -158,15 +160,14 @@ impl Wanted {
             let known: Vec<_> = histories.iter().filter_map(last).collect();
             let then = known.iter().fold(Stored::default(), |sum, stored| sum.plus(*stored));
             let stored = if day == today() { Some(now) } else { (!known.is_empty()).then_some(then) };
-            let mut row = row(&sums.get(&day).copied().unwrap_or_default(), stored);
-            row["date"] = json!(date(day));
-            row
+            let done = Done::of(&sums.get(&day).copied().unwrap_or_default());
+            OfDay { date: date(day), done, held: stored.map(Held::of) }
         });
         Ok(days.collect())
     }
 
     /// Each key that did something, or the caller's own when it is pinned. The operator has no id.
-    fn by_key(&self, app: &App) -> Result<Vec<Value>, ApiError> {
+    fn by_key(&self, app: &App) -> Result<Vec<OfKey>, ApiError> {
         let tallies = match (&self.part, &self.own_key) {
             (Part::Workspace, _) => app.usage.by_key(self.workspace, None, None, self.window_days)?,
             (Part::Collection(name), Some(own)) => {
@@ -177,18 +178,16 @@ impl Wanted {
             }
             _ => BTreeMap::new(),
         };
-        let rows = tallies.into_iter().map(|(key, tally)| {
-            let mut row = row(&tally, None);
-            row["key_id"] = json!((!key.is_empty()).then_some(key));
-            row
-        });
+        let rows = tallies
+            .into_iter()
+            .map(|(key, tally)| OfKey { key_id: (!key.is_empty()).then_some(key), done: Done::of(&tally) });
         Ok(rows.collect())
     }
 
     /// A page of the partitions there are, by collection and id; nothing for those who may not list them.
-    fn by_partition(&self, app: &App) -> Result<Value, ApiError> {
+    fn by_partition(&self, app: &App) -> Result<Option<Partitions>, ApiError> {
         if !self.names_partitions {
-            return Ok(Value::Null);
+            return Ok(None);
         }
         let (names, scope) = match &self.part {
             Part::Nothing(_) => (BTreeSet::new(), None),
@@ -209,31 +208,16 @@ impl Wanted {
                 let sums = app.usage.of_named(self.workspace, name, info.name.as_ref(), self.window_days)?;
                 let (documents, passages) = (info.counts.documents, info.counts.passages);
                 let stored = Stored { documents, passages, bytes: info.stored_bytes };
-                let mut row = row(&sums.total, Some(stored));
-                row["collection"] = json!(name);
-                row["partition"] = json!(info.name.as_ref().map(PartitionName::as_str));
-                rows.push(row);
+                rows.push(OfPartition {
+                    collection: name.clone(),
+                    partition: info.name.as_ref().map(|name| name.as_str().to_owned()),
+                    done: Done::of(&sums.total),
+                    held: Held::of(stored),
+                });
             }
         }
-        Ok(json!({"partitions": rows, "total": total, "limit": self.limit, "offset": self.offset}))
+        Ok(Some(Partitions { partitions: rows, total, limit: self.limit, offset: self.offset }))
     }
-}
-
-fn row(tally: &Tally, stored: Option<Stored>) -> Value {
-    let average_us = tally.search_us.checked_div(tally.queries).unwrap_or(0);
-    let mut row = json!({
-        "queries": tally.queries,
-        "inserts": tally.inserts,
-        "deletes": tally.deletes,
-        "embedding_tokens": tally.embedding_tokens,
-        "bytes_in": tally.bytes_in,
-        "avg_latency_ms": average_us as f64 / 1e3,
-    });
-    if let Some(Stored { documents, passages, bytes }) = stored {
-        (row["documents"], row["chunks"], row["storage_bytes"]) =
-            (json!(documents), json!(passages), json!(bytes));
-    }
-    row
 }
 
 /// A day as people write it.

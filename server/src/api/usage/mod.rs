@@ -9,6 +9,7 @@
 
 mod gather;
 mod table;
+mod told;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -16,18 +17,20 @@ use axum::response::Response;
 
 use crate::call::Call;
 use crate::control::scopes::Scope;
+use crate::message::content::{Answer, Table};
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::usage::DAYS_MAX;
 use gather::{Part, Wanted};
-use table::Table;
+use table::Rows;
+use told::Usage;
 
 const WINDOW_DAYS: u64 = 30;
 const LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 1000;
 
 /// `GET /v1/usage`
-pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
+pub(crate) async fn get(call: Call) -> Result<Answer<Table<Usage>>, ApiError> {
     let (caller, query) = (call.caller()?, &call.query);
     let number = |name, range, usual| Ok::<_, ApiError>(query.number(name, range)?.unwrap_or(usual));
     let window_days = number("window_days", 1..=u64::from(DAYS_MAX), WINDOW_DAYS)?;
@@ -38,10 +41,10 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
         (Some(_), _) => return Err(ApiError::malformed("invalid_parameter", "format must be json or csv")),
     };
     let by = match query.get("by") {
-        None | Some("day") => Table::Day,
-        Some("collection") => Table::Collection,
-        Some("key") => Table::Key,
-        Some("partition") => Table::Partition,
+        None | Some("day") => Rows::Day,
+        Some("collection") => Rows::Collection,
+        Some("key") => Rows::Key,
+        Some("partition") => Rows::Partition,
         Some(_) => {
             let text = "by, which is for CSV, must be day, collection, key or partition";
             return Err(ApiError::malformed("invalid_parameter", text));
@@ -60,9 +63,11 @@ pub(crate) async fn get(call: Call) -> Result<Response, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         if wants_csv {
-            return Ok(csv(by.text(&wanted.answer(&app)?)));
+            let usage = serde_json::to_value(wanted.answer(&app)?);
+            let usage = usage.map_err(|error| ApiError::internal(format!("answer: {error}")))?;
+            return Ok(Answer::of(csv(by.text(&usage))));
         }
-        json::answer(StatusCode::OK, &wanted.answer(&app)?)
+        Ok(Answer::of(json::answer(StatusCode::OK, &wanted.answer(&app)?)?.into_response()))
     })
     .await
 }

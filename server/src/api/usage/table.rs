@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Which rows of an answer become lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
+pub(super) enum Rows {
     Day,
     Collection,
     Key,
@@ -17,7 +17,7 @@ pub(super) enum Table {
 const SUMS: [&str; 6] = ["queries", "inserts", "deletes", "embedding_tokens", "bytes_in", "avg_latency_ms"];
 const STORED: [&str; 3] = ["documents", "chunks", "storage_bytes"];
 
-impl Table {
+impl Rows {
     /// The lines.
     pub(super) fn text(self, answer: &Value) -> String {
         let (rows, first, last): (_, &[&str], &[&str]) = match self {
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn ids_of_any_kind_stay_in_their_column() {
         let row = json!({"collection": "default", "partition": "a,\"b\"\r\nc", "queries": 2, "avg_latency_ms": 0.5});
-        let text = Table::Partition.text(&json!({"by_partition": {"partitions": [row]}}));
+        let text = Rows::Partition.text(&json!({"by_partition": {"partitions": [row]}}));
         let (head, line) = text.split_once("\r\n").unwrap();
         assert!(head.starts_with("collection,partition,queries,inserts,"), "{head}");
         assert_eq!(line, "default,\"a,\"\"b\"\"\r\nc\",2,,,,,0.5,,,\r\n");

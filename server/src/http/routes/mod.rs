@@ -8,10 +8,11 @@
 //! 2. A query parameter that isn't in `params` is refused.
 
 use crate::api::not_offered;
-use crate::call::Handler;
+use crate::call::{Describe, Handler};
 use crate::control::scopes::Scope;
 
-/// The entry of a route whose handler is an `async fn(Call) -> Result<Response, ApiError>`.
+/// The entry of a route whose handler is an `async fn(Call) -> Result<Answer<B>, ApiError>`, or takes a `With<B>` when it reads
+/// a body. What both bodies are is told by their types alone (`message/content.rs`).
 macro_rules! route {
     ($method:literal $path:literal, $kind:ident, $access:expr, $partition:ident, $params:expr, $body:ident,
      $status:literal, $summary:literal, $handler:path) => {
@@ -25,7 +26,8 @@ macro_rules! route {
             body: BodyKind::$body,
             status: $status,
             summary: $summary,
-            handler: |call| Box::pin($handler(call)),
+            handler: |call| crate::call::handle($handler, call),
+            describe: |reads, writes| crate::call::describe($handler, reads, writes),
         }
     };
     (later $path:literal, $summary:literal) => {
@@ -125,6 +127,7 @@ pub struct Route {
     /// What it does, in one line.
     pub summary: &'static str,
     pub(crate) handler: Handler,
+    pub(crate) describe: Describe,
 }
 
 impl Route {

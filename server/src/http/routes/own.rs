@@ -114,4 +114,5 @@ pub(super) static ROUTES: &[Route] = &[
     route!("GET" "/readyz", Free, Access::Open, None, &[], None, 200, "The server serves", system::readyz),
     route!("GET" "/metrics", Free, Access::Open, None, &[], None, 200, "Counters for Prometheus", system::metrics),
     route!("GET" "/openapi.json", Free, Access::Open, None, &[], None, 200, "This document", system::openapi),
+    route!("GET" "/docs", Free, Access::Open, None, &[], None, 200, "This document, for people", console::docs),
 ];

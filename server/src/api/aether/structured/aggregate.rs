@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Number;
 use strongroom_engine::DocumentInfo;
@@ -20,9 +21,10 @@ use crate::message::error::ApiError;
 const DISTINCT_MAX: usize = 100_000;
 
 /// An aggregate as it came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+#[schemars(rename = "Aggregate")]
+pub(crate) struct Wish {
     op: Op,
     #[serde(default)]
     field: Option<String>,
@@ -30,9 +32,10 @@ pub(super) struct Wish {
     name: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Op {
+#[schemars(rename = "AggregateOp")]
+pub(crate) enum Op {
     Count,
     CountDistinct,
     Sum,

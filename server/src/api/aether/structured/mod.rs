@@ -11,9 +11,9 @@ mod aggregate;
 mod value;
 
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Filter};
 
 use super::filters::FilterFields;
@@ -24,6 +24,7 @@ use crate::auth::Place;
 use crate::call::Call;
 use crate::clock;
 use crate::ingest;
+use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use aggregate::{Aggregate, Group, Wish};
@@ -40,9 +41,10 @@ const LIMIT: u64 = 50;
 const LIMIT_MAX: u64 = 1000;
 
 /// A structured query as it came.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schemars(rename = "StructuredQuery")]
+pub(crate) struct Body {
     #[serde(default)]
     filter: Option<Clause>,
     #[serde(default)]
@@ -59,20 +61,51 @@ struct Body {
     partition: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Sort {
+pub(crate) struct Sort {
     by: String,
     #[serde(default)]
     dir: Direction,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum Direction {
+#[schemars(rename = "SortDirection")]
+pub(crate) enum Direction {
     #[default]
     Asc,
     Desc,
+}
+
+/// A page of documents, or groups of them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "StructuredAnswer")]
+pub(crate) enum Structured {
+    Documents {
+        #[schemars(with = "Vec<Record<'static>>")]
+        documents: Vec<Value>,
+        total: u64,
+        has_more: bool,
+        offset: u64,
+    },
+    Groups {
+        groups: Vec<Told>,
+        total_groups: usize,
+        /// Documents that were looked at.
+        scanned: u64,
+    },
+}
+
+/// A group of documents.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DocumentGroup")]
+pub(crate) struct Told {
+    /// What the documents have in common, by field.
+    keys: Map<String, Value>,
+    /// What they come to, by name.
+    aggregates: Map<String, Value>,
 }
 
 fn invalid(why: impl Into<String>) -> ApiError {
@@ -80,7 +113,7 @@ fn invalid(why: impl Into<String>) -> ApiError {
 }
 
 /// `POST /v1/query` with a body that names no collections.
-pub(in crate::api) async fn query(call: Call, body: Value) -> Result<Response, ApiError> {
+pub(in crate::api) async fn query(call: Call, body: Value) -> Result<Answer<Structured>, ApiError> {
     let body: Body =
         serde_json::from_value(body).map_err(|error| invalid(format!("the body does not fit: {error}")))?;
     let place = call.place_for(body.partition.as_deref())?;
@@ -137,7 +170,7 @@ fn page(
     filter: &Filter,
     sort: &[Sort],
     (offset, limit): (u64, Option<u64>),
-) -> Result<Value, ApiError> {
+) -> Result<Structured, ApiError> {
     let by = sort.iter().map(|sort| Ok((FieldName::parse(&sort.by, &app.limits)?, sort.dir)));
     let by = by.collect::<Result<Vec<_>, ApiError>>()?;
     let found = fold(app, place, filter, Vec::new, |found: &mut Vec<_>, document| {
@@ -162,7 +195,7 @@ fn page(
         records.extend(document.map(|document| serde_json::json!(Record::new(&document, place.partition()))));
     }
     let has_more = offset.saturating_add(most as u64) < total;
-    Ok(json!({"documents": records, "total": total, "has_more": has_more, "offset": offset}))
+    Ok(Structured::Documents { documents: records, total, has_more, offset })
 }
 
 /// Groups that are wanted, and in which order.
@@ -210,7 +243,7 @@ fn groups(
     filter: &Filter,
     wanted: &Wanted,
     (offset, limit): (u64, Option<u64>),
-) -> Result<Value, ApiError> {
+) -> Result<Structured, ApiError> {
     let begin = || (aggregate::Groups::new(), 0_u64, None::<ApiError>);
     let (groups, scanned, failure) =
         fold(app, place, filter, begin, |(groups, scanned, failure), document| {
@@ -259,8 +292,7 @@ fn groups(
             .map(|one| one.name.clone())
             .zip(values.iter().map(Known::told))
             .collect();
-        json!({"keys": keys, "aggregates": values})
+        Told { keys, aggregates: values }
     });
-    let told: Vec<Value> = told.collect();
-    Ok(json!({"groups": told, "total_groups": total, "scanned": scanned}))
+    Ok(Structured::Groups { groups: told.collect(), total_groups: total, scanned })
 }
