@@ -28,6 +28,8 @@ pub struct Walker {
     operator: Client,
     member: Option<Browser>,
     known: BTreeMap<String, Value>,
+    /// The last body that was no text, which a later step may send.
+    bytes: BTreeMap<String, Vec<u8>>,
 }
 
 /// All steps.
@@ -70,7 +72,7 @@ impl Walker {
     /// One that begins, with the operator's key.
     pub fn new(operator: Client, dimension: usize) -> Walker {
         let known = BTreeMap::from([("vector".to_owned(), json!(vector(dimension, 1)))]);
-        Walker { operator, member: None, known }
+        Walker { operator, member: None, known, bytes: BTreeMap::new() }
     }
 
     /// A value with what is known in its place.
@@ -147,6 +149,9 @@ impl Walker {
             let value = place.as_str().and_then(|place| answer.json().pointer(place).cloned());
             self.known.insert(word.clone(), value.unwrap_or_else(|| panic!("{answer}: nothing at {place}")));
         }
+        if answer.header("content-type") == Some("application/octet-stream") {
+            self.bytes.insert(step.route().to_owned(), answer.body.clone());
+        }
         if answer.header("set-cookie").is_some() && step.route().ends_with("/login") {
             self.member = Some(Browser::of(&self.operator, answer));
         }
@@ -158,6 +163,11 @@ impl Walker {
         }
         if let Some(text) = step.field("text").and_then(Value::as_str) {
             return (String::new(), text.as_bytes().to_vec());
+        }
+        if let Some(bytes) =
+            step.field("sends").and_then(Value::as_str).and_then(|route| self.bytes.get(route))
+        {
+            return (String::new(), bytes.clone());
         }
         let Some(parts) = step.field("form").and_then(Value::as_array) else {
             return (String::new(), Vec::new());

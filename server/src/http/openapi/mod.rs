@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 use super::routes::{Access, Kind, Route, routes};
 use crate::auth::session;
 use crate::message::acting;
+use crate::statement;
 
 /// What `/openapi.json` answers.
 pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -107,6 +108,15 @@ fn operation(
     let mut parameters = parameters::path(route);
     let acting = if route.kind == Kind::Data { &acting::PARAMETERS[..] } else { &[] };
     parameters.extend(route.params.iter().chain(acting).filter_map(|name| parameters::query(route, name)));
+    if route.access != Access::Open {
+        parameters.push(json!({
+            "name": statement::HEADER.as_str(),
+            "in": "header",
+            "required": false,
+            "description": "Whether the answer's header of that name carries a signed statement of the partitions that were opened for it.",
+            "schema": {"type": "string", "enum": ["true", "false"]},
+        }));
+    }
     if route.keeps_keys() {
         parameters.push(json!({
             "name": "Idempotency-Key",

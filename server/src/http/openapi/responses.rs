@@ -13,6 +13,9 @@ pub(super) fn of(route: &Route, answered: Map<String, Value>) -> Value {
     let mut responses = Map::new();
     if !route.is_not_offered() {
         let mut headers = headers(&["x-request-id"]);
+        if route.access != Access::Open {
+            headers.extend(self::headers(&["strongroom-trace"]));
+        }
         if route.access != Access::Open && route.kind != Kind::Admin && route.path != "/v1/usage" {
             headers.extend(self::headers(&[
                 "x-ratelimit-limit",
@@ -98,6 +101,10 @@ pub(super) fn all_headers() -> Value {
         "x-ratelimit-limit": of("integer", "Requests that the tightest quota lets come at once."),
         "x-ratelimit-remaining": of("integer", "How many of them are left."),
         "x-ratelimit-reset": of("integer", "Seconds until all of them are back."),
+        "strongroom-trace": of(
+            "string",
+            "What was opened for the request, signed, when it asked for that: see the routes of searches for the same in the answer.",
+        ),
         "x-plan-limit": of("integer", "Recalls that the plan has in a month, where it has a limit."),
         "x-plan-used": of("integer", "How many of them are used."),
     })
