@@ -201,8 +201,8 @@ fn held(state: &State, store: &Store, chance: &mut Chance) -> Found {
                 found.failed.push(format!("workspace {workspace}: {:?}", holders.unread));
             }
             Ok(holders) => {
-                let is: Vec<Option<&str>> = holders.partitions.iter().map(|one| one.name()).collect();
-                if is != should {
+                let is: Vec<Option<String>> = holders.partitions.iter().map(|one| one.name()).collect();
+                if is.iter().map(Option::as_deref).ne(should.iter().copied()) {
                     found.wrong.push(format!("{id} is held by {is:?}, not {should:?}"));
                 }
             }
