@@ -91,7 +91,10 @@ impl Store {
             return Err(StoreError::Forbidden.into());
         }
         // Nobody drops it, puts it to rest or publishes it under either name meanwhile.
-        let _maintenance = to.is_some().then(|| lock(&self.maintenance));
+        let mut maintenance = to.is_some().then(|| lock(&self.maintenance));
+        if let (Some(to), Some(maintenance)) = (&to, &mut maintenance) {
+            self.end(maintenance, &workspace, to)?;
+        }
         let Some(core) = self.find_kept(&workspace, at)? else { return Ok(None) };
         let _changing = to.is_some().then(|| lock(&workspace.changing));
         if let Some(to) = &to {

@@ -59,6 +59,13 @@ pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
             (Some(listed), true) => found.extend(in_listing(state, workspace, listed, &observed.unread)),
         }
     }
+    let trashed: BTreeSet<Spot> = state.trash.keys().cloned().collect();
+    for (what, is, should) in
+        [("in the trash", &observed.trashed, &trashed), ("held", &observed.held, &state.held)]
+    {
+        let differ = is.symmetric_difference(should).filter(|spot| !observed.unread.contains(spot));
+        found.extend(differ.map(|spot| format!("{spot:?}: whether it is {what} is not as it should be")));
+    }
     for (spot, seen) in &observed.partitions {
         match (seen, state.docs(spot)) {
             (Some(seen), Some(docs)) => {
