@@ -29,6 +29,7 @@ impl Control {
             name: name.to_owned(),
             state: State::Creating,
             created_ms: clock::now_ms(),
+            rule: Arc::default(),
         };
         let mut db = self.lock();
         let change = db.transaction()?;
@@ -61,6 +62,11 @@ impl Control {
     /// Takes a workspace out of service: from now on its keys are dead.
     pub(crate) fn begin_deletion(&self, id: WorkspaceId) -> Result<Arc<Workspace>, ControlError> {
         self.set_state(id, State::Deleting, Vec::new())
+    }
+
+    /// Puts a workspace back into service: something in it is held, so it can't be deleted.
+    pub(crate) fn undo_deletion(&self, id: WorkspaceId) -> Result<(), ControlError> {
+        self.set_state(id, State::Live, Vec::new()).map(drop)
     }
 
     /// Removes the rows of a workspace that the engine has shredded.

@@ -242,6 +242,14 @@ fn query_parameter(name: &str) -> Value {
             text("From when on nobody reads the document, in RFC 3339; it is purged some while after.")
         }
         "ttl_seconds" => number("The same, as so many seconds from now."),
+        "collection" => text("The partition's collection: default when it is not given."),
+        "state" => text(
+            "live, trashed or all: with it each partition is told with its terms. Live ones when it is not given.",
+        ),
+        "grace_seconds" => number(
+            "For so long the partition lies in the trash before it is shredded; 0 shreds it at once, also from the trash. When it \
+             is not given, as the workspace's settings say: at once, unless they were changed.",
+        ),
         _ => json!({"name": name, "in": "query", "schema": {"type": "string"}}),
     }
 }
