@@ -196,7 +196,9 @@ fn address(route: &Route, place: &Place, world: &World, is_named: bool) -> Strin
         "/api/v1/memory/recent" | "/api/v1/memory/stats" if route.method == "GET" => {
             pairs.push(("userId", place.mark))
         }
-        path if path.starts_with("/v1/partitions") && !(route.method == "POST" && path == "/v1/partitions") => {
+        path if path.starts_with("/v1/partitions")
+            && !(route.method == "POST" && path == "/v1/partitions") =>
+        {
             pairs.push(("collection", place.collection));
         }
         "/v1/collections/{name}/events" => pairs.push(("token", "guess")),

@@ -10,13 +10,11 @@ use std::collections::HashMap;
 use std::fmt;
 
 use regex::{Regex, RegexBuilder};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
-use super::audit::{Action, By, Entry};
+use super::ControlError;
 use super::schema::workspace_id;
-use super::{Control, ControlError};
-use crate::random;
 
 /// What is thrown away is kept for so long at most, in seconds: ten years.
 pub(crate) const GRACE_SECONDS_MAX: u64 = 315_360_000;
@@ -107,38 +105,6 @@ impl Rule {
             rules.insert(workspace_id(row, 0)?, rule);
         }
         Ok(rules)
-    }
-}
-
-impl Control {
-    /// Gives a workspace another rule. `change` says which, given the one it has.
-    pub(crate) fn change_rule(
-        &self,
-        workspace: WorkspaceId,
-        change: impl FnOnce(&Rule) -> Rule,
-        by: By,
-    ) -> Result<(), ControlError> {
-        let entry = Entry::done(workspace, by, Action::WorkspaceChange, random::hex(&workspace.0));
-        self.act(
-            vec![entry],
-            |db| {
-                let old = self.read().workspace(workspace).ok_or(ControlError::NoWorkspace)?;
-                let rule = change(&old.rule);
-                db.execute(
-                    "INSERT OR REPLACE INTO partition_rules (workspace, declared, pattern, grace_ms)
-                     VALUES (?1, ?2, ?3, ?4)",
-                    params![
-                        random::hex(&workspace.0),
-                        rule.declared,
-                        rule.pattern.as_ref().map(Pattern::text),
-                        rule.grace_ms
-                    ],
-                )?;
-                Ok(super::Workspace { rule: rule.into(), ..(*old).clone() })
-            },
-            |held, changed| self.publish(held, |directory| directory.put_workspace(changed.clone())),
-        )?;
-        Ok(())
     }
 }
 

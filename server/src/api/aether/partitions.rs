@@ -219,9 +219,11 @@ fn shred(app: &App, id: &str, place: &Place, by: By) -> Result<Response, ApiErro
 
 fn trash(app: &App, id: &str, place: &Place, grace_ms: u64, by: By) -> Result<Response, ApiError> {
     refuse_tenants(place)?;
-    let info = lifecycle::trash(app, place, grace_ms, by)?;
-    let counts = info.as_ref().map(|info| info.counts).unwrap_or_default();
-    let shred_at = info.and_then(|info| info.terms.trash).map(|trash| clock::rfc3339(trash.shred_ms));
+    let Some(info) = lifecycle::trash(app, place, grace_ms, by.clone())? else {
+        return shred(app, id, place, by);
+    };
+    let PartitionInfo { counts, terms, .. } = info;
+    let shred_at = terms.trash.map(|trash| clock::rfc3339(trash.shred_ms));
     json::answer(
         StatusCode::OK,
         &json!({
