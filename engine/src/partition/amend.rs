@@ -10,8 +10,9 @@
 //! 3. What is in the trash, or over, serves nobody: a handle from before is told that the partition was dropped.
 //! 4. Until the manifest tells of its last amendment, a partition is not put to rest.
 
-use super::standing::Act;
+use super::standing::{Act, Overlay, Standing};
 use super::{Core, Who, WriteError, Writer};
+use crate::filter::{ActingAs, Eyes};
 use crate::io::lock;
 use crate::log::Urgency;
 use std::sync::{Arc, PoisonError};
@@ -116,19 +117,31 @@ impl Core {
     }
 
     /// Insists that these acts take nothing that is held.
-    pub(super) fn let_go(&self, acts: &[Act]) -> Result<(), WriteError> {
-        if self.is_held() && acts.iter().any(Act::takes) { Err(WriteError::Held) } else { Ok(()) }
+    pub(super) fn let_go(&self, writer: &Writer, acts: &[Act]) -> Result<(), WriteError> {
+        if !self.is_held() {
+            return Ok(());
+        }
+        let takes = |overlay: &Overlay<'_>| Ok((Vec::new(), acts.iter().any(|act| act.takes(overlay))));
+        let (_, takes) = self.prepared(writer, takes)?;
+        if takes { Err(WriteError::Held) } else { Ok(()) }
     }
 }
 
 impl Act {
     /// Whether a document is gone, hidden or another one when it is done.
-    fn takes(&self) -> bool {
+    fn takes(&self, overlay: &Overlay<'_>) -> bool {
         match self {
             Self::Genesis | Self::Amend(_) => false,
-            // What comes in the place of another was made before.
-            Self::Put(document) => document.updated_ms.is_some(),
+            Self::Put(document) => overlay.has(&document.id),
             Self::Change(change) => matches!(change.kind, ChangeKind::Deleted | ChangeKind::Purged),
         }
+    }
+}
+
+impl Overlay<'_> {
+    /// Whether there is a document of this id, be it deleted, expired or for other eyes.
+    fn has(&self, id: &str) -> bool {
+        let eyes = Eyes { acting: &ActingAs::Administrator, now_ms: 0 };
+        !matches!(self.standing(id, eyes), Standing::Absent)
     }
 }

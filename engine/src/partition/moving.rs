@@ -82,7 +82,7 @@ impl Partition {
             arriving.insert(0, Act::Genesis);
         }
         let leaving: Vec<Act> = ids.iter().map(|id| self.change(id, ChangeKind::Purged)).collect();
-        self.core.let_go(&leaving)?;
+        self.core.let_go(&here, &leaving)?;
         let ticket = submit((&self.core, &mut here, leaving), (&to.core, &mut there, arriving))?;
         // Held until both are applied: whoever settled one of them before the other would let readers see two.
         self.core.env.log.wait(&ticket)?;

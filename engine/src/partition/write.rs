@@ -172,7 +172,7 @@ impl Core {
             other => other,
         });
         let (mut acts, answer) = prepared?;
-        self.let_go(&acts)?;
+        self.let_go(&writer, &acts)?;
         if acts.is_empty() {
             return Ok(answer);
         }
