@@ -48,7 +48,8 @@ impl Scope {
 
     /// What the engine itself reaches of its own: one partition that no host can name.
     pub(super) fn of_the_engine(workspace: WorkspaceId, own: PartitionRef) -> Self {
-        Self::grant(workspace, Reach::Partition(own))
+        let (reach, acting) = (Reach::Partition(own), ActingAs::default());
+        Self { workspace, reach, acting, witness: None, finds_only: false }
     }
 
     /// The same reach, of what is there: a write makes no partition.
