@@ -49,6 +49,8 @@ pub(crate) fn run(
     expiry: Expiry,
     files: &SegmentFiles,
 ) -> Result<Option<Merged>, ReadError> {
+    // Nothing goes of what is held.
+    let expiry = if partition.is_held() { Expiry { deleted_ms: 0, due_ms: 0 } } else { expiry };
     let bytes: Vec<u64> = partition.segment_places().iter().map(|place| place.bytes).collect();
     let deleted_since_ms = partition.deleted_since_ms();
     let from = if deleted_since_ms != 0 && deleted_since_ms <= expiry.due_ms && !bytes.is_empty() {

@@ -40,9 +40,11 @@ pub use strongroom_format::bundle::BundleHead;
 pub use strongroom_format::fields::{Field, FieldValue, Number};
 pub use strongroom_format::receipt::{Receipt, ReceiptKind};
 pub use strongroom_format::record::{CollectionSpec, Identity, Metric};
+pub use strongroom_format::terms::{Terms, Trash};
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    BundleError, Canary, Erased, Export, Holders, Import, Imported, Maintained, NameError, OpenError,
-    OperatorScope, PartitionInfo, PartitionName, PartitionRef, Purged, Reach, RootKey, Scope, Scrubbed,
-    Statement, StatementError, Store, StoreError, StoreOptions, Totals, WorkspaceId, verify_statement,
+    Amendment, BundleError, Canary, Erased, Export, Holders, Import, Imported, Maintained, NameError,
+    OpenError, OperatorScope, PartitionInfo, PartitionName, PartitionRef, Purged, Reach, RootKey, Scope,
+    Scrubbed, Statement, StatementError, Store, StoreError, StoreOptions, Totals, WorkspaceId,
+    verify_statement,
 };

@@ -68,7 +68,7 @@ fn holders(store: &Store, scope: &Scope, collection: &str, id: &str) -> Vec<Opti
     for partition in &found.partitions {
         assert!(partition.get(id).unwrap().is_some());
     }
-    found.partitions.iter().map(|partition| partition.name().map(str::to_owned)).collect()
+    found.partitions.iter().map(|partition| partition.name()).collect()
 }
 
 /// Without this, a call that has nothing but an id would miss a tenant's document, reach past its key, or reach what was deleted.
@@ -135,7 +135,8 @@ fn a_partition_that_cannot_be_looked_at_is_told() {
             damaged.flip_bit(name, offset, 0);
             let store = open(&damaged);
             let found = store.holders(&whole(), "notes", "one").unwrap();
-            let names: Vec<Option<&str>> = found.partitions.iter().map(|one| one.name()).collect();
+            let names: Vec<Option<String>> = found.partitions.iter().map(|one| one.name()).collect();
+            let names: Vec<Option<&str>> = names.iter().map(Option::as_deref).collect();
             let whole = [None, Some("acme"), Some("initech")];
             assert!(names.iter().all(|name| whole.contains(name)));
             assert!(names == whole || found.unread.is_some(), "{names:?} and no word of what is missing");

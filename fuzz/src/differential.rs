@@ -43,17 +43,17 @@ pub(crate) const ACTS: [Act; 32] = [
     Act::Put,
     Act::Put,
     Act::Put,
-    Act::Put,
+    Act::Keep,
     Act::PutMany,
     Act::PutMany,
     Act::Update,
     Act::Update,
-    Act::Update,
+    Act::ThrowAway,
     Act::Delete,
     Act::Delete,
-    Act::Delete,
+    Act::BringBack,
     Act::Restore,
-    Act::Restore,
+    Act::Rename,
     Act::Purge,
     Act::Purge,
     Act::Search,
@@ -169,6 +169,19 @@ impl Step<'_> {
             }
             Act::Drop => {
                 self.world.drop_partition(&self.spot);
+            }
+            Act::Keep => {
+                self.world.keep(&self.spot, argument % 3 == 1);
+            }
+            Act::ThrowAway => {
+                self.world.throw_away(&self.spot, 60_000 << (argument % 16));
+            }
+            Act::BringBack => {
+                self.world.bring_back(&self.spot);
+            }
+            Act::Rename => {
+                let name = NAMES[argument % NAMES.len()].map(str::to_owned);
+                self.world.rename(&self.spot, &Spot { name, ..self.spot.clone() });
             }
             Act::DropWorkspace => {
                 self.world.drop_workspace(self.spot.workspace);

@@ -18,6 +18,7 @@ use strongroom_format::segment::{
     BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SECTIONS, SegmentHeader, encode_table,
     place_sections,
 };
+use strongroom_format::terms::{Terms, Trash};
 use strongroom_format::wire::Writer;
 use strongroom_format::words::{Place, encode_words};
 use zerocopy::{FromZeros, IntoBytes};
@@ -162,8 +163,12 @@ pub(crate) fn table() -> Vec<Vec<u8>> {
 
 pub(crate) fn record() -> Vec<Vec<u8>> {
     let spec = CollectionSpec { dimension: 4, metric: Metric::InnerProduct };
-    let identity = Identity { collection: "default".to_owned(), partition: Some("../acme".to_owned()), spec };
+    let (name, trash) = (Some("../acme".to_owned()), Some(Trash { since_ms: 4, shred_ms: 5 }));
+    let terms = Terms::default();
+    let identity = Identity { collection: "default".to_owned(), partition: name, spec, terms };
     let unnamed = Identity { partition: None, ..identity.clone() };
+    let terms = Terms { held_ms: Some(3), trash, expires_ms: Some(6), ttl_ms: Some(7) };
+    let amended = Identity { terms, ..identity.clone() };
     let change = Change { kind: ChangeKind::Purged, at_ms: 1_700_000_000_000, id: "doc_1".to_owned() };
     let note = DropNote { name_salt: [1; 16], partitions: 1, successor: [2; 16], ..DropNote::default() };
     let document = Document {
@@ -190,6 +195,7 @@ pub(crate) fn record() -> Vec<Vec<u8>> {
     vec![
         sort(0, identity.encode()),
         sort(0, unnamed.encode()),
+        sort(0, amended.encode()),
         sort(1, change.encode()),
         sort(2, encode_put(&document)),
         sort(3, note.encode()),

@@ -86,6 +86,10 @@ fn names_used_again() -> Story {
     let round = |story: Story| {
         story
             .each(Act::Put, ACME, [0, 1])
+            .each(Act::Keep, ACME, [1, 0])
+            .then(Act::ThrowAway, ACME, 9)
+            .then(Act::BringBack, ACME, 0)
+            .each(Act::Rename, ACME, [3, 1])
             .then(Act::Put, LIKE_ACME, 0)
             .then(Act::Put, ACME | BEFORE, 0)
             .then(Act::Hold, ACME, 0)

@@ -30,6 +30,7 @@ mod http;
 mod idempotency;
 mod ingest;
 mod jobs;
+mod lifecycle;
 mod log;
 mod mail;
 mod master_key;

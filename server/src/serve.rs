@@ -44,7 +44,7 @@ use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::usage::{self, Usage};
-use crate::{erasure, log, master_key, reembedding, tenancy, tenants};
+use crate::{erasure, lifecycle, log, master_key, reembedding, tenancy, tenants};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(9);
@@ -298,6 +298,10 @@ fn recover(app: &App) -> Result<Option<String>, ApiError> {
     let finished = tenants::finish_interrupted(&app.control, &app.store);
     if finished > 0 {
         log::info(&format!("finished {finished} makings or deletions of tenants that the last run began"));
+    }
+    let finished = lifecycle::finish_interrupted(&app.control, &app.store)?;
+    if finished > 0 {
+        log::info(&format!("finished {finished} renames of partitions that the last run began"));
     }
     let entered = erasure::reconcile(&app.control, &app.store)?;
     if entered > 0 {

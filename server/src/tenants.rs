@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 use strongroom_engine::{
     Condition, Counts, DocumentInfo, FieldValue, NewDocument, NewPassage, PartitionName, PartitionRef,
-    Passage, SignedReceipt, Store, Subject, Test, WorkspaceId,
+    Passage, SignedReceipt, Store, Subject, Test, WorkspaceId, WriteError,
 };
 
 use crate::auth::{Place, server_in};
@@ -135,6 +135,11 @@ pub(crate) fn delete(
     by: By,
 ) -> Result<Option<(Counts, SignedReceipt)>, ApiError> {
     let place = place_of(tenant)?;
+    // One that is put on hold between this and the drop stays out of service until that is lifted and it is deleted again.
+    let known = store.partition_info(&place.scope, &place.at).ok().flatten();
+    if known.is_some_and(|info| info.terms.held_ms.is_some()) {
+        return Err(WriteError::Held.into());
+    }
     with_room(store, || unless_gone(control.begin_tenant_deletion(&tenant.id)))?;
     let dropped = erasure::drop_partition(control, store, &place, by)?;
     with_room(store, || control.remove_tenant(&tenant.id))?;

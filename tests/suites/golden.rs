@@ -170,7 +170,7 @@ fn the_manifest_is_read() {
         assert_eq!(partitions, [scene::successor()]);
         let text = authenticated(scene::SUCCESSOR, [0; 16], 0, 0);
         let identity = scene::identity_key().open(counting(0), &text, &partitions[0].sealed_identity);
-        assert_eq!(identity, Some(scene::identity().encode()));
+        assert_eq!(identity, Some(scene::amended_identity().encode()));
     }
 }
 
@@ -180,7 +180,7 @@ fn the_receipt_is_read_and_verified() {
     let bytes = golden("receipt.bin");
     let receipt = Receipt::decode(&bytes).expect("it checks");
     assert_eq!((receipt.id, receipt.kind()), (scene::INCARNATION, Ok(ReceiptKind::Purge)));
-    assert_eq!((receipt.successor, receipt.log_record.get()), (scene::SUCCESSOR, 45));
+    assert_eq!((receipt.successor, receipt.log_record.get()), (scene::SUCCESSOR, 46));
     let note = scene::note(&scene::PARTITION_KEY, scene::SUCCESSOR);
     assert_eq!((receipt.name_hash, receipt.key_fingerprint), (note.name_hash, note.key_fingerprint));
     assert!(verify(&receipt.public_key, Receipt::signed(&bytes), &receipt.signature));

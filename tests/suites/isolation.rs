@@ -147,6 +147,11 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
         "/v1/collections/{name}/query" => query,
         "/v1/query" => with(json!({"collections": [place.collection]})),
         "/v1/batch/query" => json!({"queries": [with(json!({"collection": place.collection}))]}),
+        "/v1/partitions" => {
+            json!({"id": partition.unwrap_or("gone"), "collection": place.collection})
+        }
+        "/v1/partitions/{id}" => json!({"hold": true}),
+        "/v1/admin/workspaces/{id}" => json!({"partitions": {"declared_only": true}}),
         "/api/v1/tenants" => json!({"name": format!("Tenant {}", place.mark)}),
         "/api/v1/tenants/{id}" => json!({"name": "taken over"}),
         "/api/v1/memory/ingest" => {
@@ -190,6 +195,11 @@ fn address(route: &Route, place: &Place, world: &World, is_named: bool) -> Strin
         "/v1/search" => pairs.extend([("q", "secret budgets"), ("k", "50"), ("trace", "true")]),
         "/api/v1/memory/recent" | "/api/v1/memory/stats" if route.method == "GET" => {
             pairs.push(("userId", place.mark))
+        }
+        path if path.starts_with("/v1/partitions")
+            && !(route.method == "POST" && path == "/v1/partitions") =>
+        {
+            pairs.push(("collection", place.collection));
         }
         "/v1/collections/{name}/events" => pairs.push(("token", "guess")),
         _ => {}

@@ -27,6 +27,7 @@ pub mod memo;
 pub mod receipt;
 pub mod record;
 pub mod segment;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 pub mod wire;

@@ -5,12 +5,12 @@
 
 use crate::Damage;
 use crate::document::Document;
-use crate::layout::zero;
 use crate::limits::{
     COLLECTION_NAME_BYTES_MAX, CONTENT_BYTES_MAX, DIMENSION_MAX, DOCUMENT_ID_BYTES_MAX, MEMO_BYTES_MAX,
     PARTITION_NAME_CHARS_MAX,
 };
 use crate::memo::Memo;
+use crate::terms::Terms;
 use crate::wire::{Reader, Writer};
 use std::fmt;
 
@@ -31,6 +31,8 @@ pub enum RecordKind {
     /// A partition's rows were written anew under another key, and this one is to be destroyed: it holds once
     /// the manifest has the partition under the other. Sealed under the workspace's key.
     Replace = 6,
+    /// A partition goes on under another name or on other terms: its identity from here on.
+    Amend = 7,
 }
 
 impl RecordKind {
@@ -43,7 +45,8 @@ impl RecordKind {
             4 => Self::DropPartition,
             5 => Self::DropWorkspace,
             6 => Self::Replace,
-            other => return Err(Damage::new("DirectoryEntry.kind", "1 to 6", other)),
+            7 => Self::Amend,
+            other => return Err(Damage::new("DirectoryEntry.kind", "1 to 7", other)),
         })
     }
 }
@@ -107,7 +110,7 @@ impl CollectionSpec {
     }
 }
 
-/// Who a partition is: what its first record and its entry in the manifest say under seal.
+/// Who a partition is: what its first record, each that amends it, and its entry in the manifest say under seal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The collection's name.
@@ -116,6 +119,8 @@ pub struct Identity {
     pub partition: Option<String>,
     /// What its vectors are.
     pub spec: CollectionSpec,
+    /// On what terms it is kept.
+    pub terms: Terms,
 }
 
 impl Identity {
@@ -123,12 +128,17 @@ impl Identity {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         let CollectionSpec { dimension, metric } = self.spec;
+        let has_terms = !self.terms.are_usual();
         // A dimension takes two bytes; the metric is the third.
-        out.bytes(self.collection.as_bytes()).u32(dimension | (metric as u32) << 16);
+        let spec = dimension | (metric as u32) << 16 | u32::from(has_terms) << 24;
+        out.bytes(self.collection.as_bytes()).u32(spec);
         match &self.partition {
             None => out.u8(0),
             Some(name) => out.u8(1).bytes(name.as_bytes()),
         };
+        if has_terms {
+            self.terms.write(&mut out);
+        }
         out.0
     }
 
@@ -136,8 +146,10 @@ impl Identity {
     pub fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let mut input = Reader::new("Identity", bytes);
         let collection = input.text(COLLECTION_NAME_BYTES_MAX)?.to_owned();
-        let [low, high, metric, reserved] = input.u32()?.to_le_bytes();
-        zero("Identity.reserved", &[reserved])?;
+        let [low, high, metric, has_terms] = input.u32()?.to_le_bytes();
+        if has_terms > 1 {
+            return Err(Damage::new("Identity.has_terms", "0 or 1", has_terms));
+        }
         let spec = CollectionSpec::read(u16::from_le_bytes([low, high]).into(), metric)?;
         let partition = match input.u8()? {
             0 => None,
@@ -148,8 +160,9 @@ impl Identity {
         if chars > PARTITION_NAME_CHARS_MAX {
             return Err(Damage::new("Identity.partition", PARTITION_NAME_CHARS_MAX, chars));
         }
+        let terms = if has_terms == 1 { Terms::read(&mut input)? } else { Terms::default() };
         input.finish()?;
-        Ok(Self { collection, partition, spec })
+        Ok(Self { collection, partition, spec, terms })
     }
 }
 

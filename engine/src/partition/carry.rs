@@ -143,7 +143,7 @@ impl Partition {
 
     /// Checks a document like one that a user brings, and leaves it what it is.
     fn admitted(&self, document: Document) -> Result<Document, WriteError> {
-        let dimension = self.core.identity.spec.dimension as usize;
+        let dimension = self.core.spec.dimension as usize;
         if document.vectors.len() != document.passages.len() * dimension {
             return Err(WriteError::Invalid {
                 what: "a document",

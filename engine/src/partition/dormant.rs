@@ -10,6 +10,7 @@ use std::ops::Deref;
 use strongroom_format::Damage;
 use strongroom_format::manifest::{PartitionState, SegmentPlace};
 use strongroom_format::record::{CollectionSpec, Identity};
+use strongroom_format::terms::Terms;
 
 /// A partition at rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(crate) struct Dormant {
     pub(crate) first_expiry_ms: Option<NonZeroU64>,
     /// Whether damage took something that was acknowledged.
     pub(crate) is_damaged: bool,
+    /// On what terms it is kept; `None` on the usual ones. While it is in use they stand in its identity instead.
+    pub(crate) terms: Option<Box<Terms>>,
     /// Oldest first.
     pub(crate) segments: Places,
 }
@@ -49,11 +52,22 @@ impl Dormant {
             purge_since_ms: 0,
             first_expiry_ms: None,
             is_damaged: false,
+            terms: None,
             segments: Places::default(),
         }
     }
 
-    /// As the manifest tells it.
+    /// The same on these terms.
+    pub(crate) fn on(self, terms: Terms) -> Self {
+        Self { terms: (!terms.are_usual()).then(|| Box::new(terms)), ..self }
+    }
+
+    /// On what terms it is kept.
+    pub(crate) fn terms(&self) -> Terms {
+        self.terms.as_deref().copied().unwrap_or_default()
+    }
+
+    /// As the manifest tells it; its terms stand in the sealed identity.
     pub(crate) fn of(state: &PartitionState) -> Self {
         Self {
             incarnation: state.incarnation,
@@ -65,6 +79,7 @@ impl Dormant {
             purge_since_ms: state.purge_since_ms,
             first_expiry_ms: state.first_expiry_ms.and_then(NonZeroU64::new),
             is_damaged: state.is_damaged,
+            terms: None,
             segments: state.segments.iter().copied().collect(),
         }
     }

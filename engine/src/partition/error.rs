@@ -24,6 +24,9 @@ pub enum WriteError {
     /// It is live: there is nothing to restore.
     #[error("the document is not deleted")]
     NotDeleted,
+    /// The partition is held: nothing in it may go or be replaced. Have the hold lifted first.
+    #[error("the partition is held: nothing of it may be deleted or replaced until the hold is lifted")]
+    Held,
     /// Bring vectors of the collection's dimension.
     #[error("vectors of this collection have {expected} components, this one has {found}")]
     Dimension {

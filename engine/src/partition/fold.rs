@@ -17,7 +17,7 @@ impl Partition {
         add: impl Fn(&mut R, DocumentInfo),
     ) -> Result<Option<R>, ReadError> {
         let eyes = self.eyes();
-        self.core.attempt(|| {
+        self.attempt(|| {
             self.look(|view| {
                 let sight = view.sight(eyes);
                 let sources = view.sources().iter().enumerate();

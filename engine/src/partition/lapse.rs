@@ -23,8 +23,11 @@ impl Core {
         shelf.view.as_ref().map_or_else(at_rest, |view| view.first_expiry_ms)
     }
 
-    /// Purges all documents whose time has passed, live or soft-deleted, and answers how many there were.
+    /// Purges all documents whose time has passed, live or soft-deleted, and answers how many there were. Of what is held none has.
     pub(crate) fn purge_expired(&self, now_ms: u64) -> Result<usize, WriteError> {
+        if self.is_held() {
+            return Ok(0);
+        }
         let (acting, mut purged) = (ActingAs::Administrator, 0);
         let eyes = Eyes { acting: &acting, now_ms };
         loop {

@@ -59,10 +59,12 @@ impl Core {
         Ok(frozen.map(|(source, memtable)| Frozen { source, memtable, flushed_through, left_over }))
     }
 
-    /// Whether documents or changes wait in memory.
+    /// Whether no documents or changes wait in memory, nor for being applied: what is durable and not applied yet would be
+    /// neither in a segment nor in the log once that is cut.
     pub(crate) fn is_clean(&self) -> bool {
-        let shelf = self.shelf();
-        shelf.view.as_ref().is_none_or(View::is_clean)
+        let mut writer = lock(&self.writer);
+        let is_settled = self.settle(&mut writer).is_ok() && writer.pending.is_empty();
+        is_settled && self.shelf().view.as_ref().is_none_or(View::is_clean)
     }
 
     fn key(&self) -> Result<Key, ReadError> {
@@ -76,7 +78,7 @@ impl Core {
         frozen: &Frozen,
         file: &mut SegmentFileWriter,
     ) -> Result<SegmentPlace, ReadError> {
-        let spec = self.identity.spec;
+        let spec = self.spec;
         let mut segment = SegmentWriter::default();
         self.with_view(|view| {
             write_memtable(view, frozen.source, &frozen.memtable, spec.dimension, &mut segment);
@@ -101,8 +103,7 @@ impl Core {
 
     fn open_segment(&self, place: SegmentPlace) -> Result<Arc<Segment>, ReadError> {
         let (blobs, cache) = (&self.env.medium.blobs, &self.env.cache);
-        let segment =
-            Segment::open(blobs, cache, &self.key()?, self.incarnation().0, self.identity.spec, place)?;
+        let segment = Segment::open(blobs, cache, &self.key()?, self.incarnation().0, self.spec, place)?;
         Ok(Arc::new(segment))
     }
 
@@ -114,7 +115,8 @@ impl Core {
         if state.flushed_through == 0 && !state.is_damaged {
             return None;
         }
-        Some(state.entry(self.workspace, self.name_tag, &self.identity, key, self.env.random()))
+        let who = self.who();
+        Some(state.entry(self.workspace, who.name_tag, &who.identity, key, self.env.random()))
     }
 
     /// Its segments, oldest first.
@@ -152,7 +154,7 @@ impl Core {
         }
         self.write_changes(&segments, from, &expired, &mut writer)?;
         let mut file = env.begin_file();
-        let place = file.add(&self.key()?, self.incarnation().0, self.identity.spec, writer);
+        let place = file.add(&self.key()?, self.incarnation().0, self.spec, writer);
         file.finish(&*env.medium.blobs)?;
         let replaced = merged.iter().map(|(source, segment)| (*source, segment.place())).collect();
         Ok(Merged { place, replaced, expired })
@@ -210,14 +212,14 @@ impl Core {
     }
 
     /// Serves from the merged segment from now on; `false` when something that was left out has been restored
-    /// meanwhile.
+    /// meanwhile, or is held.
     pub(crate) fn install_merged(&self, merged: &Merged) -> Result<bool, ReadError> {
         let segment = look_again(|| self.open_segment(merged.place))?;
         // A restore that waits for its sync is one as well.
         let mut writer = lock(&self.writer);
         self.quiesce(&mut writer).map_err(WriteError::into_read)?;
         let mut shelf = self.loaded()?;
-        if !shelf.view().still_hold(&merged.expired) {
+        if !shelf.view().still_hold(&merged.expired) || (self.is_held() && !merged.expired.is_empty()) {
             return Ok(false);
         }
         let sources: Vec<u32> = merged.replaced.iter().map(|(source, _)| *source).collect();
@@ -243,6 +245,7 @@ impl Core {
             && state.flushed_through > 0
             && writer.applied_through <= state.flushed_through
             && state.purge_since_ms == 0
+            && shelf.amended == 0
             && shelf.view.as_ref().is_none_or(View::is_clean)
             && self.damage().is_none();
         if !rests {
@@ -251,7 +254,7 @@ impl Core {
         if let Some(view) = shelf.view.take() {
             shelf.state.counts = view.counts();
         }
-        Some(shelf.state.clone())
+        Some(shelf.state.clone().on(self.terms()))
     }
 
     /// When it was last used, and what it takes in memory, in bytes.

@@ -8,13 +8,15 @@
 //! 1. What is visible is durable: a record is applied after its batch was synced, in the order of records.
 //! 2. A write is checked against everything queued before it, so that acknowledged writes never conflict.
 //! 3. Once fenced, nothing is written; once dropped, nothing is read, and key and texts are zeroized.
-//! 4. Once damage was found in what is this partition's, and found again at a second look, nothing is read or
+//! 4. What is held loses nothing, and what is in the trash serves nobody; see `amend`.
+//! 5. Once damage was found in what is this partition's, and found again at a second look, nothing is read or
 //!    written any more: it is quarantined, and can only be dropped.
 //!
 //! Concurrency: `writer` orders the writes and is not held while the log syncs; `shelf` is shared by readers
 //! and taken alone for the instant in which records are applied. Locks are taken in that order.
 
 mod ages;
+mod amend;
 mod carry;
 mod dormant;
 mod environment;
@@ -62,7 +64,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use strongroom_format::Damage;
-use strongroom_format::record::Identity;
+use strongroom_format::record::{CollectionSpec, Identity};
+use strongroom_format::terms::Terms;
 use view::View;
 
 /// A handle on one partition, for one caller. Cheap to clone.
@@ -89,7 +92,12 @@ impl Partition {
 
     /// What this handle's caller sees, now.
     fn eyes(&self) -> Eyes<'_> {
-        Eyes { acting: &self.acting, now_ms: self.core.now_ms() }
+        Eyes { acting: &self.acting, now_ms: self.core.sight_ms() }
+    }
+
+    /// Insists that the partition is there for its callers: one in the trash, or whose time is over, is not.
+    fn is_served(&self) -> Result<(), ReadError> {
+        if self.core.is_served() { Ok(()) } else { Err(ReadError::Dropped) }
     }
 }
 
@@ -97,15 +105,24 @@ impl Partition {
 pub(crate) struct Core {
     pub(crate) env: Arc<Environment>,
     pub(crate) workspace: [u8; 16],
-    pub(crate) identity: Identity,
-    /// The keyed hash of its name.
-    pub(crate) name_tag: [u8; 16],
+    /// What its vectors are.
+    pub(crate) spec: CollectionSpec,
+    /// Who it is now. Taken for an instant, and after all other locks.
+    who: RwLock<Arc<Who>>,
     shelf: RwLock<Shelf>,
     writer: Mutex<Writer>,
     /// Whether a record that tells who the partition is has become durable.
     born: AtomicBool,
     last_use: AtomicU64,
     damage: Mutex<Option<Damage>>,
+}
+
+/// Who a partition is, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Who {
+    pub(crate) identity: Identity,
+    /// The keyed hash of its name.
+    pub(crate) name_tag: [u8; 16],
 }
 
 /// What the partition holds.
@@ -120,6 +137,8 @@ struct Shelf {
     frozen_through: u64,
     /// Documents that were purged since the partition was last rewritten, as far as they are known.
     purged: u64,
+    /// The last record that told who it is, until the manifest does; else 0.
+    amended: u64,
 }
 
 impl Shelf {
@@ -163,10 +182,17 @@ impl Core {
         Self {
             env: Arc::clone(env),
             workspace,
-            identity,
-            name_tag,
+            spec: identity.spec,
+            who: RwLock::new(Arc::new(Who { identity, name_tag })),
             born: AtomicBool::new(state.flushed_through > 0 || state.is_damaged),
-            shelf: RwLock::new(Shelf { key: Some(key), state, view: None, frozen_through: 0, purged: 0 }),
+            shelf: RwLock::new(Shelf {
+                key: Some(key),
+                state,
+                view: None,
+                frozen_through: 0,
+                purged: 0,
+                amended: 0,
+            }),
             writer: Mutex::new(writer),
             last_use: AtomicU64::new(0),
             damage: Mutex::new(damage),
@@ -179,6 +205,16 @@ impl Core {
 
     fn shelf_mut(&self) -> RwLockWriteGuard<'_, Shelf> {
         self.shelf.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who it is now.
+    pub(crate) fn who(&self) -> Arc<Who> {
+        Arc::clone(&self.who.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// On what terms it is kept now.
+    pub(crate) fn terms(&self) -> Terms {
+        self.who().identity.terms
     }
 
     /// Whether it was ever written to with success: only then is it there for others.
@@ -199,14 +235,14 @@ impl Core {
         acting: &ActingAs,
         witness: Option<&Witness>,
     ) -> Result<bool, ReadError> {
-        let eyes = Eyes { acting, now_ms: self.now_ms() };
+        let eyes = Eyes { acting, now_ms: self.sight_ms() };
         self.attempt(|| self.look_for(witness, |view| view.live(id, eyes).is_some()))
     }
 
     /// Tells a witness that this partition's key was handed to a caller.
     fn tell(&self, witness: Option<&Witness>) {
         if let Some(witness) = witness {
-            self.shelf().tell(&self.identity, witness, 0);
+            self.shelf().tell(&self.who().identity, witness, 0);
         }
     }
 
@@ -214,7 +250,7 @@ impl Core {
     fn look_for<R>(&self, witness: Option<&Witness>, run: impl FnOnce(&View) -> R) -> Result<R, ReadError> {
         self.with_shelf(|shelf, view| {
             if let Some(witness) = witness {
-                shelf.tell(&self.identity, witness, view.segment_count());
+                shelf.tell(&self.who().identity, witness, view.segment_count());
             }
             run(view)
         })
@@ -222,6 +258,11 @@ impl Core {
 
     fn now_ms(&self) -> u64 {
         self.env.medium.clock.now_ms()
+    }
+
+    /// What time it is for documents that expire.
+    fn sight_ms(&self) -> u64 {
+        self.terms().clock_ms(self.now_ms())
     }
 
     /// How many documents it has.

@@ -7,8 +7,8 @@
 //! Invariants:
 //! 1. No reader finds it in both: it goes here before it comes there.
 //!
-//! Concurrency: takes the writers of both partitions, in the order of their keyed names, so that moves that cross each other
-//! don't wait for each other for ever.
+//! Concurrency: takes the writers of both partitions, in the order of where they are in memory, so that moves that cross each
+//! other don't wait for each other for ever.
 
 use super::once::{Again, Remembered, remember};
 use super::standing::{Act, Overlay, Standing};
@@ -37,12 +37,14 @@ impl Partition {
                 why: "is the one to move from",
             });
         }
-        if self.core.identity.spec != to.core.identity.spec {
+        if self.core.spec != to.core.spec {
             return Err(WriteError::Invalid { what: "the partition to move to", why: "has other vectors" });
         }
         let (mut here, mut there) = both(&self.core, &to.core);
         self.core.make_ready(&mut here)?;
         to.core.make_ready(&mut there)?;
+        self.is_served()?;
+        to.is_served()?;
         if let Some(answered) = to.answered_before(&there)? {
             return Ok(answered);
         }
@@ -79,7 +81,8 @@ impl Partition {
         if !to.core.begins_with(&there, &[]) {
             arriving.insert(0, Act::Genesis);
         }
-        let leaving = ids.iter().map(|id| self.change(id, ChangeKind::Purged)).collect();
+        let leaving: Vec<Act> = ids.iter().map(|id| self.change(id, ChangeKind::Purged)).collect();
+        self.core.let_go(&here, &leaving)?;
         let ticket = submit((&self.core, &mut here, leaving), (&to.core, &mut there, arriving))?;
         // Held until both are applied: whoever settled one of them before the other would let readers see two.
         self.core.env.log.wait(&ticket)?;
@@ -109,7 +112,7 @@ impl Partition {
 
 /// Both writers.
 fn both<'a>(here: &'a Core, there: &'a Core) -> (MutexGuard<'a, Writer>, MutexGuard<'a, Writer>) {
-    if (here.workspace, here.name_tag) < (there.workspace, there.name_tag) {
+    if std::ptr::from_ref(here) < std::ptr::from_ref(there) {
         let first = lock(&here.writer);
         (first, lock(&there.writer))
     } else {

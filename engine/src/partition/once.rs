@@ -118,10 +118,16 @@ impl Partition {
         urgency: Urgency,
         mut prepare: impl FnMut(&Overlay<'_>) -> Result<(Vec<Act>, R), WriteError>,
     ) -> Result<R, WriteError> {
-        let Some(once) = &self.once else { return self.core.write(urgency, prepare) };
+        let Some(once) = &self.once else {
+            return self.core.write(urgency, |overlay| {
+                self.is_served()?;
+                prepare(overlay)
+            });
+        };
         loop {
             let now_ms = self.core.now_ms().max(1);
             let turn = self.core.write(urgency, |overlay| {
+                self.is_served()?;
                 let (memo, acts, turn) = match overlay.remembered(&once.key, now_ms) {
                     None => {
                         let (mut acts, answer) = prepare(overlay)?;

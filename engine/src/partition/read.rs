@@ -94,9 +94,15 @@ impl View {
 }
 
 impl Partition {
-    /// The name that this partition was made under; `None` for the default partition.
-    pub fn name(&self) -> Option<&str> {
-        self.core.identity.partition.as_deref()
+    /// The name that this partition has; `None` for the default partition.
+    pub fn name(&self) -> Option<String> {
+        self.core.who().identity.partition.clone()
+    }
+
+    /// Runs a read for the handle's caller.
+    pub(super) fn attempt<R>(&self, read: impl Fn() -> Result<R, ReadError>) -> Result<R, ReadError> {
+        self.is_served()?;
+        self.core.attempt(read)
     }
 
     /// A live document, without its content.
@@ -143,7 +149,7 @@ impl Partition {
         id: &str,
         read: impl Fn(&View, Location) -> Result<R, ReadError>,
     ) -> Result<Option<R>, ReadError> {
-        self.core.attempt(|| {
+        self.attempt(|| {
             let eyes = self.eyes();
             self.look(|view| view.live(id, eyes).map(|location| read(view, location)).transpose())?
         })
@@ -152,6 +158,6 @@ impl Partition {
     /// A page of the live documents that match, newest first; ties by id.
     pub fn list(&self, filter: &Filter, offset: usize, limit: usize) -> Result<Page, ReadError> {
         let eyes = self.eyes();
-        self.core.attempt(|| self.look(|view| view.page(eyes, filter, offset, limit))?)
+        self.attempt(|| self.look(|view| view.page(eyes, filter, offset, limit))?)
     }
 }

@@ -54,16 +54,16 @@ impl Core {
                 deleted_since_ms: view.map_or(0, |view| view.deleted_since_ms()),
                 first_expiry_ms: first_expiry_ms.and_then(NonZeroU64::new),
                 flushed_through: writer.applied_through.max(shelf.state.flushed_through).max(1),
-                ..Dormant::new(minted.incarnation, minted.slot, self.identity.spec)
+                ..Dormant::new(minted.incarnation, minted.slot, self.spec)
             }
         };
         if is_needed {
-            let place = file.add(&minted.key, minted.incarnation, self.identity.spec, segment);
+            let place = file.add(&minted.key, minted.incarnation, self.spec, segment);
             file.finish(&*self.env.medium.blobs)?;
             state.segments = Places::One(place);
         }
-        let entry =
-            state.entry(self.workspace, self.name_tag, &self.identity, &minted.key, self.env.random());
+        let who = self.who();
+        let entry = state.entry(self.workspace, who.name_tag, &who.identity, &minted.key, self.env.random());
         let rewritten = {
             let shelf = self.shelf();
             let old = (shelf.state.incarnation, shelf.state.key_slot);
@@ -81,6 +81,7 @@ impl Core {
         shelf.key = Some(minted.key.clone());
         shelf.state = state;
         shelf.purged = 0;
+        shelf.amended = 0;
         writer.cipher = None;
         self.env.cache.forget(&rewritten.old.0);
         Ok(Some(rewritten))
@@ -91,7 +92,7 @@ impl Core {
         let now_ms = self.env.medium.clock.now_ms();
         self.attempt(|| {
             let mut writer = SegmentWriter::default();
-            let dimension = self.identity.spec.dimension;
+            let dimension = self.spec.dimension;
             let is_needed = self.with_view(|view| view.write_all(dimension, now_ms, &mut writer))??;
             Ok((writer, is_needed))
         })

@@ -168,7 +168,7 @@ fn by_ranks<'a>(lists: [Vec<Candidate<'a>>; 2], request: &SearchRequest<'_>) -> 
 impl Partition {
     /// The live documents that agree best with a query, of those that the handle's caller may read, or their passages, with evidence of what was opened.
     pub fn search(&self, request: &SearchRequest<'_>) -> Result<SearchResponse, ReadError> {
-        let spec = self.core.identity.spec;
+        let spec = self.core.spec;
         if let Query::Vector(vector) | Query::Hybrid { vector, .. } = request.query {
             let expected = spec.dimension as usize;
             if vector.len() != expected {
@@ -179,7 +179,7 @@ impl Partition {
         let is_bounded = spec.metric != Metric::InnerProduct
             || matches!(request.query, Query::Words(_) | Query::Hybrid { fusion: Fusion::Ranks, .. });
         let eyes = self.eyes();
-        self.core.attempt(|| {
+        self.attempt(|| {
             self.look(|view| {
                 let sight = view.sight(eyes);
                 let (candidates, exact) = view.best(spec.metric, request, &sight)?;
@@ -197,7 +197,7 @@ impl Partition {
 impl Core {
     fn trace(&self, view: &View, sight: &Sight<'_>, exact: bool) -> Trace {
         Trace {
-            partitions_opened: vec![self.identity.partition.clone()],
+            partitions_opened: vec![self.who().identity.partition.clone()],
             segments_opened: view.segment_count(),
             candidates: sight.documents,
             exact,

@@ -2,6 +2,7 @@
 //!
 //! A write is checked against this, and not against what is visible so far: acknowledged writes never conflict.
 
+use super::Who;
 use super::view::View;
 use crate::filter::Eyes;
 use crate::log::Ticket;
@@ -26,6 +27,7 @@ impl Pending {
 /// What a record does once it is durable.
 pub(super) enum Act {
     Genesis,
+    Amend(Box<Who>),
     Put(Box<Document>),
     Change(Change),
 }
@@ -34,6 +36,7 @@ impl Act {
     pub(super) fn kind(&self) -> RecordKind {
         match self {
             Self::Genesis => RecordKind::Genesis,
+            Self::Amend(_) => RecordKind::Amend,
             Self::Put(_) => RecordKind::Put,
             Self::Change(_) => RecordKind::Change,
         }
@@ -44,13 +47,14 @@ impl Act {
         match self {
             Self::Put(document) => Some(&document.id),
             Self::Change(change) if change.kind != ChangeKind::Answered => Some(&change.id),
-            Self::Genesis | Self::Change(_) => None,
+            Self::Genesis | Self::Amend(_) | Self::Change(_) => None,
         }
     }
 
     pub(super) fn encode(&self, identity: &Identity) -> Vec<u8> {
         match self {
             Self::Genesis => identity.encode(),
+            Self::Amend(who) => who.identity.encode(),
             Self::Put(document) => encode_put(document),
             Self::Change(change) => change.encode(),
         }

@@ -48,8 +48,9 @@ impl Core {
 
     /// What the records of these acts say, within their limits.
     pub(super) fn plain(&self, acts: &[Act]) -> Result<Vec<Zeroizing<Vec<u8>>>, WriteError> {
+        let who = self.who();
         let encoded = |act: &Act| {
-            let plain = Zeroizing::new(act.encode(&self.identity));
+            let plain = Zeroizing::new(act.encode(&who.identity));
             limit("a document with its vectors, in bytes", plain.len(), RECORD_BYTES_MAX)?;
             if let Act::Change(Change { kind: ChangeKind::Answered, id, .. }) = act {
                 limit("ids of one request with a key, in bytes", id.len(), MEMO_BYTES_MAX)?;
@@ -76,11 +77,16 @@ impl Core {
                 shelf.key.as_ref().ok_or(WriteError::Dropped)?.cipher(&file_id, Purpose::Log)
             }
         };
+        let who = self.who();
         let sealed = (first_record..).zip(acts.iter().zip(plain)).map(|(record, (act, plain))| {
             let kind = act.kind();
+            let name_tag = match act {
+                Act::Amend(who) => who.name_tag,
+                Act::Genesis | Act::Put(_) | Act::Change(_) => who.name_tag,
+            };
             let place = record_place(incarnation, file_id, record, kind);
             let sealed = cipher.seal(record, place, plain);
-            SealedRecord { incarnation, name_tag: self.name_tag, record, kind, sealed }
+            SealedRecord { incarnation, name_tag, record, kind, sealed }
         });
         let sealed = sealed.collect();
         writer.cipher = Some((file_id, cipher));

@@ -22,7 +22,7 @@ impl Partition {
     /// The ids that this is true of, in their order, and whether each is of a soft-deleted document.
     pub fn ids(&self, is_one: impl Fn(&str) -> bool) -> Result<Vec<(String, bool)>, ReadError> {
         let eyes = self.eyes();
-        self.core.attempt(|| {
+        self.attempt(|| {
             self.look(|view| {
                 let found = view.directory().filter(|(id, at)| is_one(id) && view.sees(*at, eyes));
                 let mut ids: Vec<_> =

@@ -5,7 +5,7 @@
 
 use super::standing::{Act, Overlay, Pending, Standing};
 use super::{
-    Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, WriteError,
+    Core, DocumentInfo, LoadedShelf, NewDocument, NewPassage, Partition, Passage, ReadError, Who, WriteError,
     Writer, look_again,
 };
 use crate::io::{Fault, StorageErrorKind, lock};
@@ -22,7 +22,7 @@ use strongroom_format::limits::{
     FIELDS_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX, READER_BYTES_MAX, READERS_MAX,
     RECORD_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX,
 };
-use strongroom_format::record::{Change, ChangeKind, RecordKind, decode_put};
+use strongroom_format::record::{Change, ChangeKind, Identity, RecordKind, decode_put};
 use zeroize::Zeroizing;
 
 /// Documents in one write: beside them a batch holds the partition's first record, and a memo.
@@ -97,11 +97,13 @@ impl Partition {
 
     /// Checks a document against the limits and gives it id, digest and time.
     pub(super) fn prepare(&self, mut new: NewDocument) -> Result<Document, WriteError> {
-        let spec = self.core.identity.spec;
+        let spec = self.core.spec;
         let dimension = spec.dimension as usize;
         check(&new)?;
         let medium = &self.core.env.medium;
         let created_ms = medium.clock.now_ms();
+        let ttl_ms = self.core.terms().ttl_ms;
+        let expires_ms = new.expires_ms.or_else(|| ttl_ms.map(|ttl_ms| created_ms.saturating_add(ttl_ms)));
         let id = new.id.unwrap_or_else(|| {
             let mut random = [0; 10];
             medium.entropy.fill(&mut random);
@@ -136,7 +138,7 @@ impl Partition {
             source: new.source,
             created_ms,
             updated_ms: None,
-            expires_ms: new.expires_ms,
+            expires_ms,
             readers,
             passages,
             vectors,
@@ -170,6 +172,7 @@ impl Core {
             other => other,
         });
         let (mut acts, answer) = prepared?;
+        self.let_go(&writer, &acts)?;
         if acts.is_empty() {
             return Ok(answer);
         }
@@ -200,11 +203,18 @@ impl Core {
                     writer.pending.pop_front();
                 }
                 Outcome::Committed => {
-                    let mut shelf = self.loaded()?;
+                    // Who it is can be told whatever became of what it holds.
+                    let is_told = matches!(first.act, Act::Genesis | Act::Amend(_));
+                    let shelf = if is_told { None } else { Some(self.loaded()?) };
                     if let Some(Pending { record, act, .. }) = writer.pending.pop_front() {
-                        self.born.store(true, Ordering::Release);
                         writer.applied_through = writer.applied_through.max(record);
-                        self.apply(&mut shelf, record, act);
+                        match (act, shelf) {
+                            (Act::Amend(who), _) => self.was_told(record, Some(*who)),
+                            (Act::Genesis, _) => self.was_told(record, None),
+                            (act, Some(mut shelf)) => self.apply(&mut shelf, record, act),
+                            (_, None) => unreachable!("loaded for what is written into it"),
+                        }
+                        self.born.store(true, Ordering::Release);
                     }
                 }
             }
@@ -218,16 +228,36 @@ impl Core {
     }
 
     /// Applies a record of the log at open. Damage in the partition's own segments is the partition's alone.
-    pub(crate) fn replay(&self, record: u64, kind: RecordKind, plain: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn replay(
+        &self,
+        record: u64,
+        kind: RecordKind,
+        name_tag: [u8; 16],
+        plain: &[u8],
+    ) -> Result<(), Fault> {
         let mut writer = lock(&self.writer);
         self.born.store(true, Ordering::Release);
         writer.applied_through = record;
         let decoded = match kind {
             RecordKind::Put => {
-                decode_put(plain, self.identity.spec.dimension).map(|document| Act::Put(Box::new(document)))
+                decode_put(plain, self.spec.dimension).map(|document| Act::Put(Box::new(document)))
             }
             RecordKind::Change => Change::decode(plain).map(Act::Change),
-            _ => return Ok(()),
+            RecordKind::Genesis => {
+                self.was_told(record, None);
+                return Ok(());
+            }
+            RecordKind::Amend => {
+                match Identity::decode(plain) {
+                    Ok(identity) if identity.spec == self.spec => {
+                        self.was_told(record, Some(Who { identity, name_tag }));
+                    }
+                    Ok(_) => self.lose(Damage::new("Identity", "the vectors that it began with", "others")),
+                    Err(damage) => self.lose(damage),
+                }
+                return Ok(());
+            }
+            RecordKind::DropPartition | RecordKind::DropWorkspace | RecordKind::Replace => return Ok(()),
         };
         let loaded = decoded
             .map_err(ReadError::from)
@@ -247,7 +277,7 @@ impl Core {
     fn apply(&self, shelf: &mut LoadedShelf<'_>, record: u64, act: Act) {
         let before = shelf.view().memtable_bytes();
         match act {
-            Act::Genesis => {}
+            Act::Genesis | Act::Amend(_) => {}
             Act::Put(document) => shelf.view().put(record, *document),
             Act::Change(change) => {
                 if change.kind == ChangeKind::Purged {

@@ -102,6 +102,7 @@ pub(crate) fn hex(bytes: &[u8; 16]) -> String {
 mod tests {
     use super::*;
     use strongroom_format::record::CollectionSpec;
+    use strongroom_format::terms::Terms;
 
     fn finding(hits: Hits) -> Finding {
         let damage = Damage::new("BlockHeader.crc32", 1, 2).at("segments/0/x", 64);
@@ -118,6 +119,7 @@ mod tests {
             collection: "notes".to_owned(),
             partition: Some("a\nb".to_owned()),
             spec: CollectionSpec::cosine(1),
+            terms: Terms::default(),
         };
         let partition = Hits::Partition { incarnation: [0xab; 16], identity: Some(identity) };
         let whom = format!("[hits partition {} (\"a\\nb\" of \"notes\")]", "ab".repeat(16));

@@ -195,7 +195,7 @@ impl Check<'_> {
         let key = match found.kind {
             RecordKind::DropWorkspace => self.keys.root(),
             RecordKind::DropPartition | RecordKind::Replace => self.keys.above(&incarnation),
-            RecordKind::Genesis | RecordKind::Put | RecordKind::Change => {
+            RecordKind::Genesis | RecordKind::Put | RecordKind::Change | RecordKind::Amend => {
                 partition = self.keys.partition(&incarnation);
                 partition.as_ref()
             }
@@ -204,7 +204,7 @@ impl Check<'_> {
         let plain = open_record(key, incarnation, start.header.file_id, found.record, found.kind, sealed)
             .map_err(|_| Damage::new("log record", "sealed under its key for its place", "not"))?;
         match found.kind {
-            RecordKind::Genesis => {
+            RecordKind::Genesis | RecordKind::Amend => {
                 let identity = Identity::decode(&plain)?;
                 let above = self.keys.above(&incarnation);
                 let tag = above.map(|key| key.name_tag(&identity.collection, identity.partition.as_deref()));

@@ -38,7 +38,7 @@ impl Store {
             id: self.env.random(),
             public_key: self.signer.public_key(),
             at_ms: self.env.medium.clock.now_ms(),
-            spec: partition.core.identity.spec,
+            spec: partition.core.spec,
             collection: at.collection.clone(),
             partition: at.partition.as_ref().map(|name| name.as_str().to_owned()),
         };

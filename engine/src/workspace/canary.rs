@@ -46,7 +46,7 @@ impl Store {
     /// plants it, which is a write.
     pub fn check_canary(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Canary>, StoreError> {
         let Some(partition) = self.partition(scope, at)? else { return Ok(None) };
-        let spec = partition.core.identity.spec;
+        let spec = partition.core.spec;
         let beside = PartitionRef { collection: COLLECTION.to_owned(), partition: Some(name(spec)) };
         let own = Scope::of_the_engine(scope.workspace(), beside.clone());
         let nest = self.partition_for_write(&own, &beside, spec)?;

@@ -33,7 +33,7 @@ impl Store {
             return Err(StoreError::Forbidden);
         }
         let mut holders = Holders::default();
-        for at in workspace.names(scope, collection) {
+        for at in workspace.names(scope, collection, self.now_ms()) {
             match self.holder(scope, &workspace, &at, id) {
                 Ok(holder) => holders.partitions.extend(holder),
                 Err(StoreError::Read(ReadError::Quarantined(damage))) => {
@@ -62,7 +62,8 @@ impl Store {
         if self.rests_without(scope, workspace, at, id)? {
             return Ok(None);
         }
-        let Some(core) = self.find(workspace, at)?.filter(|core| core.is_born()) else { return Ok(None) };
+        let found = self.find(workspace, at)?.filter(|core| core.is_born() && core.is_served());
+        let Some(core) = found else { return Ok(None) };
         match core.has(id, scope.acting(), scope.witness()) {
             Ok(has) => Ok(has.then(|| scope.handle(core))),
             // It went after it was found.
@@ -96,7 +97,7 @@ impl Store {
         Ok(passing.is_ok_and(|passing| matches!(passing.has(id, scope.acting(), scope.witness()), Ok(false))))
     }
 
-    /// Sums over the partitions of a collection that the scope covers.
+    /// Sums over the partitions of a collection that the scope covers, those in the trash included.
     pub fn collection_totals(&self, scope: &Scope, collection: &str) -> Result<Totals, StoreError> {
         let workspace = self.workspace(scope.workspace())?;
         if !scope.touches(collection) {
@@ -112,11 +113,11 @@ impl Store {
 
 impl Workspace {
     /// The partitions of a collection that the scope covers and that are there for others, in the order of their names.
-    fn names(&self, scope: &Scope, collection: &str) -> Vec<PartitionRef> {
+    fn names(&self, scope: &Scope, collection: &str, now_ms: u64) -> Vec<PartitionRef> {
         let entries = self.entries();
         let mut names: Vec<PartitionRef> = entries
             .of_collection(collection)
-            .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born())
+            .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_served(now_ms))
             .map(|(name, _)| PartitionRef { collection: collection.to_owned(), partition: name.clone() })
             .collect();
         names.sort_unstable_by(|a, b| a.partition.cmp(&b.partition));

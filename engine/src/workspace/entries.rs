@@ -4,12 +4,13 @@
 //! becomes a [`Core`], until it is left alone for long enough. Partitions whose name damage took are kept by
 //! its keyed hash: they are never mistaken for partitions that are not there.
 
-use super::Totals;
 use super::scope::{PartitionName, PartitionRef};
+use super::{PartitionInfo, Totals};
 use crate::partition::{Core, Counts, Dormant};
 use std::collections::HashMap;
 use std::sync::Arc;
 use strongroom_format::Damage;
+use strongroom_format::terms::Terms;
 
 /// A partition of a workspace.
 pub(super) enum Entry {
@@ -26,6 +27,45 @@ impl Entry {
             Self::Dormant(_) => true,
             Self::Awake(core) => core.is_born(),
         }
+    }
+
+    /// On what terms it is kept.
+    pub(super) fn terms(&self) -> Terms {
+        match self {
+            Self::Dormant(dormant) => dormant.terms(),
+            Self::Awake(core) => core.terms(),
+        }
+    }
+
+    /// Whether nothing of it may go.
+    pub(super) fn is_held(&self) -> bool {
+        self.terms().held_ms.is_some()
+    }
+
+    /// Whether it is there for its callers.
+    pub(super) fn is_served(&self, now_ms: u64) -> bool {
+        self.is_born() && self.terms().serve(now_ms)
+    }
+
+    /// Which incarnation it is now.
+    pub(super) fn incarnation(&self) -> [u8; 16] {
+        match self {
+            Self::Dormant(dormant) => dormant.incarnation,
+            Self::Awake(core) => core.incarnation().0,
+        }
+    }
+
+    /// What a listing says of it; `None` when it isn't there, or its time is over.
+    pub(super) fn info(&self, name: &Option<PartitionName>, now_ms: u64) -> Option<PartitionInfo> {
+        let terms = self.terms();
+        (self.is_born() && !terms.are_over(now_ms)).then(|| PartitionInfo {
+            name: name.clone(),
+            incarnation: self.incarnation(),
+            counts: self.counts(),
+            stored_bytes: self.stored_bytes(),
+            is_quarantined: self.is_quarantined(),
+            terms,
+        })
     }
 
     /// How many documents it has.

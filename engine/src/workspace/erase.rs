@@ -14,6 +14,7 @@ use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::receipt::ReceiptKind;
 use strongroom_format::record::{DropNote, RecordKind};
+use strongroom_format::terms::Terms;
 
 /// Purges in partitions up to this many stored bytes are made final at once.
 const PURGE_AT_ONCE_BYTES: u64 = 64 << 20;
@@ -39,6 +40,20 @@ enum Dropped {
 }
 
 impl Dropped {
+    /// On what terms it was kept. (What nobody can wake was held if it was when it was put to rest.)
+    fn terms(&self) -> Terms {
+        match self {
+            Self::Awake(core) => core.terms(),
+            Self::Resting(rest) => rest.terms(),
+        }
+    }
+
+    fn lift_fence(&self) {
+        if let Self::Awake(core) = self {
+            core.lift_fence();
+        }
+    }
+
     fn forget(&self) -> Forgotten {
         match self {
             Self::Awake(core) => core.forget(),
@@ -52,8 +67,8 @@ impl Dropped {
 }
 
 impl Store {
-    /// Drops a partition and shreds it; `None` when there is none of this name. What was in it is gone when
-    /// this returns, live and soft-deleted documents alike.
+    /// Drops a partition and shreds it, be it in the trash or not; `None` when there is none of this name. What was in it is
+    /// gone when this returns, live and soft-deleted documents alike. [`WriteError::Held`] when it is held.
     pub fn drop_partition(
         &self,
         scope: &Scope,
@@ -61,12 +76,34 @@ impl Store {
     ) -> Result<Option<(Counts, SignedReceipt)>, StoreError> {
         let workspace = self.reach(scope, at)?;
         let mut maintenance = lock(&self.maintenance);
+        let dropped = self.drop_if(&mut maintenance, &workspace, at, |terms| match terms.held_ms {
+            Some(_) => Err(WriteError::Held.into()),
+            None => Ok(true),
+        })?;
+        dropped.iter().for_each(|(_, receipt)| self.answered(receipt));
+        Ok(dropped)
+    }
+
+    /// The same if its terms allow it. The receipt waits to be taken, unless it is answered.
+    pub(super) fn drop_if(
+        &self,
+        maintenance: &mut Maintenance,
+        workspace: &Workspace,
+        at: &PartitionRef,
+        allow: impl FnOnce(&Terms) -> Result<bool, StoreError>,
+    ) -> Result<Option<(Counts, SignedReceipt)>, StoreError> {
         let name_tag = workspace.name_tag(at);
-        let Some(dropped) = self.find_to_drop(&workspace, at, &name_tag)? else { return Ok(None) };
+        let Some(dropped) = self.find_to_drop(workspace, at, &name_tag)? else { return Ok(None) };
         let (counts, fingerprint) = match &dropped {
             Dropped::Awake(core) => (core.fence()?, core.fingerprint()),
             Dropped::Resting(rest) => (rest.counts, [0; 16]),
         };
+        // From here on nobody amends it.
+        let allowed = allow(&dropped.terms());
+        if !matches!(allowed, Ok(true)) {
+            dropped.lift_fence();
+            return allowed.map(|_| None);
+        }
         let name_salt = self.env.random();
         let note = DropNote {
             name_salt,
@@ -88,9 +125,7 @@ impl Store {
         let record = match logged {
             Ok(record) => record,
             Err(error) => {
-                if let Dropped::Awake(core) = &dropped {
-                    core.lift_fence();
-                }
+                dropped.lift_fence();
                 return Err(WriteError::from(error).into());
             }
         };
@@ -100,9 +135,8 @@ impl Store {
             entries.lost.remove(&name_tag);
         }
         let mut erasure = Erasure::new(ReceiptKind::Partition, incarnation, workspace.id.0, note, record);
-        self.take_over(&mut maintenance, &mut erasure, dropped.forget());
-        let receipt = self.finish(&mut maintenance, erasure)?;
-        self.answered(&receipt);
+        self.take_over(maintenance, &mut erasure, dropped.forget());
+        let receipt = self.finish(maintenance, erasure)?;
         Ok(Some((counts, receipt)))
     }
 
@@ -135,7 +169,8 @@ impl Store {
         maintenance.removed.insert(forgotten.incarnation);
     }
 
-    /// Drops a workspace and shreds all that is in it; `None` when it isn't there.
+    /// Drops a workspace and shreds all that is in it; `None` when it isn't there. [`WriteError::Held`] when something in it is
+    /// held.
     pub fn drop_workspace(
         &self,
         operator: &OperatorScope,
@@ -195,6 +230,9 @@ impl Store {
                 }
                 Err(error) => outcome = Err(error),
             }
+            if dropped.terms().held_ms.is_some() {
+                outcome = Err(WriteError::Held);
+            }
             fenced.push(dropped);
         }
         let name_salt = self.env.random();
@@ -215,11 +253,7 @@ impl Store {
         match logged {
             Ok(record) => Ok((sum, note, record)),
             Err(error) => {
-                for dropped in fenced {
-                    if let Dropped::Awake(core) = dropped {
-                        core.lift_fence();
-                    }
-                }
+                fenced.iter().for_each(Dropped::lift_fence);
                 Err(error)
             }
         }
@@ -250,7 +284,8 @@ impl Store {
         once: Option<Arc<Once>>,
     ) -> Result<Purged, StoreError> {
         let workspace = self.reach(scope, at)?;
-        let core = self.find(&workspace, at)?.filter(|core| core.is_born()).ok_or(WriteError::NotFound)?;
+        let core = self.find(&workspace, at)?.filter(|core| core.is_born() && core.is_served());
+        let core = core.ok_or(WriteError::NotFound)?;
         let mut partition = scope.handle(core);
         if let Some(once) = &once {
             partition = partition.once(once);
@@ -303,7 +338,7 @@ impl Store {
             let kind = RecordKind::Replace;
             let shredder = self.shredder();
             record = shredder
-                .log_drop(&workspace.key, rewritten.old.0, core.name_tag, kind, &note)
+                .log_drop(&workspace.key, rewritten.old.0, core.who().name_tag, kind, &note)
                 .map_err(WriteError::from)?;
             for place in &rewritten.entry.segments {
                 self.files.hold(place);

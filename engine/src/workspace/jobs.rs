@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
+use strongroom_format::record::Identity;
 
 /// A segment file takes no more segments beyond this length, in bytes.
 const SEGMENT_FILE_BYTES: u64 = 256 << 20;
@@ -35,6 +36,8 @@ pub struct Maintained {
     pub closed: usize,
     /// Documents that were purged because their time had passed.
     pub expired: usize,
+    /// Partitions that were shredded because theirs had.
+    pub ended: usize,
 }
 
 /// What a scrub read.
@@ -52,6 +55,7 @@ impl Store {
     /// Whether there is something to do. Cheap.
     pub fn wants_maintenance(&self) -> bool {
         self.wants_flush()
+            || self.has_ends()
             || self.env.purges.load(Ordering::Relaxed) > 0
             || self.env.log.is_low()
             || self.env.uses.load(Ordering::Relaxed)
@@ -66,13 +70,14 @@ impl Store {
                 && self.env.medium.clock.now_ms() >= since_ms.saturating_add(self.options.flush_age_ms))
     }
 
-    /// Purges what has expired, flushes when enough waits or waits for long, merges segments where there are too many, makes purges
+    /// Shreds and purges what has expired, flushes when enough waits or waits for long, merges segments where there are too many, makes purges
     /// final whose time has come, and closes idle partitions beyond the budget.
     pub fn run_maintenance(&self) -> Result<Maintained, StoreError> {
         let mut done = Maintained::default();
         let mut maintenance = lock(&self.maintenance);
         self.env.log.replenish();
         self.finish_all(&mut maintenance)?;
+        done.ended = self.end_partitions(&mut maintenance)?;
         self.sweep(&mut maintenance)?;
         done.expired = self.purge_expired()?;
         done.rewritten = self.rewrite_due(&mut maintenance, self.options.purge_ms)?;
@@ -87,17 +92,18 @@ impl Store {
         Ok(done)
     }
 
-    /// Flushes everything that waits in memory, purges what has expired, and makes every purge final.
+    /// Flushes everything that waits in memory, shreds and purges what has expired, and makes every purge final.
     pub fn flush(&self) -> Result<Maintained, StoreError> {
         let mut maintenance = lock(&self.maintenance);
         self.env.log.replenish();
         self.finish_all(&mut maintenance)?;
+        let ended = self.end_partitions(&mut maintenance)?;
         let expired = self.purge_expired()?;
         let rewritten = self.rewrite_due(&mut maintenance, 0)?;
         let flushed = self.flush_into(&mut maintenance)?;
         let compacted = self.compact(&mut maintenance)?;
         self.tidy(&mut maintenance)?;
-        Ok(Maintained { flushed, compacted, rewritten, closed: 0, expired })
+        Ok(Maintained { flushed, compacted, rewritten, closed: 0, expired, ended })
     }
 
     fn flush_into(&self, maintenance: &mut Maintenance) -> Result<usize, StoreError> {
@@ -108,17 +114,23 @@ impl Store {
         let mut waiting: Vec<Arc<Core>> =
             self.awake().into_iter().map(|(_, _, core)| core).filter(|core| !core.is_clean()).collect();
         let flushed = waiting.len();
-        // A partition that damage hit has nothing to flush perhaps, but what it lost must not be forgotten.
-        for (_, _, core) in self.awake() {
-            if core.damage().is_some() {
-                maintenance.change(&core);
-            }
-        }
         while !waiting.is_empty() {
             waiting = self.write_segments(maintenance, waiting)?;
         }
+        // A partition that was amended, or that damage hit, has nothing to flush perhaps, but what became of it must not be
+        // forgotten with the log.
+        let mut amended = Vec::new();
+        for (_, _, core) in self.awake() {
+            match core.amended() {
+                0 if core.damage().is_none() => continue,
+                0 => {}
+                record => amended.push((record, Arc::clone(&core))),
+            }
+            maintenance.change(&core);
+        }
         maintenance.log_floor = (floor.run, floor.number);
         self.publish(maintenance, None)?;
+        amended.into_iter().for_each(|(record, core)| core.is_published(record));
         self.env.log.truncate(floor)?;
         self.keyring.reuse(floor_record);
         let subtract = |bytes: u64| Some(bytes.saturating_sub(unflushed_bytes));
@@ -243,7 +255,9 @@ impl Store {
                 .iter()
                 .filter_map(|(collection, name, entry)| match entry {
                     Entry::Dormant(rest)
-                        if rest.deleted_since_ms != 0 && rest.deleted_since_ms <= expiry.due_ms =>
+                        if rest.deleted_since_ms != 0
+                            && rest.deleted_since_ms <= expiry.due_ms
+                            && !entry.is_held() =>
                     {
                         Some((rest.incarnation, collection.to_owned(), name.clone()))
                     }
@@ -418,8 +432,9 @@ impl Workspace {
 
 impl Core {
     /// Where it is found.
-    fn at(&self) -> PartitionRef {
-        let name = self.identity.partition.as_deref().and_then(|name| PartitionName::new(name).ok());
-        PartitionRef { collection: self.identity.collection.clone(), partition: name }
+    pub(super) fn at(&self) -> PartitionRef {
+        let Identity { collection, partition, .. } = &self.who().identity;
+        let name = partition.as_deref().and_then(|name| PartitionName::new(name).ok());
+        PartitionRef { collection: collection.clone(), partition: name }
     }
 }

@@ -24,7 +24,7 @@ impl Store {
             if is_due && core.is_born() && core.damage().is_none() {
                 match core.purge_expired(now_ms) {
                     Ok(count) => purged += count,
-                    Err(WriteError::Dropped) => {}
+                    Err(WriteError::Dropped | WriteError::Held) => {}
                     Err(error) if error.is_of_damage() => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -43,6 +43,9 @@ impl Store {
         for workspace in self.sorted_workspaces() {
             for (collection, name, entry) in workspace.entries().iter() {
                 let Entry::Dormant(rest) = entry else { continue };
+                if entry.is_held() {
+                    continue;
+                }
                 match rest.first_expiry_ms.map(NonZeroU64::get) {
                     Some(first_ms) if first_ms <= now_ms && !rest.is_damaged => {
                         let at = PartitionRef { collection: collection.to_owned(), partition: name.clone() };

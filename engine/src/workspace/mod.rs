@@ -26,6 +26,7 @@ mod receipts;
 mod replay;
 mod scope;
 mod secrets;
+mod terms;
 
 pub use attest::{Statement, StatementError, verify_statement};
 pub use bundle::{BundleError, Export, Import, Imported};
@@ -36,6 +37,7 @@ pub use jobs::{Maintained, Scrubbed};
 pub use open::{OpenError, RootKey};
 pub use receipts::Erased;
 pub use scope::{NameError, OperatorScope, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
+pub use terms::Amendment;
 
 use crate::cluster::Workers;
 use crate::io::{Fault, lock};
@@ -53,6 +55,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use strongroom_format::Damage;
 use strongroom_format::limits::DIMENSION_MAX;
 use strongroom_format::record::{CollectionSpec, Identity, Metric};
+use strongroom_format::terms::Terms;
 
 /// How much the store may keep in memory, and for how long it keeps what.
 #[derive(Debug, Clone)]
@@ -104,6 +107,8 @@ pub struct Store {
     swept_at: AtomicU64,
     /// No document of a partition that rests expires before this time, in milliseconds since 1970.
     next_expiry_ms: AtomicU64,
+    /// No partition's own time is over before this one.
+    next_end_ms: AtomicU64,
     /// What was found to be damaged and could be mended, or hurt nobody.
     notes: Vec<Damage>,
 }
@@ -123,12 +128,16 @@ struct Workspace {
 pub struct PartitionInfo {
     /// Its name; `None` for the default partition.
     pub name: Option<PartitionName>,
+    /// Which incarnation of its name it is: what an audit log may say of it.
+    pub incarnation: [u8; 16],
     /// How many documents it has; what is left of them to count, when it is quarantined.
     pub counts: Counts,
     /// Its bytes in segments and memtables.
     pub stored_bytes: u64,
     /// Whether damage hit it: nothing of it is served.
     pub is_quarantined: bool,
+    /// On what terms it is kept.
+    pub terms: Terms,
 }
 
 /// Sums over partitions.
@@ -152,6 +161,18 @@ pub enum StoreError {
     /// There is no such workspace, or it was dropped.
     #[error("no such workspace")]
     NoWorkspace,
+    /// There is no such partition, and the scope makes none by writing: declare it.
+    #[error("no such partition, and writing makes none here; declare it first")]
+    Undeclared,
+    /// The name is another partition's, perhaps of one in the trash: choose another.
+    #[error("a partition of this name exists")]
+    Taken,
+    /// The partition is in the trash: bring it back, or shred it.
+    #[error("the partition is in the trash; restore it, or have it shredded")]
+    Trashed,
+    /// The partition is not in the trash: there is nothing to bring back.
+    #[error("the partition is not in the trash")]
+    NotTrashed,
     /// The partition was made for vectors of another length.
     #[error("the partition holds vectors of {expected} components, not {found}")]
     Dimension {
@@ -223,11 +244,12 @@ impl Store {
     pub fn partition(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Partition>, StoreError> {
         let workspace = self.reach(scope, at)?;
         let core = self.find(&workspace, at)?;
-        let core = core.filter(|core| core.is_born());
+        let core = core.filter(|core| core.is_born() && core.is_served());
         Ok(core.map(|core| scope.handle(core)))
     }
 
-    /// A partition for writing: its first write makes it.
+    /// A partition for writing: its first write makes it, unless the scope says otherwise. One whose time is over is shredded
+    /// first, if that hasn't been done yet.
     pub fn partition_for_write(
         &self,
         scope: &Scope,
@@ -235,22 +257,46 @@ impl Store {
         spec: CollectionSpec,
     ) -> Result<Partition, StoreError> {
         let workspace = self.reach(scope, at)?;
+        let core = self.core_for_write(&workspace, at, spec, scope.makes_partitions())?;
+        Ok(scope.handle(core))
+    }
+
+    /// The partition of this name, made if need be and `may_make` says so.
+    fn core_for_write(
+        &self,
+        workspace: &Workspace,
+        at: &PartitionRef,
+        spec: CollectionSpec,
+        may_make: bool,
+    ) -> Result<Arc<Core>, StoreError> {
         if spec.dimension == 0 || spec.dimension as usize > DIMENSION_MAX {
             let (what, why) = ("the dimension of a collection", "is not between 1 and 8,192");
             return Err(WriteError::Invalid { what, why }.into());
         }
-        let core = match self.find(&workspace, at)? {
-            Some(core) => core,
-            None => self.make_partition(&workspace, at, spec)?,
+        let mut found = self.find(workspace, at)?;
+        if found.as_ref().is_some_and(|core| core.terms().are_over(self.now_ms())) {
+            self.end(&mut lock(&self.maintenance), workspace, at)?;
+            found = self.find(workspace, at)?;
+        }
+        let core = match found {
+            Some(core) if core.terms().trash.is_some() => return Err(StoreError::Trashed),
+            // One that nobody wrote to with success may have been begun by somebody who may make it.
+            Some(core) if may_make || core.is_born() => core,
+            None if may_make => self.make_partition(workspace, at, spec)?,
+            _ => return Err(StoreError::Undeclared),
         };
-        let CollectionSpec { dimension, metric } = core.identity.spec;
+        let CollectionSpec { dimension, metric } = core.spec;
         if dimension != spec.dimension {
             return Err(StoreError::Dimension { expected: dimension, found: spec.dimension });
         }
         if metric != spec.metric {
             return Err(StoreError::Metric { expected: metric, found: spec.metric });
         }
-        Ok(scope.handle(core))
+        Ok(core)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.env.medium.clock.now_ms()
     }
 
     /// The partition of this name, awake.
@@ -285,7 +331,7 @@ impl Store {
         let key = key.ok_or_else(|| {
             ReadError::Quarantined(Damage::new("KeySlot.state", "live", "another").at("keyring", 0))
         })?;
-        let identity = at.identity(dormant.spec);
+        let identity = Identity { terms: dormant.terms(), ..at.identity(dormant.spec) };
         let name_tag = workspace.name_tag(at);
         Ok(Core::new(&self.env, workspace.id.0, identity, name_tag, key, dormant))
     }
@@ -311,25 +357,28 @@ impl Store {
         Ok(core)
     }
 
-    /// The partitions of a collection that the scope covers, by name, the default partition first.
+    /// The partitions of a collection that the scope covers, by name, the default partition first. Those in the trash are left
+    /// out.
     pub fn partitions(&self, scope: &Scope, collection: &str) -> Result<Vec<PartitionInfo>, StoreError> {
+        let mut infos = self.all_partitions(scope, collection)?;
+        infos.retain(|info| info.terms.trash.is_none());
+        Ok(infos)
+    }
+
+    /// The same with those in the trash.
+    pub fn all_partitions(&self, scope: &Scope, collection: &str) -> Result<Vec<PartitionInfo>, StoreError> {
         let workspace = self.workspace(scope.workspace())?;
-        let entries = workspace.entries();
+        let (entries, now_ms) = (workspace.entries(), self.now_ms());
         let mut infos: Vec<PartitionInfo> = entries
             .of_collection(collection)
-            .filter(|(name, entry)| scope.covers_named(collection, name) && entry.is_born())
-            .map(|(name, entry)| PartitionInfo {
-                name: name.clone(),
-                counts: entry.counts(),
-                stored_bytes: entry.stored_bytes(),
-                is_quarantined: entry.is_quarantined(),
-            })
+            .filter(|(name, _)| scope.covers_named(collection, name))
+            .filter_map(|(name, entry)| entry.info(name, now_ms))
             .collect();
         infos.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(infos)
     }
 
-    /// Sums over what the scope covers.
+    /// Sums over what the scope covers, what is in the trash included: it takes room until it is shredded.
     pub fn totals(&self, scope: &Scope) -> Result<Totals, StoreError> {
         let workspace = self.workspace(scope.workspace())?;
         // One partition is found by its name: the others, perhaps a million, needn't be looked through.
@@ -438,6 +487,7 @@ impl PartitionRef {
             collection: self.collection.clone(),
             partition: self.partition.as_ref().map(|name| name.as_str().to_owned()),
             spec,
+            terms: Terms::default(),
         }
     }
 }

@@ -171,6 +171,7 @@ impl Store {
             erased: Mutex::default(),
             swept_at: AtomicU64::new(0),
             next_expiry_ms: AtomicU64::new(0),
+            next_end_ms: AtomicU64::new(0),
             notes,
             keyring,
             env,
@@ -263,7 +264,7 @@ impl<'a> Drops<'a> {
                 self.workspaces.get(&WorkspaceId(workspace)).map(|(workspace, _)| &workspace.key)
             }
             RecordKind::DropWorkspace => Some(self.root),
-            RecordKind::Genesis | RecordKind::Put | RecordKind::Change => return Ok(()),
+            RecordKind::Genesis | RecordKind::Put | RecordKind::Change | RecordKind::Amend => return Ok(()),
         };
         // A drop whose key above is gone went with the workspace.
         let Some(above) = above else {

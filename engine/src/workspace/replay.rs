@@ -84,12 +84,17 @@ impl Replay<'_> {
     /// Takes over a record of the log.
     pub(super) fn record(&mut self, file_id: &[u8; 16], found: &FoundRecord<'_>) -> Result<(), Fault> {
         match found.kind {
-            RecordKind::Genesis | RecordKind::Put | RecordKind::Change => {}
+            RecordKind::Genesis | RecordKind::Put | RecordKind::Change | RecordKind::Amend => {}
             RecordKind::DropPartition | RecordKind::DropWorkspace | RecordKind::Replace => return Ok(()),
         }
         let incarnation = found.incarnation;
         let is_flushed = |state: &PartitionState| found.record <= state.flushed_through;
-        if self.lost.contains_key(&incarnation) || self.resting.get(&incarnation).is_some_and(is_flushed) {
+        if let Some((_, name_tag, _)) = self.lost.get_mut(&incarnation) {
+            // It may have been given another name since.
+            *name_tag = found.name_tag;
+            return Ok(());
+        }
+        if self.resting.get(&incarnation).is_some_and(is_flushed) {
             return Ok(());
         }
         if self.awake.get(&incarnation).is_some_and(|core| core.has_applied(found.record)) {
@@ -135,7 +140,7 @@ impl Replay<'_> {
             (None, Err(damage)) => return self.lost_record(found, damage.clone()),
         };
         match plain {
-            Ok(plain) => core.replay(found.record, found.kind, &plain),
+            Ok(plain) => core.replay(found.record, found.kind, found.name_tag, &plain),
             Err(damage) => {
                 core.lose(damage);
                 Ok(())
@@ -219,7 +224,7 @@ impl Replay<'_> {
             }
             Ok((identity, _)) => {
                 self.hold(&state.segments, state.key_slot);
-                let rest = Entry::Dormant(Box::new(Dormant::of(&state)));
+                let rest = Entry::Dormant(Box::new(Dormant::of(&state).on(identity.terms)));
                 self.put(WorkspaceId(state.workspace), &identity, rest)?;
             }
             Err(damage) => self.lose(&state, damage),
@@ -234,7 +239,7 @@ impl Replay<'_> {
         }
         for core in std::mem::take(&mut self.awake).into_values() {
             let workspace = WorkspaceId(core.workspace);
-            let identity = core.identity.clone();
+            let identity = core.who().identity.clone();
             self.hold(&core.segment_places(), core.incarnation().1);
             self.put(workspace, &identity, Entry::Awake(core))?;
         }

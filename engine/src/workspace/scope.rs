@@ -25,6 +25,7 @@ pub struct Scope {
     reach: Reach,
     acting: ActingAs,
     witness: Option<Arc<Witness>>,
+    finds_only: bool,
 }
 
 /// How far a scope goes inside its workspace.
@@ -42,12 +43,24 @@ impl Scope {
     /// Grants a reach, on nobody's behalf: documents that name their readers are not seen. For authentication alone: a test
     /// refuses every other caller.
     pub fn grant(workspace: WorkspaceId, reach: Reach) -> Self {
-        Self { workspace, reach, acting: ActingAs::default(), witness: None }
+        Self { workspace, reach, acting: ActingAs::default(), witness: None, finds_only: false }
     }
 
     /// What the engine itself reaches of its own: one partition that no host can name.
     pub(super) fn of_the_engine(workspace: WorkspaceId, own: PartitionRef) -> Self {
-        Self { workspace, reach: Reach::Partition(own), acting: ActingAs::default(), witness: None }
+        let (reach, acting) = (Reach::Partition(own), ActingAs::default());
+        Self { workspace, reach, acting, witness: None, finds_only: false }
+    }
+
+    /// The same reach, of what is there: a write makes no partition.
+    #[must_use]
+    pub fn finding_only(self) -> Self {
+        Self { finds_only: true, ..self }
+    }
+
+    /// Whether a write makes the partition that it names.
+    pub(super) fn makes_partitions(&self) -> bool {
+        !self.finds_only
     }
 
     /// The same reach, on this behalf.

@@ -183,7 +183,10 @@ impl Caller {
         let workspace = self.workspace()?.id;
         let hash_of = |collection: &str, name: &PartitionName| self.hasher.hash(workspace, collection, name);
         let at = choose(&self.pins, self.is_multi_tenant(), named, hash_of)?;
+        let rule = &self.workspace()?.rule;
+        let may_make = at.partition.as_ref().is_none_or(|name| rule.lets_writes_make(name));
         let scope = self.scope(workspace, Reach::Partition(at.clone()));
+        let scope = if may_make { scope } else { scope.finding_only() };
         Ok(Place::new(scope, at).with_key(self.key_id()))
     }
 

@@ -19,7 +19,7 @@ pub(crate) mod session;
 pub(crate) use caller::{
     Caller, DEFAULT_WORKSPACE, SignedIn, authenticate, dead_key_of, server_in, server_itself,
 };
-pub(crate) use reach::{DEFAULT_COLLECTION, Named, Place, counting, partition_name};
+pub(crate) use reach::{DEFAULT_COLLECTION, Named, Pins, Place, counting, partition_name};
 
 #[cfg(test)]
 pub(crate) use reach::{test_place, test_place_named};

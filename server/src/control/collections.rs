@@ -172,6 +172,11 @@ impl Gate {
         (!self.is_closed.load(Ordering::Acquire)).then_some(inside)
     }
 
+    /// Lets everybody in again.
+    pub(crate) fn open(&self) {
+        self.is_closed.store(false, Ordering::Release);
+    }
+
     /// Lets nobody in any more, and waits until all are out.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);

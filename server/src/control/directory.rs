@@ -12,6 +12,7 @@ use strongroom_engine::WorkspaceId;
 use super::ControlError;
 use super::collections::Collection;
 use super::keys::KeyRow;
+use super::rules::Rule;
 use super::schema::workspace_id;
 
 /// Where a workspace is in its life.
@@ -49,6 +50,8 @@ pub(crate) struct Workspace {
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) created_ms: u64,
+    /// How its partitions are made and thrown away.
+    pub(crate) rule: Arc<Rule>,
 }
 
 /// Everything, by what it is found by.
@@ -63,11 +66,14 @@ pub(super) struct Directory {
 impl Directory {
     pub(super) fn load(db: &Connection) -> Result<Self, ControlError> {
         let mut directory = Self::default();
+        let mut rules = Rule::load_all(db)?;
         let mut rows = db.prepare("SELECT id, name, state, created_ms FROM workspaces")?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
+            let id = workspace_id(row, 0)?;
             directory.put_workspace(Workspace {
-                id: workspace_id(row, 0)?,
+                id,
+                rule: rules.remove(&id).unwrap_or_default().into(),
                 name: row.get(1)?,
                 state: State::parse(&row.get::<_, String>(2)?)?,
                 created_ms: row.get(3)?,

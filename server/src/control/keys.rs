@@ -17,6 +17,7 @@ use strongroom_engine::WorkspaceId;
 
 use super::api_key::ApiKey;
 use super::audit::{Action, By, Entry};
+use super::renames::Rename;
 use super::schema::workspace_id;
 use super::scopes::ScopeSet;
 use super::secret::PartitionHash;
@@ -236,6 +237,14 @@ impl Control {
             key.last_used_saved_ms.store(ms, Ordering::Relaxed);
         }
         Ok(change.commit()?)
+    }
+
+    /// The keys that are pinned to a partition, as they are to be under its new name.
+    pub(super) fn repinned(&self, rename: &Rename) -> Vec<Arc<KeyRow>> {
+        let is_pinned = |key: &&Arc<KeyRow>| key.partition == Some(rename.old);
+        let directory = self.read();
+        let pinned = directory.keys().filter(|key| key.workspace == rename.workspace).filter(is_pinned);
+        pinned.map(|key| Arc::new(key.changed(|key| key.partition = Some(rename.new)))).collect()
     }
 
     /// Changes a key that is live: what it is now is read under the lock, so that no change undoes another.

@@ -13,6 +13,7 @@ use super::audit::{Action, By, Entry};
 use super::collections::{Collection, NewCollection};
 use super::directory::{State, Workspace};
 use super::members::forget_those_without_workspace;
+use super::rules::{Pattern, Rule};
 use super::schema::empty_wal;
 use super::{Control, ControlError};
 use crate::{clock, random};
@@ -29,6 +30,7 @@ impl Control {
             name: name.to_owned(),
             state: State::Creating,
             created_ms: clock::now_ms(),
+            rule: Arc::default(),
         };
         let mut db = self.lock();
         let change = db.transaction()?;
@@ -61,6 +63,41 @@ impl Control {
     /// Takes a workspace out of service: from now on its keys are dead.
     pub(crate) fn begin_deletion(&self, id: WorkspaceId) -> Result<Arc<Workspace>, ControlError> {
         self.set_state(id, State::Deleting, Vec::new())
+    }
+
+    /// Gives a workspace another rule. `change` says which, given the one it has.
+    pub(crate) fn change_rule(
+        &self,
+        workspace: WorkspaceId,
+        change: impl FnOnce(&Rule) -> Rule,
+        by: By,
+    ) -> Result<(), ControlError> {
+        let entry = Entry::done(workspace, by, Action::WorkspaceChange, random::hex(&workspace.0));
+        self.act(
+            vec![entry],
+            |db| {
+                let old = self.read().workspace(workspace).ok_or(ControlError::NoWorkspace)?;
+                let rule = change(&old.rule);
+                db.execute(
+                    "INSERT OR REPLACE INTO partition_rules (workspace, declared, pattern, grace_ms)
+                     VALUES (?1, ?2, ?3, ?4)",
+                    params![
+                        random::hex(&workspace.0),
+                        rule.declared,
+                        rule.pattern.as_ref().map(Pattern::text),
+                        rule.grace_ms
+                    ],
+                )?;
+                Ok(Workspace { rule: rule.into(), ..(*old).clone() })
+            },
+            |held, changed| self.publish(held, |directory| directory.put_workspace(changed.clone())),
+        )?;
+        Ok(())
+    }
+
+    /// Puts a workspace back into service: something in it is held, so it can't be deleted.
+    pub(crate) fn undo_deletion(&self, id: WorkspaceId) -> Result<(), ControlError> {
+        self.set_state(id, State::Live, Vec::new()).map(drop)
     }
 
     /// Removes the rows of a workspace that the engine has shredded.

@@ -271,7 +271,7 @@ async fn find_pin(app: &Arc<App>, caller: &mut Caller) -> Result<(), ApiError> {
     let found = app.pool.run(move || {
         let hasher = searching.control.partition_hasher();
         let mut names =
-            searching.store.partitions(&scope, &collection)?.into_iter().filter_map(|info| info.name);
+            searching.store.all_partitions(&scope, &collection)?.into_iter().filter_map(|info| info.name);
         let found = names.find(|name| hasher.hash(scope.workspace(), &collection, name) == pin.hash);
         if let Some(name) = &found {
             searching.control.remember_partition(pin.hash, name);

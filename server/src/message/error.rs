@@ -235,6 +235,10 @@ impl From<WriteError> for ApiError {
             WriteError::NotDeleted => {
                 Self::conflict("not_deleted", "the document is not deleted, so there is nothing to restore")
             }
+            WriteError::Held => Self::conflict(
+                "legal_hold",
+                "this partition is on hold, so nothing of it may be deleted, replaced, moved out or dropped until an owner lifts that",
+            ),
             WriteError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
             WriteError::NotFinite => Self::unacceptable("not_finite", error.to_string()),
             WriteError::VectorTooLong => Self::unacceptable("vector_too_long", error.to_string()),
@@ -285,6 +289,23 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Forbidden => {
                 Self::forbidden("partition_forbidden", "this key may not reach that partition")
+            }
+            StoreError::Undeclared => Self::unacceptable(
+                "partition_undeclared",
+                "there is no partition of this id, and in this workspace a write makes none of such an id: check it, or declare it \
+                 with POST /v1/partitions",
+            ),
+            StoreError::Taken => Self::conflict(
+                "partition_exists",
+                "a partition of this id exists, perhaps in the trash; choose another id",
+            ),
+            StoreError::Trashed => Self::conflict(
+                "partition_trashed",
+                "this partition is in the trash: restore it with POST /v1/partitions/{id}/restore, or shred it with \
+                 DELETE /v1/partitions/{id}?grace_seconds=0",
+            ),
+            StoreError::NotTrashed => {
+                Self::conflict("partition_not_trashed", "the partition is not in the trash, so there is nothing to restore")
             }
             StoreError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             StoreError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),

@@ -25,8 +25,9 @@ pub(crate) use room::Room;
 
 use crate::auth::Place;
 use crate::clock::{self, DAY_MS};
-use crate::control::Control;
 use crate::control::quotas::{Quota, Subject};
+use crate::control::{Control, PartitionHash};
+use crate::log;
 use crate::message::error::ApiError;
 use crate::usage::{Usage, today};
 use book::{Book, Bound};
@@ -83,6 +84,26 @@ impl Quotas {
         // While nothing was limited nobody took down what was written.
         self.rooms.freed(subject.workspace());
         self.learn(Some(subject))
+    }
+
+    /// Has a partition's quota follow it to another name. The control plane's row has followed already.
+    pub(crate) fn renamed(
+        &self,
+        workspace: WorkspaceId,
+        collection: &str,
+        old: PartitionHash,
+        new: PartitionHash,
+    ) {
+        let subject = |hash| Subject::Partition(workspace, collection.into(), Some(hash));
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(quota) = book.get(&subject(old)) {
+            book.set(subject(old), Quota::default());
+            book.set(subject(new), quota);
+        }
+        drop(book);
+        if let Err(error) = self.learn(Some(&subject(new))) {
+            log::warn(&format!("what a renamed partition did today counts from zero: {}", error.text));
+        }
     }
 
     /// Forgets what a workspace that is gone had.

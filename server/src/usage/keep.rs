@@ -67,7 +67,7 @@ impl Usage {
     fn tidy_collection(&self, workspace: WorkspaceId, collection: &Arc<str>) -> Result<(), ApiError> {
         let hasher = self.control.partition_hasher();
         let there = || -> Result<HashSet<PartitionHash>, ApiError> {
-            let infos = self.store.partitions(&counting(workspace, Some(collection)), collection)?;
+            let infos = self.store.all_partitions(&counting(workspace, Some(collection)), collection)?;
             let names = infos.iter().filter_map(|info| info.name.as_ref());
             Ok(names.map(|name| hasher.hash(workspace, collection, name)).collect())
         };

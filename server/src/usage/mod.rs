@@ -189,6 +189,20 @@ impl Usage {
         }
     }
 
+    /// Has what is counted of a partition follow it to another name. `moved` does so with what is written.
+    pub(crate) fn rename(
+        &self,
+        place: &Place,
+        to: &PartitionName,
+        moved: impl FnOnce() -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        let _only = self.only();
+        moved()?;
+        let to = self.of_names(place.scope.workspace(), &place.at.collection, Some(to), 0);
+        self.pending.rename(&self.of(place, 0), &to);
+        Ok(())
+    }
+
     /// Every partition's sums of today, for what is limited by the day. Blocks.
     pub(crate) fn partitions_today(&self) -> Result<Vec<(OfPartition, Tally)>, ApiError> {
         let _only = self.only();

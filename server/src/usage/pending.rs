@@ -119,6 +119,25 @@ impl Pending {
         self.partitions.fetch_sub(before - counts.partitions.len(), Ordering::Relaxed);
     }
 
+    /// Has a partition's sums of all days stand under another name.
+    pub(super) fn rename(&self, of: &OfPartition, to: &OfPartition) {
+        let mut own = Vec::new();
+        self.shard(of).partitions.retain(|other, noted| {
+            let stays = !is_same(of, other);
+            if !stays {
+                own.push((other.day, std::mem::take(&mut noted.tally)));
+            }
+            stays
+        });
+        self.partitions.fetch_sub(own.len(), Ordering::Relaxed);
+        for (day, tally) in own {
+            // Where to ask what it holds is where it was: the next write says it anew.
+            let to = OfPartition { day, ..to.clone() };
+            let mut counts = self.shard(&to);
+            self.note(&mut counts, to, &tally, None);
+        }
+    }
+
     pub(super) fn each_key(&self, mut look: impl FnMut(&OfKey, &Tally)) {
         self.shards.iter().for_each(|shard| lock(shard).keys.iter().for_each(|(of, tally)| look(of, tally)));
     }

@@ -223,7 +223,9 @@ fn sealed(out: &mut String) {
 /// When it says nothing of its kind.
 pub fn says(kind: RecordKind, plain: &[u8]) -> String {
     match kind {
-        RecordKind::Genesis => format!("{:?}", Identity::decode(plain).expect("an identity")),
+        RecordKind::Genesis | RecordKind::Amend => {
+            format!("{:?}", Identity::decode(plain).expect("an identity"))
+        }
         RecordKind::Put => put(&decode_put(plain, DIMENSION).expect("a document")),
         RecordKind::Change => format!("{:?}", Change::decode(plain).expect("a change")),
         RecordKind::DropPartition | RecordKind::DropWorkspace | RecordKind::Replace => {

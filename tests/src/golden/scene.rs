@@ -23,6 +23,7 @@ use strongroom_format::segment::{
     BlockHeader, ChangeRow, DocumentRow, LabelKind, LabelRow, SECTIONS, SegmentHeader, encode_table,
     place_sections,
 };
+use strongroom_format::terms::Terms;
 use strongroom_format::wire::Writer;
 use strongroom_format::words::{Occurrences, Place, WordSections, encode_words};
 use zerocopy::{FromZeros, IntoBytes};
@@ -146,7 +147,14 @@ pub fn identity() -> Identity {
         collection: COLLECTION.to_owned(),
         partition: Some(PARTITION.to_owned()),
         spec: CollectionSpec::cosine(DIMENSION),
+        terms: Terms::default(),
     }
+}
+
+/// The same on other terms.
+pub fn amended_identity() -> Identity {
+    let terms = Terms { expires_ms: Some(BEGIN_MS + 2_000_000), ttl_ms: Some(900_000), ..Terms::default() };
+    Identity { terms, ..identity() }
 }
 
 /// One of the partition's two documents.
@@ -230,6 +238,7 @@ pub fn records() -> Vec<Told> {
         told(RecordKind::Put, INCARNATION, &PARTITION_KEY, encode_put(&document(1))),
         told(RecordKind::Change, INCARNATION, &PARTITION_KEY, change(ChangeKind::Deleted, 2000)),
         told(RecordKind::Change, INCARNATION, &PARTITION_KEY, change(ChangeKind::Purged, 3000)),
+        told(RecordKind::Amend, INCARNATION, &PARTITION_KEY, amended_identity().encode()),
         told(RecordKind::Replace, INCARNATION, &WORKSPACE_KEY, purge),
         told(RecordKind::DropPartition, SUCCESSOR, &WORKSPACE_KEY, note(&SUCCESSOR_KEY, [0; 16]).encode()),
         told(RecordKind::DropWorkspace, WORKSPACE, &ROOT_KEY, workspace.encode()),
@@ -409,7 +418,7 @@ pub fn version(kind: VersionKind) -> VersionInfo {
         nonce: if is_edit { edit.nonce } else { run(0x60) },
         previous: if is_edit { before } else { edit },
         log_floor: (RUN, 1),
-        next_record: FIRST_RECORD + 5,
+        next_record: FIRST_RECORD + 6,
         epoch: RUN,
         released: vec![old],
     }
@@ -423,11 +432,11 @@ pub fn successor() -> PartitionState {
         workspace: WORKSPACE,
         name_tag: name_tag(),
         identity_salt: IDENTITY_SALT,
-        sealed_identity: identity_key().seal(counting(0), &text, &identity().encode()),
+        sealed_identity: identity_key().seal(counting(0), &text, &amended_identity().encode()),
         replaces: INCARNATION,
         key_slot: 2,
         spec: CollectionSpec::cosine(DIMENSION),
-        flushed_through: FIRST_RECORD + 4,
+        flushed_through: FIRST_RECORD + 5,
         documents: 1,
         deleted: 0,
         passages: 2,
@@ -461,7 +470,7 @@ fn receipt() -> Vec<u8> {
     (receipt.partitions, receipt.documents) = (note.partitions.into(), note.documents.into());
     (receipt.deleted, receipt.passages) = (note.deleted.into(), note.passages.into());
     (receipt.dropped_ms, receipt.finished_ms) = (note.at_ms.into(), (note.at_ms + 60).into());
-    (receipt.log_record, receipt.keys_overwritten) = ((FIRST_RECORD + 5).into(), 1.into());
+    (receipt.log_record, receipt.keys_overwritten) = ((FIRST_RECORD + 6).into(), 1.into());
     (receipt.bytes_overwritten, receipt.bytes_searched) = (2048.into(), 2304.into());
     receipt.public_key = sign(&receipt_seed(), &[]).0;
     let header = FileHeader::new(FileKind::Receipt, run(0x33), RUN, 0);

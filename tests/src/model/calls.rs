@@ -41,7 +41,11 @@ impl World {
     pub fn drop_workspace(&mut self, number: u8) -> Came {
         let outcome = self.operate().drop_workspace(&OperatorScope::grant(), workspace_id(number)).map(drop);
         let mut after = self.state.clone();
-        after.drop_workspace(number);
+        if self.state.held.iter().any(|spot| spot.workspace == number) {
+            assert!(outcome.is_err(), "workspace {number} was dropped with what is held in it");
+        } else {
+            after.drop_workspace(number);
+        }
         let came = self.settle(&format!("drop workspace {number}"), outcome, after);
         if came == Came::Done {
             self.let_go(|spot| spot.workspace == number);
@@ -51,13 +55,16 @@ impl World {
 
     /// Drops a partition.
     pub fn drop_partition(&mut self, spot: &Spot) -> Came {
-        let known = self.state.docs(spot).map(|docs| docs.len() as u64);
+        let trashed = self.state.trash.get(spot).map(|trashed| &*trashed.docs);
+        let known = self.state.docs(spot).or(trashed).map(|docs| docs.len() as u64);
+        let is_over = self.state.over.contains(spot);
         let outcome = self.operate().drop_partition(&spot.scope(), &spot.at());
         if let Ok(dropped) = &outcome {
+            assert!(!self.state.is_held(spot), "{spot:?} is held, and was dropped");
             let took = dropped.as_ref().map(|(counts, _)| counts.documents + counts.deleted);
             let most = known.map(|known| known + self.state.unswept(spot));
             assert!(
-                known <= took && took <= most,
+                known <= took && (took <= most || is_over),
                 "documents that a drop of {spot:?} took: {took:?}, not {known:?} to {most:?}"
             );
             if let Some((_, receipt)) = dropped {
@@ -67,8 +74,12 @@ impl World {
             }
         }
         let mut after = self.state.clone();
-        after.partitions.remove(spot);
-        after.expired.remove(spot);
+        if !self.state.is_held(spot) {
+            after.partitions.remove(spot);
+            after.trash.remove(spot);
+            after.over.remove(spot);
+            after.expired.remove(spot);
+        }
         let came = self.settle(&format!("drop {spot:?}"), outcome.map(drop), after);
         if came == Came::Done && known.is_some() {
             self.let_go(|other| other == spot);
@@ -163,7 +174,7 @@ impl World {
     pub fn update(&mut self, spot: &Spot, id: &str, mut doc: Doc) -> Came {
         let known = self.state.doc(spot, id);
         doc.version = known.map_or(1, |d| d.version + 1);
-        let is_live = known.is_some_and(|d| d.live);
+        let is_live = known.is_some_and(|d| d.live) && !self.state.is_held(spot);
         let new = doc.new_document(None);
         let (before, change) =
             (doc.version - 1, |docs: &mut Docs| drop(docs.insert(id.to_owned(), doc.into())));
@@ -180,13 +191,17 @@ impl World {
     pub fn upsert(&mut self, spot: &Spot, docs: &[(String, Doc)]) -> Came {
         let new = docs.iter().map(|(id, doc)| doc.new_document(Some(id))).collect();
         let ids: BTreeSet<&str> = docs.iter().map(|(id, _)| id.as_str()).collect();
+        let replaces = ids.iter().any(|id| self.state.doc(spot, id).is_some_and(|d| d.live));
+        let is_kept = self.state.is_held(spot) && replaces || self.state.trash.contains_key(spot);
+        // One that expired before it was held is not purged for another of its id.
+        let may_be_kept = self.state.is_held(spot) && self.state.unswept(spot) > 0;
         let is_taken = ids.iter().any(|id| self.state.doc(spot, id).is_some_and(|d| !d.live));
         let held = self.held(spot).map(Ok);
         let spec = self.state.spec();
         let store = self.operate();
         let partition = held.unwrap_or_else(|| store.partition_for_write(&spot.scope(), &spot.at(), spec));
         let outcome = partition.and_then(|partition| Ok(partition.upsert_many(new)?));
-        let may = !is_taken && ids.len() == docs.len();
+        let may = !is_taken && !is_kept && ids.len() == docs.len();
         let (what, mut after) = (format!("upsert {ids:?} into {spot:?}"), self.state.clone());
         if outcome.is_ok() {
             assert!(may, "{what} had to be refused");
@@ -198,14 +213,15 @@ impl World {
             }
         }
         if let (true, Err(error)) = (may, &outcome) {
-            assert!(!is_refusal(error) || is_full(error), "{what} had to be taken, not: {error}");
+            let is_fine = !is_refusal(error) || is_full(error) || may_be_kept;
+            assert!(is_fine, "{what} had to be taken, not: {error}");
         }
         self.settle(&what, outcome.map(drop), after)
     }
 
     /// Deletes a document softly.
     pub fn delete(&mut self, spot: &Spot, id: &str) -> Came {
-        let may = self.state.doc(spot, id).is_some_and(|d| d.live);
+        let may = self.state.doc(spot, id).is_some_and(|d| d.live) && !self.state.is_held(spot);
         self.write(spot, &format!("delete {id}"), may, |docs| set_live(docs, id, false), |p| p.delete(id))
     }
 
@@ -217,7 +233,7 @@ impl World {
 
     /// Makes a document go for good: at once, or with a later round of maintenance.
     pub fn purge(&mut self, spot: &Spot, id: &str, at_once: bool) -> Came {
-        let may = self.state.doc(spot, id).is_some();
+        let may = self.state.doc(spot, id).is_some() && !self.state.is_held(spot);
         let gone = |docs: &mut Docs| drop(docs.remove(id));
         if !at_once {
             return self.write(spot, &format!("purge {id} some time"), may, gone, |p| p.purge(id));
@@ -273,8 +289,10 @@ impl World {
         let is_whole = store.damages(&OperatorScope::grant()).is_empty();
         let mut after = self.state.clone();
         if outcome.is_ok() && is_whole {
-            // What had expired is purged, wherever it was.
-            after.expired.clear();
+            // What had expired is purged, wherever it was and isn't held.
+            let held = after.held.clone();
+            after.expired.retain(|spot, _| held.contains(spot));
+            after.over.clear();
         }
         self.settle(&line, outcome.map(drop), after)
     }

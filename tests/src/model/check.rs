@@ -59,6 +59,13 @@ pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
             (Some(listed), true) => found.extend(in_listing(state, workspace, listed, &observed.unread)),
         }
     }
+    let trashed: BTreeSet<Spot> = state.trash.keys().cloned().collect();
+    for (what, is, should) in
+        [("in the trash", &observed.trashed, &trashed), ("held", &observed.held, &state.held)]
+    {
+        let differ = is.symmetric_difference(should).filter(|spot| !observed.unread.contains(spot));
+        found.extend(differ.map(|spot| format!("{spot:?}: whether it is {what} is not as it should be")));
+    }
     for (spot, seen) in &observed.partitions {
         match (seen, state.docs(spot)) {
             (Some(seen), Some(docs)) => {
@@ -201,8 +208,8 @@ fn held(state: &State, store: &Store, chance: &mut Chance) -> Found {
                 found.failed.push(format!("workspace {workspace}: {:?}", holders.unread));
             }
             Ok(holders) => {
-                let is: Vec<Option<&str>> = holders.partitions.iter().map(|one| one.name()).collect();
-                if is != should {
+                let is: Vec<Option<String>> = holders.partitions.iter().map(|one| one.name()).collect();
+                if is.iter().map(Option::as_deref).ne(should.iter().copied()) {
                     found.wrong.push(format!("{id} is held by {is:?}, not {should:?}"));
                 }
             }

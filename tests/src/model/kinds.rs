@@ -32,6 +32,14 @@ pub enum Act {
     Hold,
     /// A partition is dropped.
     Drop,
+    /// A partition is held, or that is lifted.
+    Keep,
+    /// A partition is thrown away.
+    ThrowAway,
+    /// One comes back.
+    BringBack,
+    /// A partition gets another name.
+    Rename,
     /// A workspace is dropped, with all that is in it.
     DropWorkspace,
     /// A workspace is made.
@@ -56,7 +64,7 @@ pub enum Act {
     Check,
 }
 
-const ACTS: [Act; 21] = [
+const ACTS: [Act; 25] = [
     Act::Put,
     Act::PutMany,
     Act::Update,
@@ -67,6 +75,10 @@ const ACTS: [Act; 21] = [
     Act::Look,
     Act::Hold,
     Act::Drop,
+    Act::Keep,
+    Act::ThrowAway,
+    Act::BringBack,
+    Act::Rename,
     Act::DropWorkspace,
     Act::CreateWorkspace,
     Act::Maintain,
@@ -157,6 +169,7 @@ impl Kind {
             (Kind::Restless, Act::HardOpening) => 12,
             (Kind::Churn, Act::Drop) => 60,
             (Kind::Churn, Act::Purge) => 40,
+            (Kind::Churn, Act::ThrowAway | Act::BringBack | Act::Rename) => 24,
             (Kind::Churn, Act::DropWorkspace | Act::CreateWorkspace) => 12,
             (Kind::Handles, Act::Hold) => 40,
             (Kind::Handles, Act::Drop) => 20,
@@ -181,6 +194,8 @@ impl Kind {
             Act::Look => 12,
             Act::Maintain => 18,
             Act::Hold | Act::Drop => 9,
+            Act::Keep | Act::ThrowAway | Act::BringBack => 6,
+            Act::Rename => 4,
             Act::Purge => 8,
             Act::DropWorkspace | Act::CreateWorkspace => 3,
             Act::Stop | Act::Kill | Act::PowerCut | Act::HardOpening => 1,

@@ -130,6 +130,22 @@ fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
         Act::Drop => {
             world.drop_partition(&spot);
         }
+        // Held less often than not, for most acts are refused then.
+        Act::Keep => {
+            let held = chance.percent(30);
+            world.keep(&spot, held);
+        }
+        Act::ThrowAway => {
+            let grace_ms = chance.bits() % (20 * DAY_MS);
+            world.throw_away(&spot, grace_ms);
+        }
+        Act::BringBack => {
+            world.bring_back(&spot);
+        }
+        Act::Rename => {
+            let to = Spot { name: chance.pick(&NAMES).map(str::to_owned), ..spot.clone() };
+            world.rename(&spot, &to);
+        }
         Act::DropWorkspace => {
             world.drop_workspace(spot.workspace);
         }

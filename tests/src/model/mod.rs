@@ -9,6 +9,7 @@ pub mod asked;
 mod calls;
 pub mod check;
 pub mod damage;
+pub mod keeping;
 pub mod kinds;
 pub mod life;
 mod observe;
@@ -169,6 +170,12 @@ pub struct State {
     pub workspaces: BTreeSet<u8>,
     /// Partitions that were written to, and not dropped since.
     pub partitions: BTreeMap<Spot, Arc<Docs>>,
+    /// Partitions that were thrown away, and may come back.
+    pub trash: BTreeMap<Spot, keeping::Trashed>,
+    /// Partitions of which nothing may go.
+    pub held: BTreeSet<Spot>,
+    /// Partitions that lay in the trash for long enough, and that the store may still have to shred.
+    pub over: BTreeSet<Spot>,
     /// How many documents of a partition have expired that the store may still count: it takes them away some time later.
     pub expired: BTreeMap<Spot, u64>,
     /// When the last of them did.
@@ -199,8 +206,10 @@ impl State {
     /// Takes away what has expired by now.
     pub fn expire(&mut self, now_ms: u64) {
         let has_expired = |doc: &Doc| doc.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms);
-        let State { partitions, expired, expired_ms, .. } = self;
-        for (spot, docs) in partitions {
+        self.empty_trash(now_ms);
+        let State { partitions, trash, held, expired, expired_ms, .. } = self;
+        let trash = trash.iter_mut().map(|(spot, trashed)| (spot, &mut trashed.docs));
+        for (spot, docs) in partitions.iter_mut().chain(trash).filter(|(spot, _)| !held.contains(spot)) {
             let gone: Vec<(String, Option<u64>)> = docs
                 .iter()
                 .filter(|(_, doc)| has_expired(doc))
@@ -224,6 +233,8 @@ impl State {
         self.workspaces.remove(&number);
         self.partitions.retain(|spot, _| spot.workspace != number);
         self.expired.retain(|spot, _| spot.workspace != number);
+        self.trash.retain(|spot, _| spot.workspace != number);
+        self.over.retain(|spot| spot.workspace != number);
     }
 }
 

@@ -38,6 +38,9 @@ type Listed = Option<Vec<PartitionInfo>>;
 pub(super) struct Observed {
     /// For each number that was asked for.
     pub(super) workspaces: BTreeMap<u8, Listed>,
+    /// Partitions that are in the trash, and such as are held.
+    pub(super) trashed: BTreeSet<Spot>,
+    pub(super) held: BTreeSet<Spot>,
     /// For each partition that is listed or was asked for; none when there is no such partition.
     pub(super) partitions: BTreeMap<Spot, Option<Seen>>,
     /// What could not be read, and why.
@@ -52,10 +55,18 @@ pub(super) fn observe(store: &Store, models: &[&State], workspaces: std::ops::Ra
     let mut spots: BTreeSet<Spot> =
         models.iter().flat_map(|model| model.partitions.keys().cloned()).collect();
     for workspace in workspaces {
-        match store.partitions(&whole(workspace), COLLECTION) {
-            Ok(listed) => {
+        match store.all_partitions(&whole(workspace), COLLECTION) {
+            Ok(mut listed) => {
                 let name = |info: &PartitionInfo| info.name.as_ref().map(|name| name.as_str().to_owned());
-                spots.extend(listed.iter().map(|info| Spot { workspace, name: name(info) }));
+                let spot = |info: &PartitionInfo| Spot { workspace, name: name(info) };
+                let (trashed, held) = (
+                    |info: &&PartitionInfo| info.terms.trash.is_some(),
+                    |info: &&PartitionInfo| info.terms.held_ms.is_some(),
+                );
+                spots.extend(listed.iter().map(spot));
+                observed.trashed.extend(listed.iter().filter(trashed).map(spot));
+                observed.held.extend(listed.iter().filter(held).map(spot));
+                listed.retain(|info| info.terms.trash.is_none());
                 observed.workspaces.insert(workspace, Some(listed));
             }
             Err(StoreError::NoWorkspace) => drop(observed.workspaces.insert(workspace, None)),

@@ -217,7 +217,7 @@ fn in_hits(
 
 fn in_trace(docs: &Docs, partition: &Partition, response: &SearchResponse) -> Vec<String> {
     let mut found = Vec::new();
-    if response.trace.partitions_opened != [partition.name().map(str::to_owned)] {
+    if response.trace.partitions_opened != [partition.name()] {
         found.push(format!("the trace says {:?}", response.trace.partitions_opened));
     }
     let live = docs.values().filter(|d| d.live).count() as u64;

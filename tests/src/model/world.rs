@@ -307,6 +307,11 @@ impl World {
     pub fn advance_ms(&mut self, ms: u64) {
         self.note(format!("{ms} ms pass"));
         self.sim.advance_ms(ms);
+        self.pass();
+    }
+
+    /// Has the model know what time it is.
+    pub(super) fn pass(&mut self) {
         self.state.expire(self.now_ms());
     }
 
@@ -438,11 +443,16 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
                 | WriteError::Invalid { .. }
                 | WriteError::AlreadyDeleted
                 | WriteError::NotDeleted
+                | WriteError::Held
                 | WriteError::Full
         )
     };
     match error {
-        StoreError::NoWorkspace | StoreError::Forbidden => true,
+        StoreError::NoWorkspace
+        | StoreError::Forbidden
+        | StoreError::Taken
+        | StoreError::Trashed
+        | StoreError::NotTrashed => true,
         StoreError::Write(error) => by_caller(error),
         _ => false,
     }

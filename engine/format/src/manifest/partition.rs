@@ -7,12 +7,14 @@
 use crate::layout::{check_crc, crc_of, zero};
 use crate::limits::{COLLECTION_NAME_BYTES_MAX, PARTITION_NAME_CHARS_MAX, SEGMENTS_MAX};
 use crate::record::CollectionSpec;
+use crate::terms::TERMS_BYTES;
 use crate::{Damage, layout};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// The longest names, the fields beside them, and the tag.
-const SEALED_IDENTITY_BYTES_MAX: usize = COLLECTION_NAME_BYTES_MAX + PARTITION_NAME_CHARS_MAX * 4 + 13 + 16;
+/// The longest names, the fields beside them, terms, and the tag.
+const SEALED_IDENTITY_BYTES_MAX: usize =
+    COLLECTION_NAME_BYTES_MAX + PARTITION_NAME_CHARS_MAX * 4 + 13 + TERMS_BYTES + 16;
 
 layout! {
     /// One partition.

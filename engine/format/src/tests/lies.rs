@@ -14,6 +14,7 @@ use crate::segment::{
     BlockHeader, SECTIONS, SectionEntry, SegmentHeader, decode_directory, decode_table, encode_table,
     place_sections,
 };
+use crate::terms::Terms;
 use crate::wire::Reader;
 use crate::{Damage, layout::Layout};
 use zerocopy::IntoBytes;
@@ -47,7 +48,8 @@ fn sealed_texts_end_where_they_end() {
     }
     assert!(decode_put(&put, 4).is_err(), "another dimension");
     let spec = CollectionSpec { dimension: 3, metric: Metric::InnerProduct };
-    let identity = Identity { collection: "c".to_owned(), partition: Some("p".to_owned()), spec };
+    let terms = Terms { held_ms: Some(1), ttl_ms: Some(2), ..Terms::default() };
+    let identity = Identity { collection: "c".to_owned(), partition: Some("p".to_owned()), spec, terms };
     let change = Change { kind: ChangeKind::Purged, at_ms: 3, id: "id".to_owned() };
     type Check = fn(&[u8]) -> Result<Vec<u8>, Damage>;
     let checks: [(Vec<u8>, Check); 3] = [
@@ -82,14 +84,16 @@ fn what_no_writer_writes_is_refused() {
         assert!(decode_put(&encode_put(&document), 3).is_err(), "{start} to {end}");
     }
     let spec = CollectionSpec::cosine(3);
-    let name = |chars| Identity { collection: "c".to_owned(), partition: Some("a".repeat(chars)), spec };
+    let terms = Terms::default();
+    let name =
+        |chars| Identity { collection: "c".to_owned(), partition: Some("a".repeat(chars)), spec, terms };
     assert!(Identity::decode(&name(256).encode()).is_ok() && Identity::decode(&name(257).encode()).is_err());
     for dimension in [0, 8193] {
         let spec = CollectionSpec::cosine(dimension);
         assert!(Identity::decode(&Identity { spec, ..name(1) }.encode()).is_err());
     }
-    // Behind the collection's name come two bytes of the dimension, the metric, and a byte that is zero.
-    for (at, byte) in [(7, 3), (7, 0xff), (8, 1)] {
+    // Behind the collection's name come two bytes of the dimension, the metric, and whether there are terms.
+    for (at, byte) in [(7, 3), (7, 0xff), (8, 1), (8, 2)] {
         let mut bytes = name(1).encode();
         bytes[at] = byte;
         assert!(Identity::decode(&bytes).is_err(), "{byte} at {at}");

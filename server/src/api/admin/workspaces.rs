@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strongroom_engine::WorkspaceId;
 
+use crate::auth::Pins;
 use crate::call::{Call, With};
-use crate::control::Workspace;
+use crate::control::rules::GRACE_SECONDS_MAX;
+use crate::control::{Pattern, Rule, Workspace};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -30,6 +32,19 @@ pub(crate) struct Told {
     id: String,
     name: String,
     created_at: String,
+    partitions: Partitions,
+}
+
+/// How its partitions are made and thrown away.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PartitionRules")]
+struct Partitions {
+    /// Whether a partition has to be declared before anything is put into it.
+    declared_only: bool,
+    /// A regular expression that the whole id of a new partition has to fit.
+    id_pattern: Option<String>,
+    /// How long a deleted partition lies in the trash; 0 shreds it at once.
+    trash_grace_seconds: u64,
 }
 
 /// Workspaces.
@@ -93,6 +108,72 @@ pub(crate) async fn get(call: Call) -> Result<Answer<Told>, ApiError> {
     json::answer(StatusCode::OK, &Told::of(&found))
 }
 
+/// What is to be another way with a workspace.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeWorkspace")]
+pub(crate) struct Changes {
+    partitions: PartitionChanges,
+}
+
+/// How its partitions are made and thrown away; what is left out stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangePartitionRules")]
+struct PartitionChanges {
+    /// Whether a partition has to be declared before anything is put into it.
+    #[serde(default)]
+    declared_only: Option<bool>,
+    /// A regular expression that the whole id of a new partition has to fit; null for none.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Option<String>")]
+    id_pattern: Option<Option<String>>,
+    /// How long a deleted partition lies in the trash; 0 shreds it at once.
+    #[serde(default)]
+    trash_grace_seconds: Option<u64>,
+}
+
+/// `PATCH /v1/admin/workspaces/{id}`: how its partitions are made and thrown away.
+pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<Told>, ApiError> {
+    let (asked, _) = call.json().await?;
+    let (caller, id) = (call.caller()?, workspace_id(call.value(0)?)?);
+    if caller.pins() != &Pins::default() {
+        return Err(ApiError::forbidden(
+            "pinned_key",
+            "this is of the whole workspace, and this key is pinned to a part of it; use one that is not pinned",
+        ));
+    }
+    let is_visible = caller.is_operator() || caller.workspace()?.id == id;
+    call.app.control.workspace(id).filter(|_| is_visible).ok_or_else(no_workspace)?;
+    let PartitionChanges { declared_only, id_pattern, trash_grace_seconds } = asked.partitions;
+    if trash_grace_seconds.is_some_and(|seconds| seconds > GRACE_SECONDS_MAX) {
+        return Err(ApiError::malformed(
+            "invalid_parameter",
+            format!("trash_grace_seconds is a whole number from 0 to {GRACE_SECONDS_MAX}"),
+        ));
+    }
+    let pattern = id_pattern.map(|text| text.as_deref().map(Pattern::parse).transpose()).transpose();
+    let pattern = pattern.map_err(|error| {
+        ApiError::unacceptable(
+            "invalid_pattern",
+            format!("id_pattern is no regular expression that can be used: {error}"),
+        )
+    })?;
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let change = |rule: &Rule| Rule {
+            declared: declared_only.unwrap_or(rule.declared),
+            pattern: pattern.unwrap_or_else(|| rule.pattern.clone()),
+            grace_ms: trash_grace_seconds.map_or(rule.grace_ms, |seconds| seconds * 1000),
+        };
+        app.control.change_rule(id, change, by)?;
+        let changed = app.control.workspace(id).ok_or_else(no_workspace)?;
+        json::answer(StatusCode::OK, &Told::of(&changed))
+    })
+    .await
+}
+
 /// `DELETE /v1/admin/workspaces/{id}`: its keys are dead at once, its data is shredded before the answer.
 pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
     let (scope, id) = (call.caller()?.operator()?, workspace_id(call.value(0)?)?);
@@ -119,10 +200,16 @@ pub(crate) async fn delete(call: Call) -> Result<Answer<Deleted>, ApiError> {
 
 impl Told {
     fn of(workspace: &Workspace) -> Self {
+        let rule = &workspace.rule;
         Self {
             id: random::hex(&workspace.id.0),
             name: workspace.name.clone(),
             created_at: clock::rfc3339(workspace.created_ms),
+            partitions: Partitions {
+                declared_only: rule.declared,
+                id_pattern: rule.pattern.as_ref().map(|pattern| pattern.text().to_owned()),
+                trash_grace_seconds: rule.grace_ms / 1000,
+            },
         }
     }
 }

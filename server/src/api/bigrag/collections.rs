@@ -278,7 +278,7 @@ fn places(app: &App, collection: &Collection, scope: &Scope) -> Result<Vec<Place
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
         Place { scope: scope.clone(), at, key: None, promise: None }
     };
-    Ok(app.store.partitions(scope, &collection.name)?.into_iter().map(place).collect())
+    Ok(app.store.all_partitions(scope, &collection.name)?.into_iter().map(place).collect())
 }
 
 /// The collection in the path, and what of it the caller may see.

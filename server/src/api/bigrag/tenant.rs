@@ -225,7 +225,7 @@ impl Reach {
             Self::All { collection, scope, key } => {
                 let holders = app.store.holders(scope, &collection.name, id)?;
                 let place = |partition: &Partition| {
-                    let partition = partition.name().map(partition_name).transpose()?;
+                    let partition = partition.name().as_deref().map(partition_name).transpose()?;
                     let at = PartitionRef { collection: collection.name.clone(), partition };
                     Ok(Place { scope: scope.clone(), at, key: key.clone(), promise: None })
                 };

@@ -200,7 +200,7 @@ impl Wanted {
         let (mut total, mut rows) = (0_usize, Vec::new());
         for name in &names {
             let scope = scope.clone().unwrap_or_else(|| counting(self.workspace, Some(name)));
-            for info in app.store.partitions(&scope, name)? {
+            for info in app.store.all_partitions(&scope, name)? {
                 total += 1;
                 if total <= self.offset || rows.len() >= self.limit {
                     continue;

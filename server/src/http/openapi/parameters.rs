@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::super::routes::Route;
+use crate::control::rules::GRACE_SECONDS_MAX;
 use crate::usage::DAYS_MAX;
 
 /// A parameter as OpenAPI has it; `None` for one that nobody described.
@@ -107,6 +108,18 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
             "From when on nobody reads the document, in RFC 3339; it is purged some while after.",
         ),
         "ttl_seconds" => (from_one(), "The same, as so many seconds from now."),
+        "collection" if route.path.starts_with("/v1/partitions") => {
+            (text(), "The partition's collection: `default` when it is not given.")
+        }
+        "state" => (
+            json!({"enum": ["live", "trashed", "all"]}),
+            "With it each partition is told with its terms. Live ones when it is not given.",
+        ),
+        "grace_seconds" => (
+            json!({"type": "integer", "minimum": 0, "maximum": GRACE_SECONDS_MAX}),
+            "For so long the partition lies in the trash before it is shredded; 0 shreds it at once, also from the trash. When it \
+             is not given, as the workspace's settings say: at once, unless they were changed.",
+        ),
         "hard" => (flag(), "Whether it is gone for good; else it can be restored."),
         "section" => (text(), "Only this section: its heading, its slug or its number."),
         "outline" => (flag(), "Whether the sections are told in the place of the text."),

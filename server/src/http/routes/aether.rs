@@ -63,6 +63,7 @@ const SEARCH: &[&str] = &[
 ];
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
 const BY_ID: &[&str] = &["partition"];
+const IN_COLLECTION: &[&str] = &["collection"];
 
 /// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
 /// a second one would be taken for the first one's repetition.
@@ -132,10 +133,19 @@ pub(super) static ROUTES: &[Route] = &[
     route!("POST" "/v1/search/across", Free, Access::Key(Scope::QueryAcross), InBody, &[], Json, 200,
         "Search several partitions at once, with an express grant", aether::across::search),
     // Partitions
-    route!("GET" "/v1/partitions", Free, Access::Key(Scope::PartitionRead), None, &[], None, 200,
+    route!("GET" "/v1/partitions", Free, Access::Key(Scope::PartitionRead), None, &["collection", "state"], None, 200,
         "The partitions, with warnings about look-alikes", aether::partitions::list),
-    route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath, &[], None, 200,
-        "Delete a partition for good", aether::partitions::delete),
+    route!("POST" "/v1/partitions", Free, Access::Key(Scope::CollectionWrite), None, &[], Json, 201,
+        "Declare a partition, before anything is put into it", aether::partitions::declare),
+    route!("GET" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionRead), InPath, IN_COLLECTION, None, 200,
+        "A partition: its counts, its hold, its time and its trash", aether::partitions::get),
+    route!("PATCH" "/v1/partitions/{id}", Free, Access::Key(Scope::CollectionWrite), InPath, IN_COLLECTION, Json, 200,
+        "Hold or release a partition, rename it, or say how long it and its documents are kept", aether::partitions::change),
+    route!("POST" "/v1/partitions/{id}/restore", Free, Access::Key(Scope::PartitionDelete), InPath, IN_COLLECTION, None, 200,
+        "Bring a partition back from the trash", aether::partitions::restore),
+    route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath,
+        &["collection", "grace_seconds"], None, 200,
+        "Delete a partition for good, or put it into the trash for grace_seconds", aether::partitions::delete),
     route!("POST" "/v1/partitions/{id}/copy", Free, Access::Key(Scope::All), InPath, &[], Json, 200,
         "Copy a partition, documents, vectors and all, to another", aether::bundles::copy),
     route!("GET" "/v1/export", Data, Access::Key(Scope::All), InQuery, BY_ID, None, 200,

@@ -29,6 +29,8 @@ pub(super) static ROUTES: &[Route] = &[
         "The workspaces that the key sees", admin::workspaces::list),
     route!("GET" "/v1/admin/workspaces/{id}", Admin, Access::AnyKey, None, &[], None, 200,
         "A workspace", admin::workspaces::get),
+    route!("PATCH" "/v1/admin/workspaces/{id}", Admin, Access::Key(Scope::All), None, &[], Json, 200,
+        "Change how a workspace's partitions are made and thrown away", admin::workspaces::change),
     route!("DELETE" "/v1/admin/workspaces/{id}", Admin, Access::AnyKey, None, &[], None, 200,
         "Delete a workspace for good", admin::workspaces::delete),
     route!("POST" "/v1/admin/api-keys", Admin, Access::Key(Scope::Keys), None, &[], Json, 201,
