@@ -174,6 +174,27 @@ fn a_hold_outlives_rest_and_restart() {
     });
 }
 
+/// Lost otherwise: a hold would be forgotten with the log, when the partition was put to rest before the manifest told of it.
+#[test]
+fn a_hold_is_published_before_the_log_is_cut() {
+    let sim = Sim::new(10);
+    let cramped = || {
+        let options = StoreOptions { cache_bytes: 1, ..StoreOptions::default() };
+        Store::open(sim.restart(), RootKey([1; 32]), options).unwrap()
+    };
+    let store = cramped();
+    store.create_workspace(&OperatorScope::grant(), WORKSPACE).unwrap();
+    put(&store, "acme", "a");
+    store.flush().unwrap();
+    hold(&store, "acme", true);
+    store.run_maintenance().unwrap();
+    put(&store, "globex", "b");
+    store.flush().unwrap();
+    assert!(store.run_maintenance().unwrap().closed > 0, "they rest");
+    drop(store);
+    assert!(cramped().holds(&scope(), None).unwrap());
+}
+
 /// Lost otherwise: a drop by mistake would be for good, or what was thrown away would be read all the same.
 #[test]
 fn what_is_thrown_away_serves_nobody_and_comes_back() {
