@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use pdf_extract::{Document, MediaBox, OutputDev, OutputError, Transform, output_doc_page};
+use pdf_extract::{Document, MediaBox, OutputDev, OutputError, Transform, output_doc};
 
 use crate::markdown::{Markdown, one_line};
 use crate::{Kind, Limits, Refusal};
@@ -40,13 +40,11 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Markdown, Refusal> {
         return Err(Refusal::Pages { most: limits.pages });
     }
     let mut glyphs = Glyphs::new(limits.text_bytes);
-    for page in pages.keys() {
-        let read = output_doc_page(&document, &mut glyphs, *page);
-        if glyphs.is_full {
-            return Err(Refusal::Text { most: limits.text_bytes });
-        }
-        read.map_err(|error| Refusal::broken(KIND, format!("page {page}: {error}")))?;
+    let read = output_doc(&document, &mut glyphs);
+    if glyphs.is_full {
+        return Err(Refusal::Text { most: limits.text_bytes });
     }
+    read.map_err(|error| Refusal::broken(KIND, format!("page {}: {error}", glyphs.page)))?;
     write(&glyphs.lines, pages.len(), limits)
 }
 

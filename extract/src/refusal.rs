@@ -64,6 +64,18 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every word that [`Refusal::code`] answers.
+    pub const CODES: [&'static str; 8] = [
+        "file_broken",
+        "file_encrypted",
+        "file_type_mismatch",
+        "file_unknown",
+        "file_too_many_pages",
+        "file_too_deep",
+        "file_unpacks_too_large",
+        "file_too_much_text",
+    ];
+
     /// The word that programs compare.
     pub fn code(&self) -> &'static str {
         match self {

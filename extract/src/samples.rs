@@ -270,6 +270,30 @@ pub fn pdf_encrypted() -> Vec<u8> {
     pdf_of(&objects, &format!("/Encrypt 3 0 R /ID [<{id}> <{id}>]"))
 }
 
+/// A PDF of one small page that takes for ever: it draws a form twice, which draws another one twice, and so on.
+#[must_use]
+pub fn pdf_endless() -> Vec<u8> {
+    const FORMS: usize = 48;
+    let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources << /XObject << /F 5 0 R >> >> /Contents 4 0 R >>";
+    let drawn =
+        |text: &str, more: &str| format!("<< {more} /Length {} >>\nstream\n{text}\nendstream", text.len());
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        page.to_owned(),
+        drawn("/F Do", ""),
+    ];
+    for form in 0..FORMS {
+        let next = 6 + form;
+        let more = format!(
+            "/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << /XObject << /F {next} 0 R >> >>"
+        );
+        objects.push(drawn("/F Do /F Do", &more));
+    }
+    objects.push(drawn("", "/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << >>"));
+    pdf_of(&objects, "")
+}
+
 /// An Office file under a password: the older container, with a stream of the name that says so.
 #[must_use]
 pub fn office_encrypted() -> Vec<u8> {
