@@ -246,7 +246,7 @@ mod tests {
             found
         };
         assert_eq!(cut("a,b\n1,\"x\ny\"\n\n2,\"\"\"z\"\n", 100), ["a,b", "1,\"x\ny\"", "2,\"\"\"z\""]);
-        assert_eq!(cut("a,\"never\nclosed\nrows\n", 8), ["a,\"never\nclosed", "rows"]);
+        assert_eq!(cut("a,\"never\nclosed\nrows\n", 12), ["a,\"never\nclosed", "rows"]);
     }
 
     /// Lost otherwise: an answer would be cut off in the middle of the object that it stands in.

@@ -297,8 +297,7 @@ fn passages_of_markdown_begin_at_headings_and_keep_tables_and_code_whole() {
             "# Guide\n## Refunds\nPaid in May. Never later.",
             "| a | b |\n| - | - |\n| 1 | 2 |",
             "## Code\nSo:",
-            "```\nlet a = 1;\n\nlet b. = 2;\n```",
-            "End."
+            "```\nlet a = 1;\n\nlet b. = 2;\n```\nEnd."
         ]
     );
 }
@@ -309,7 +308,7 @@ fn records_and_elements_stay_whole_where_they_fit() {
     let rows = "name,said\nada,\"One. Two.\nThree.\"\nben,\"Four. Five.\"\n";
     assert_eq!(
         cut_as(Form::Rows, rows, &options(18, 0)),
-        ["name,said", "ada,\"One. Two.\nThree.\"", "ben,\"Four. Five.\""]
+        ["name,said\nada,\"One. Two.\nThree.\"", "ben,\"Four. Five.\""]
     );
     let json =
         r#"{"people": [{"name": "ada", "said": "One. Two."}, {"name": "ben", "said": "Three. Four."}]}"#;
