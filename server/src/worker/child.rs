@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! 1. Nothing is read before the bounds hold: of memory, of the processor's time, and none for core dumps (which would put a
-//!    customer's file on a disk in the clear), written files and new processes.
+//!    customer's file on a disk in the clear), written files, files and connections that are opened, and new processes.
 //! 2. Libraries that print reach nobody: what was standard output is known to the answer alone.
 
 use std::io::{Read, Write};
@@ -55,6 +55,7 @@ pub(crate) fn run(told: &Extract) -> ExitCode {
 fn read(told: &Extract) -> std::io::Result<()> {
     bound(told.seconds, told.memory_bytes)?;
     let mut out = own_output()?;
+    open_nothing_more()?;
     let mut file = Vec::with_capacity(told.bytes.min(ROOM_BYTES_MAX));
     std::io::stdin().lock().read_to_end(&mut file)?;
     let limits = Limits {
@@ -112,6 +113,18 @@ fn bound(seconds: u64, memory_bytes: u64) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn bound(_seconds: u64, _memory_bytes: u64) -> std::io::Result<()> {
     Err(std::io::Error::other("files are read on systems that can bound a process"))
+}
+
+/// From here on this process opens no file and no connection, whatever it is brought to do.
+#[cfg(unix)]
+fn open_nothing_more() -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+#[cfg(not(unix))]
+fn open_nothing_more() -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Takes standard output for the answer alone; what is printed from now on goes to standard error, which nobody reads.
