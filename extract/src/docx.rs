@@ -21,13 +21,13 @@ const BASES_MAX: usize = 16;
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Markdown, Refusal> {
     let mut package = Package::open(KIND, bytes, limits)?;
     let document = package.needed("word/document.xml")?;
-    let levels = match package.text("word/styles.xml")? {
-        Some(styles) => heading_levels(&styles, limits)?,
+    let standings = match package.text("word/styles.xml")? {
+        Some(styles) => standings(&styles, limits)?,
         None => HashMap::new(),
     };
     let mut out = Markdown::new(limits);
     let has_layout = document.contains("lastRenderedPageBreak");
-    let mut body = Body::new(&mut out, &levels, has_layout);
+    let mut body = Body::new(&mut out, &standings, has_layout);
     if has_layout || document.contains("w:type=\"page\"") {
         body.out.page()?;
     }
@@ -35,18 +35,25 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Markdown, Refusal> {
     for part in ["word/footnotes.xml", "word/endnotes.xml"] {
         if let Some(notes) = package.text(part)? {
             // Their pages are told where they are referred to.
-            let mut notes_body = Body::new(&mut out, &levels, true);
+            let mut notes_body = Body::new(&mut out, &standings, true);
             walk(KIND, &notes, limits, |step| notes_body.step(step))?;
         }
     }
     Ok(out)
 }
 
-/// The level of heading that each style stands for.
-fn heading_levels(styles: &str, limits: &Limits) -> Result<HashMap<String, usize>, Refusal> {
+/// What a style makes of a paragraph.
+#[derive(Clone, Copy)]
+enum Standing {
+    Heading(usize),
+    Item,
+}
+
+/// What each style makes of its paragraphs, where that is anything.
+fn standings(styles: &str, limits: &Limits) -> Result<HashMap<String, Standing>, Refusal> {
     #[derive(Default)]
     struct Style {
-        level: Option<usize>,
+        standing: Option<Standing>,
         base: Option<String>,
     }
     let (mut styles_by_id, mut open): (HashMap<String, Style>, Option<(String, Style)>) =
@@ -57,12 +64,16 @@ fn heading_levels(styles: &str, limits: &Limits) -> Result<HashMap<String, usize
                 open = attributes.get("styleId").map(|id| (id, Style::default()));
             }
             Step::Start(name, attributes) => {
+                if let (Some((_, style)), "numPr") = (&mut open, name) {
+                    style.standing = style.standing.or(Some(Standing::Item));
+                }
                 if let (Some((_, style)), Some(value)) = (&mut open, attributes.get("val")) {
                     match name {
-                        "name" => style.level = style.level.or(level_of_name(&value)),
+                        "name" => {
+                            style.standing = style.standing.or(level_of_name(&value).map(Standing::Heading))
+                        }
                         "outlineLvl" => {
-                            style.level =
-                                value.parse::<usize>().ok().filter(|level| *level < 9).map(|l| l + 1);
+                            style.standing = outline_level(&value).map(Standing::Heading);
                         }
                         "basedOn" => style.base = Some(value),
                         _ => {}
@@ -74,18 +85,23 @@ fn heading_levels(styles: &str, limits: &Limits) -> Result<HashMap<String, usize
         }
         Ok(())
     })?;
-    let level = |id: &String| {
+    let standing = |id: &String| {
         let mut at = id;
         for _ in 0..BASES_MAX {
             let style = styles_by_id.get(at)?;
-            if style.level.is_some() {
-                return style.level;
+            if style.standing.is_some() {
+                return style.standing;
             }
             at = style.base.as_ref()?;
         }
         None
     };
-    Ok(styles_by_id.keys().filter_map(|id| Some((id.clone(), level(id)?))).collect())
+    Ok(styles_by_id.keys().filter_map(|id| Some((id.clone(), standing(id)?))).collect())
+}
+
+/// A level as the format counts it, from 0; the tenth is that of text.
+fn outline_level(value: &str) -> Option<usize> {
+    value.parse::<usize>().ok().filter(|level| *level < 9).map(|level| level + 1)
 }
 
 fn level_of_name(name: &str) -> Option<usize> {
@@ -115,7 +131,7 @@ struct Row {
 
 struct Body<'a> {
     out: &'a mut Markdown,
-    levels: &'a HashMap<String, usize>,
+    standings: &'a HashMap<String, Standing>,
     /// Whether pages are told by layout.
     has_layout: bool,
     /// A drawing's text has paragraphs within one.
@@ -128,10 +144,10 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(out: &'a mut Markdown, levels: &'a HashMap<String, usize>, has_layout: bool) -> Self {
+    fn new(out: &'a mut Markdown, standings: &'a HashMap<String, Standing>, has_layout: bool) -> Self {
         Self {
             out,
-            levels,
+            standings,
             has_layout,
             open: Vec::new(),
             tables: 0,
@@ -177,8 +193,7 @@ impl<'a> Body<'a> {
                     "noBreakHyphen" => paragraph.text.push('-'),
                     "pStyle" => paragraph.style = attributes.get("val"),
                     "outlineLvl" => {
-                        let level = attributes.get("val").and_then(|value| value.parse::<usize>().ok());
-                        paragraph.outline = level.filter(|level| *level < 9).map(|level| level + 1);
+                        paragraph.outline = attributes.get("val").and_then(|value| outline_level(&value));
                     }
                     "numPr" => paragraph.item_depth = Some(0),
                     "ilvl" => {
@@ -238,11 +253,13 @@ impl<'a> Body<'a> {
         for _ in 0..paragraph.turns {
             self.out.page()?;
         }
-        let styled = paragraph.style.as_ref().and_then(|style| self.levels.get(style).copied());
-        match (paragraph.outline.or(styled), paragraph.item_depth) {
-            (Some(level), _) => self.out.heading(level, &paragraph.text),
-            (None, Some(depth)) => self.out.item(depth, &paragraph.text),
-            (None, None) => self.out.paragraph(&paragraph.text),
+        let styled = paragraph.style.as_ref().and_then(|style| self.standings.get(style).copied());
+        let text = &paragraph.text;
+        match (paragraph.outline.map(Standing::Heading).or(styled), paragraph.item_depth) {
+            (Some(Standing::Heading(level)), _) => self.out.heading(level, text),
+            (_, Some(depth)) => self.out.item(depth, text),
+            (Some(Standing::Item), None) => self.out.item(0, text),
+            (None, None) => self.out.paragraph(text),
         }
     }
 }

@@ -38,6 +38,7 @@ mod pptx;
 mod refusal;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
+mod sniff;
 mod xlsx;
 mod xml;
 
@@ -45,6 +46,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use kind::Kind;
 pub use refusal::Refusal;
+pub use sniff::is_marked;
 
 /// What a file may ask for at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +83,10 @@ pub struct Extracted {
 /// # Errors
 /// When it can't be read within the limits; the text says what to do.
 pub fn extract(claimed: Option<Kind>, bytes: &[u8], limits: &Limits) -> Result<Extracted, Refusal> {
-    let kind = match (claimed, kind::sniffed(bytes)) {
-        (Some(claimed), found) => kind::agreed(claimed, found)?,
-        (None, kind::Sniffed::Is(kind)) => kind,
-        (None, kind::Sniffed::Ole { is_sealed: true }) => {
+    let kind = match (claimed, sniff::sniffed(bytes)) {
+        (Some(claimed), found) => sniff::agreed(claimed, found)?,
+        (None, sniff::Sniffed::Is(kind)) => kind,
+        (None, sniff::Sniffed::Ole { is_sealed: true }) => {
             return Err(Refusal::Encrypted { kind: "Office file" });
         }
         (None, _) => return Err(Refusal::Unknown),

@@ -68,6 +68,8 @@ pub fn docx(body: &str) -> Vec<u8> {
         "{XML}<w:styles xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><w:style w:type=\"paragraph\" \
          w:styleId=\"Own\"><w:name w:val=\"Own\"/><w:basedOn w:val=\"Heading2\"/></w:style>"
     );
+    styles += "<w:style w:type=\"paragraph\" w:styleId=\"List\"><w:name w:val=\"List Bullet\"/><w:pPr><w:numPr><w:numId \
+               w:val=\"1\"/></w:numPr></w:pPr></w:style>";
     for level in 1..=3 {
         write!(
             styles,

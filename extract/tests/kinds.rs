@@ -53,6 +53,7 @@ fn a_word_document_keeps_its_form() {
     let body = [
         docx_paragraph("Heading1", "Terms & <conditions>"),
         docx_paragraph("", "Plain text."),
+        docx_paragraph("List", "By its style"),
         "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"1\"/><w:numId w:val=\"3\"/></w:numPr></w:pPr><w:r><w:t>An item</w:t></w:r></w:p>".to_owned(),
         docx_table(&[&["Country", "Days"], &["France", "14 | 30"]]),
         DOCX_PAGE.to_owned(),
@@ -63,7 +64,7 @@ fn a_word_document_keeps_its_form() {
     let found = read(Kind::Docx, &samples::docx(&body));
     assert_eq!(
         found.text,
-        "# Terms & <conditions>\n\nPlain text.\n\n  - An item\n\n| Country | Days |\n| --- | --- |\n| France | 14 \\| 30 |\n\n\
+        "# Terms & <conditions>\n\nPlain text.\n\n- By its style\n  - An item\n\n| Country | Days |\n| --- | --- |\n| France | 14 \\| 30 |\n\n\
          ## A style of their own\n\nkept on\n"
     );
     assert_eq!(pages(&found)[1], "## A style of their own\n\nkept on");

@@ -113,6 +113,9 @@ fn a_file_stays_whole_whatever_becomes_of_its_document() {
     let note = insert(&client, Some("acme"), "a note");
     client.delete(&path(&format!("/{id}"), Some("acme"))).expect(200);
     client.post(&path(&format!("/{id}/restore"), Some("acme")), &json!({})).expect(200);
+    client.post("/v1/partitions/acme/copy", &json!({"to": "copied"})).expect(200);
+    assert_eq!(get(&client, Some("copied"), &id).expect(200).json()["cid"], record["cid"]);
+    assert_eq!(download(&client, Some("copied"), &id).expect(200).body, pdf);
     let body = json!({"expect_partition": "acme", "to_partition": "globex"});
     let moved = client.post(&format!("/v1/documents/{id}/move"), &body).expect(200).json();
     assert_eq!((&moved["size_bytes"], &moved["cid"]), (&record["size_bytes"], &record["cid"]));
@@ -340,12 +343,12 @@ fn a_full_queue_says_so_and_a_reader_knows_nothing_and_goes_with_its_caller() {
     let begun = Instant::now();
     let refused = loop {
         let said = raw(server.address(), &request(&small), Duration::from_millis(500));
-        if !said.is_empty() {
+        if said.starts_with("HTTP/1.1 503") {
             break said;
         }
         assert!(begun.elapsed() < PATIENCE, "the queue was never full");
     };
-    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: "), "{refused}");
+    assert!(refused.contains("retry-after: "), "{refused}");
     // Text needs no reader.
     insert(&client, Some("acme"), "a text");
 
@@ -391,5 +394,8 @@ fn a_full_queue_says_so_and_a_reader_knows_nothing_and_goes_with_its_caller() {
         std::thread::sleep(Duration::from_millis(20));
     }
     #[cfg(target_os = "linux")]
-    assert_eq!(children(server.id()), Vec::<u32>::new());
+    while !children(server.id()).is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "readers stay behind");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

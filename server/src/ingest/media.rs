@@ -107,7 +107,7 @@ pub(crate) fn reading(kind: &str, content: &[u8]) -> Result<Reading, ApiError> {
     if let Some(kind) = Kind::of_media_type(kind) {
         return Ok(Reading::AsFile(Some(kind)));
     }
-    match Kind::is_marked(content) {
+    match strongroom_extract::is_marked(content) {
         true if kind == UNKNOWN => Ok(Reading::AsFile(None)),
         true if is_text(kind) => Err(ApiError::unacceptable(
             "file_type_mismatch",

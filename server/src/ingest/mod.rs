@@ -108,8 +108,9 @@ impl Intake {
     fn text(&self) -> Result<&str, ApiError> {
         match &self.original {
             None => media::text(&self.content_type, &self.content),
-            Some(_) => std::str::from_utf8(&self.content)
-                .map_err(|_| ApiError::internal("what was read out of a file is not UTF-8")),
+            Some(_) => std::str::from_utf8(&self.content).map_err(|_| {
+                ApiError::unacceptable("unreadable", "the file's text is not UTF-8: insert the file anew")
+            }),
         }
     }
 

@@ -7,7 +7,7 @@
 //! Invariants:
 //! 1. The note is the server's own: it is put in behind the checks of what callers give, and taken out of all that they are shown.
 //! 2. Ranges of passages lie in the text, so whoever reads them needs no note.
-//! 3. A document without a note is its own text.
+//! 3. A document without a note is its own text. So is one whose note can't be: a document that came in by a bundle may say anything.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,6 @@ pub(crate) struct Original {
 struct Note {
     /// Where the text ends and the file begins.
     text_bytes: usize,
-    bytes: u64,
     sha256: String,
     /// The bytes of each page of the text; the first begins where the text does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -58,12 +57,8 @@ impl Original {
 
     /// Metadata with the note of a file whose text has so many bytes.
     pub(super) fn noted(&self, metadata: &str, text_bytes: usize) -> Result<String, ApiError> {
-        let note = Note {
-            text_bytes,
-            bytes: self.bytes.len() as u64,
-            sha256: random::hex(&Sha256::digest(&self.bytes)),
-            pages: self.pages.clone(),
-        };
+        let note =
+            Note { text_bytes, sha256: random::hex(&Sha256::digest(&self.bytes)), pages: self.pages.clone() };
         let mut object = read(metadata);
         object.insert(NAME.to_owned(), serde_json::to_value(note).unwrap_or_default());
         let text = Value::Object(object).to_string();
@@ -91,7 +86,10 @@ fn note(document: &DocumentInfo) -> Option<Note> {
         return None;
     }
     let note: Note = serde_json::from_value(read(&document.metadata).remove(NAME)?).ok()?;
-    (note.text_bytes as u64 <= document.content_bytes).then_some(note)
+    let can_be = note.text_bytes as u64 <= document.content_bytes
+        && note.sha256.len() == 64
+        && note.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+    can_be.then_some(note)
 }
 
 /// A document's metadata as its user gave it.
@@ -105,7 +103,7 @@ pub(crate) fn metadata(text: &str) -> Map<String, Value> {
 
 /// How large the document is that its user sent, in bytes.
 pub(crate) fn size(document: &DocumentInfo) -> u64 {
-    note(document).map_or(document.content_bytes, |note| note.bytes)
+    note(document).map_or(document.content_bytes, |note| document.content_bytes - note.text_bytes as u64)
 }
 
 /// The SHA-256 of the document that its user sent, as hexadecimal.
@@ -220,7 +218,8 @@ mod tests {
             "",
             "{}",
             r#"{"a":"\"\u0000file\""}"#,
-            r#"{"\u0000file":{"text_bytes":99,"bytes":1,"sha256":""}}"#,
+            r#"{"\u0000file":{"text_bytes":99,"sha256":"0000000000000000000000000000000000000000000000000000000000000000"}}"#,
+            r#"{"\u0000file":{"text_bytes":1,"sha256":"<script>"}}"#,
         ] {
             let document = stored(metadata_given.to_owned(), 4);
             assert_eq!(
