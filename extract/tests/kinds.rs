@@ -58,7 +58,7 @@ fn a_word_document_keeps_its_form() {
         docx_table(&[&["Country", "Days"], &["France", "14 | 30"]]),
         DOCX_PAGE.to_owned(),
         docx_paragraph("Own", "A style of their own"),
-        "<w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText><w:tab/><w:t> on</w:t></w:r></w:p>".to_owned(),
+        "<w:p><w:moveFrom><w:r><w:t>moved away</w:t></w:r></w:moveFrom><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText><w:tab/><w:t> on</w:t></w:r></w:p>".to_owned(),
     ]
     .concat();
     let found = read(Kind::Docx, &samples::docx(&body));
