@@ -3,7 +3,8 @@
 //! This crate is a leaf: it knows no HTTP, no storage and no partition. The server calls it on the way in (a document's
 //! text → [`chunk()`] → passages → [`Embedder::embed`] → vectors) and on the way out (a query → one vector).
 //!
-//! - [`chunk()`] cuts a text into passages of at most so many tokens, along sentences where it can.
+//! - [`chunk()`] cuts a text into passages of at most so many tokens, along sentences where it can; [`chunk_as`] along what the text's
+//!   [`Form`] has: headings, tables and code, records, elements.
 //! - [`Embedder`] is what a model looks like from outside. [`StaticEmbedder`] is the one that is built in: a table of one
 //!   vector for each word piece, no model to load, no accelerator, no network.
 //!
@@ -35,7 +36,7 @@ mod static_embedder;
 mod table;
 mod wordpiece;
 
-pub use chunk::{Chunk, ChunkError, ChunkOptions, chunk};
+pub use chunk::{Chunk, ChunkError, ChunkOptions, Form, chunk, chunk_as};
 pub use embedder::{EmbedError, Embedder, EmbedderId};
 pub use static_embedder::StaticEmbedder;
 pub use table::TableError;

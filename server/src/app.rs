@@ -28,6 +28,7 @@ use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::usage::{self, Tally, Usage};
+use crate::worker::Worker;
 
 /// The running server's parts.
 pub(crate) struct App {
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) models: Models,
     pub(crate) reranker: Option<Arc<Reranker>>,
     pub(crate) pool: Pool,
+    /// Reads what has to be read to have a text.
+    pub(crate) files: Worker,
     pub(crate) passwords: Passwords,
     pub(crate) attempts: Attempts,
     /// Who takes invitations to people, if the operator named somebody.
@@ -114,10 +117,21 @@ impl App {
         self.reranker.as_ref().map(|reranker| reranker.candidates_max)
     }
 
+    /// Reads the text out of a document that is a file; text is left as it is.
+    pub(crate) async fn with_text(&self, intake: Intake) -> Result<Intake, ApiError> {
+        match intake.unread()? {
+            None => Ok(intake),
+            Some(claimed) => {
+                let found = self.files.read(claimed, intake.content.clone()).await?;
+                Ok(intake.with_text(found))
+            }
+        }
+    }
+
     /// Embeds a document and writes it. Blocks.
     pub(crate) fn store_document(&self, place: &Place, intake: Intake) -> Result<DocumentInfo, ApiError> {
         let collection = self.text_collection(place.scope.workspace())?;
-        let _room = self.quotas.room(place, 1, intake.content.len() as u64)?;
+        let _room = self.quotas.room(place, 1, intake.stored_bytes())?;
         let (document, done) = self.embed_document(place, intake)?;
         let stored =
             ingest::write(&self.store, place, &collection, |partition| partition.put(document.clone()))?;
@@ -137,7 +151,7 @@ impl App {
         place: &Place,
         intake: Intake,
     ) -> Result<(NewDocument, Tally), ApiError> {
-        let bytes_in = intake.content.len() as u64;
+        let bytes_in = intake.sent_bytes();
         let document = intake.embed(self.embedder, self.limits.passages_max)?;
         let embedding_tokens = usage::tokens(self.embedder, &document);
         self.quotas.tokens(place, embedding_tokens)?;

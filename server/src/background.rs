@@ -1,6 +1,7 @@
 //! What does the server do that nobody waits for?
 //!
-//! Three tasks: one stores documents that were inserted in the background, one at a time in the order they came; one
+//! Three tasks: one stores documents that were inserted in the background, one at a time in the order they came (those that are files, as
+//! soon as they are read, which several are at once and no tenant's before all others'); one
 //! asks the engine about once a second whether there is something to do (flush, compact, purge) and has it do so, and
 //! reads the store back for damage, slowly; one notices when the disk has failed under a write.
 //!
@@ -13,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::auth::server_itself;
@@ -21,8 +23,10 @@ use crate::erasure;
 use crate::jobs::Job;
 use crate::log;
 use crate::message::error::ApiError;
-use crate::pool::Tenant;
+use crate::pool::{Tenant, now_for, with_tenant};
 
+/// Until a file is tried again for which there was no room.
+const READING_PAUSE: Duration = Duration::from_secs(1);
 const MAINTENANCE_PERIOD: Duration = Duration::from_secs(1);
 const MAINTENANCE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// What waits for no demand is done this often, in maintenance periods: a round whether the engine wants one or not, a
@@ -35,26 +39,59 @@ const BUSY_SCRUB_EVERY: u32 = 10;
 
 /// Stores what is queued, until `stop`. The job that runs is finished; the rest is failed at the next start.
 pub(crate) async fn work(app: Arc<App>, mut waiting: mpsc::Receiver<Job>, mut stop: watch::Receiver<bool>) {
+    let mut reading: JoinSet<(Job, Result<(), ApiError>)> = JoinSet::new();
+    let reading_max = app.limits.jobs_max.max(1);
     loop {
-        let job = tokio::select! {
+        let (job, is_read) = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
-            job = waiting.recv() => job,
+            Some(read) = reading.join_next() => match read {
+                Ok(read) => read,
+                // It panicked, and its job with it; the line before says where.
+                Err(_) => continue,
+            },
+            job = waiting.recv(), if reading.len() < reading_max => match job {
+                Some(job) => match job.intake.unread() {
+                    Ok(Some(_)) => {
+                        reading.spawn(read(app.clone(), job));
+                        continue;
+                    }
+                    unread => (job, unread.map(drop)),
+                },
+                None => return,
+            },
         };
-        let Some(job) = job else { return };
-        if let Err(error) = run(app.clone(), job).await {
+        if let Err(error) = run(app.clone(), job, is_read).await {
             log::error(&format!("a background insert: {} {}", error.code, error.cause.unwrap_or_default()));
         }
     }
 }
 
-async fn run(app: Arc<App>, job: Job) -> Result<(), ApiError> {
+/// Reads the text out of a job's file, in its tenant's turn.
+async fn read(app: Arc<App>, mut job: Job) -> (Job, Result<(), ApiError>) {
+    let tenant = Tenant::partition(job.place.scope.workspace(), &job.place.at);
+    let read = with_tenant(async {
+        now_for(tenant);
+        loop {
+            match app.with_text(job.intake.clone()).await {
+                // Nobody waits for the answer: it is tried until there is room.
+                Err(error) if error.retry_after_seconds.is_some() => tokio::time::sleep(READING_PAUSE).await,
+                outcome => break outcome,
+            }
+        }
+    });
+    let outcome = read.await.map(|intake| job.intake = intake);
+    (job, outcome)
+}
+
+async fn run(app: Arc<App>, job: Job, is_read: Result<(), ApiError>) -> Result<(), ApiError> {
     let pool = app.pool.clone();
     let id = job.id.clone();
     let worker = app.clone();
     let tenant = Tenant::partition(job.place.scope.workspace(), &job.place.at);
     let outcome = pool
         .run_for(tenant, move || {
+            is_read?;
             worker.control.set_job(&job.id, &JobState::Processing)?;
             let stored = worker.store_document(&job.place, job.intake);
             drop(job.held);

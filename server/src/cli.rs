@@ -21,6 +21,7 @@ use crate::embedding::settings as embedding;
 use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
 use crate::serve::Server;
+use crate::worker::child;
 use crate::{demo, log};
 
 const DISK_FAILED: &str = "the disk failed while writing: what it holds has to be read anew, so this process ends; check the \
@@ -47,6 +48,9 @@ enum Command {
     Audit(audit::Audit),
     /// Say what a file of a store holds
     Inspect(inspect::Inspect),
+    /// Read one file from standard input, as the server has it done
+    #[command(hide = true)]
+    Extract(child::Extract),
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Verify(told) => return verify::run(&told),
         Command::Audit(told) => return audit::run(&told),
         Command::Inspect(told) => return inspect::run(&told),
+        Command::Extract(told) => return child::run(&told),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

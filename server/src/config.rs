@@ -110,6 +110,24 @@ pub(crate) struct Limits {
     pub(crate) batch_queries_max: usize,
     pub(crate) chunk_tokens_max: usize,
     pub(crate) passages_max: usize,
+    /// A file that has to be read to have a text (PDF, Office, HTML).
+    pub(crate) file_bytes_max: usize,
+    /// Its pages, slides or sheets.
+    pub(crate) file_pages_max: usize,
+    /// Elements within one another.
+    pub(crate) file_nesting_max: usize,
+    /// All that it unpacks to.
+    pub(crate) file_unpacked_bytes_max: u64,
+    /// Its text.
+    pub(crate) file_text_bytes_max: usize,
+    /// Until it is read.
+    pub(crate) file_seconds_max: u64,
+    /// Its reader's memory.
+    pub(crate) file_memory_bytes_max: u64,
+    /// Files that are read at once, each in a process of its own.
+    pub(crate) file_workers_max: usize,
+    /// Files that wait for one of those.
+    pub(crate) file_waiting_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) header_bytes_max: usize,
     pub(crate) header_fields_max: usize,
@@ -151,6 +169,15 @@ impl Default for Limits {
             batch_queries_max: 100,
             chunk_tokens_max: 8192,
             passages_max: 100_000,
+            file_bytes_max: 64 << 20,
+            file_pages_max: 2000,
+            file_nesting_max: 256,
+            file_unpacked_bytes_max: 512 << 20,
+            file_text_bytes_max: 16 << 20,
+            file_seconds_max: 60,
+            file_memory_bytes_max: 1 << 30,
+            file_workers_max: cores.clamp(1, 8),
+            file_waiting_max: 64,
             connections_max: 4096,
             header_bytes_max: 128 << 10,
             header_fields_max: 100,

@@ -57,7 +57,26 @@ pub(crate) fn message(code: &str) -> String {
         INTERRUPTED => "the server stopped before the document was stored; insert it again".to_owned(),
         "unreadable" => "the document says it is text but is not UTF-8".to_owned(),
         "unsupported_media_type" => {
-            "documents of this type can't be read yet; this server reads text".to_owned()
+            "documents of this type can't be read; this server reads PDF, DOCX, PPTX, XLSX, HTML and text"
+                .to_owned()
+        }
+        "file_broken" => {
+            "the file can't be read: save it anew in a program that knows it, and send that".to_owned()
+        }
+        "file_encrypted" => "the file is encrypted: send it without its password".to_owned(),
+        "file_type_mismatch" => "the file is not of the type that it says; send it under its own".to_owned(),
+        "file_unknown" => {
+            "the file is of no kind that can be read: PDF, DOCX, PPTX, XLSX, HTML, or text in UTF-8"
+                .to_owned()
+        }
+        "file_too_many_pages"
+        | "file_too_deep"
+        | "file_unpacks_too_large"
+        | "file_too_much_text"
+        | "file_timeout"
+        | "file_too_demanding"
+        | "too_large" => {
+            "the file takes more to read than this server's limits allow; send it in parts".to_owned()
         }
         "empty_document" | "no_text" => "the document holds no text that could be searched".to_owned(),
         "too_many_passages" => "the document makes too many passages; raise chunk_size".to_owned(),

@@ -49,6 +49,7 @@ mod statement;
 mod tenancy;
 mod tenants;
 mod usage;
+mod worker;
 
 pub use config::{Config, MasterKeySource, RootKeyText};
 pub use control::scopes::Scope;

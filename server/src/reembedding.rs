@@ -213,19 +213,8 @@ pub(crate) async fn embedded(
     document: DocumentInfo,
     content: Vec<u8>,
 ) -> Result<Anew, ApiError> {
-    let DocumentInfo { id, version, .. } = document;
-    let intake = Intake {
-        filename: document.filename,
-        content_type: document.content_type,
-        content: content.into(),
-        tags: document.tags,
-        metadata: document.metadata,
-        entity: document.entity,
-        source: document.source,
-        readers: document.readers,
-        expires_ms: document.expires_ms,
-        chunking: collection.chunking()?,
-    };
+    let (id, version) = (document.id.clone(), document.version);
+    let intake = Intake::of_stored(document, content, collection.chunking()?);
     let most = app.limits.passages_max;
     let document = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
     let embedder = app.embedder;

@@ -44,6 +44,7 @@ use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::usage::{self, Usage};
+use crate::worker::Worker;
 use crate::{erasure, lifecycle, log, master_key, reembedding, tenancy, tenants};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
@@ -260,6 +261,7 @@ fn open(
         embedder: StaticEmbedder::built_in(),
         models: Models::new(StaticEmbedder::built_in(), config.embedding.clone(), metrics.clone()),
         pool: Pool::new(limits.running_max, limits.waiting_max),
+        files: Worker::new(&limits),
         passwords: Passwords::new(),
         attempts: Attempts::default(),
         mailer,

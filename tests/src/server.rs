@@ -78,6 +78,8 @@ pub struct Plan {
     pub folder: Folder,
     /// Variables to set, over the usual ones.
     pub environment: Vec<(String, String)>,
+    /// What its configuration file says, if it has one.
+    pub configuration: Option<String>,
 }
 
 impl Plan {
@@ -87,9 +89,20 @@ impl Plan {
         self
     }
 
+    /// Gives it a configuration file.
+    pub fn configured(mut self, text: &str) -> Plan {
+        self.configuration = Some(text.to_owned());
+        self
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("serve").arg("--data-dir").arg(self.folder.data()).args(["--listen", "127.0.0.1:0"]);
+        if let Some(text) = &self.configuration {
+            let file = self.folder.around().join("strongroom.toml");
+            std::fs::write(&file, text).expect("a file can be written");
+            command.arg("--config").arg(file);
+        }
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STRONGROOM_")) {
             command.env_remove(name);
         }
@@ -204,6 +217,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The operator.

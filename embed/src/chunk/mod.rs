@@ -1,8 +1,9 @@
 //! How is a document's text cut into passages?
 //!
-//! Text → sentences (`sentence`) → units (`unit`: a sentence, or the words of one that is too long, or pieces of a word
-//! that is too long) → passages (here): units are packed until the next one would not fit, and a passage begins with as
-//! many of the last one's trailing units as the overlap allows.
+//! Text → blocks (`form`: what a heading, a table, code, a record or an element of JSON is) → sentences (`sentence`) → units (`unit`:
+//! a sentence, line or record, or the words of one that is too long, or pieces of a word that is too long) → passages (here): units are
+//! packed until the next one would not fit, and a passage begins with as many of the last one's trailing units as the overlap allows.
+//! At a heading, and before a table or code that fits a passage and not the rest of this one, a passage ends and nothing is repeated.
 //!
 //! Invariants:
 //! 1. Passages cover all that is not white space; each begins and ends with something that is not, on character borders.
@@ -13,6 +14,7 @@
 //!    tokenizer sees in it: what it cannot read must not grow without bound.
 //! 5. Time is linear: a byte is shown to the tokenizer a bounded number of times, whatever the text and the overlap.
 
+mod form;
 mod sentence;
 mod unit;
 
@@ -20,7 +22,9 @@ use std::collections::VecDeque;
 
 use thiserror::Error;
 
-use unit::{Unit, gap_cost};
+use form::Block;
+pub use form::Form;
+use unit::{Cutter, Unit, gap_cost};
 
 /// The most tokens a passage may be asked to have.
 const CHUNK_TOKENS_MAX: usize = 8192;
@@ -91,11 +95,41 @@ pub struct Chunk {
 ///
 /// `count_tokens` is the model's own measure, [`Embedder::count_tokens`](crate::Embedder::count_tokens).
 pub fn chunk(text: &str, options: &ChunkOptions, count_tokens: &dyn Fn(&str) -> usize) -> Vec<Chunk> {
+    chunk_as(Form::Prose, text, options, count_tokens)
+}
+
+/// The same for a text of this form.
+pub fn chunk_as(
+    form: Form,
+    text: &str,
+    options: &ChunkOptions,
+    count_tokens: &dyn Fn(&str) -> usize,
+) -> Vec<Chunk> {
     let chunk_tokens = options.chunk_tokens.clamp(1, CHUNK_TOKENS_MAX);
     let overlap_tokens = options.overlap_tokens;
-    let mut packer =
-        Packer { chunk_tokens, overlap_tokens, open: VecDeque::new(), cost: 0, chunks: Vec::new() };
-    unit::units(text, chunk_tokens, count_tokens, &mut |unit| packer.push(unit));
+    let mut packer = Packer {
+        chunk_tokens,
+        overlap_tokens,
+        open: VecDeque::new(),
+        cost: 0,
+        is_heading: false,
+        chunks: Vec::new(),
+    };
+    let cutter = Cutter { text, chunk_tokens, count_tokens };
+    match form {
+        Form::Prose => cutter.sentences(0..text.len(), &mut |unit| packer.push(unit)),
+        Form::Markdown => form::markdown(text, &mut |block| packer.push_block(&cutter, block)),
+        Form::Rows => form::rows(text, cutter.bytes_max(), &mut |record| {
+            cutter.fitted(record, &mut |unit| packer.push(unit));
+        }),
+        Form::Json => {
+            let fits = |part: &std::ops::Range<usize>| cutter.whole(part).is_some();
+            form::json(text, &fits, &mut |part| match cutter.whole(&part) {
+                Some(unit) => packer.push(unit),
+                None => cutter.sentences(part, &mut |unit| packer.push(unit)),
+            });
+        }
+    }
     packer.close();
     packer.chunks
 }
@@ -109,10 +143,51 @@ struct Packer {
     open: VecDeque<Unit>,
     /// What the open units and the gaps between them cost.
     cost: usize,
+    /// Whether the open units are headings that no text has followed yet.
+    is_heading: bool,
     chunks: Vec<Chunk>,
 }
 
 impl Packer {
+    fn push_block(&mut self, cutter: &Cutter<'_>, block: Block) {
+        match block {
+            Block::Prose(part) => cutter.sentences(part, &mut |unit| {
+                self.is_heading = false;
+                self.push(unit);
+            }),
+            Block::Heading(part) => {
+                // Headings that follow each other stand over the same text.
+                if !self.is_heading {
+                    self.end();
+                }
+                cutter.fitted(part, &mut |unit| self.push(unit));
+                self.is_heading = true;
+            }
+            Block::Lines(lines) => {
+                let mut units: Vec<Unit> = Vec::with_capacity(lines.len());
+                for line in lines {
+                    cutter.fitted(line, &mut |unit| units.push(unit));
+                }
+                let gaps: usize = units.windows(2).map(|pair| gap_cost(&pair[0], &pair[1])).sum();
+                let cost = units.iter().map(|unit| unit.cost).sum::<usize>() + gaps;
+                // A gap before the first is more than it can cost.
+                let fits_here = self.cost + cost < self.chunk_tokens;
+                if !fits_here && cost <= self.chunk_tokens && !self.is_heading {
+                    self.end();
+                }
+                self.is_heading = false;
+                units.into_iter().for_each(|unit| self.push(unit));
+            }
+        }
+    }
+
+    /// Ends the open passage; the next one repeats nothing of it.
+    fn end(&mut self) {
+        self.close();
+        self.open.clear();
+        self.cost = 0;
+    }
+
     fn push(&mut self, unit: Unit) {
         let with_gap = |last: Option<&Unit>| unit.cost + last.map_or(0, |last| gap_cost(last, &unit));
         let fits = self.cost + with_gap(self.open.back()) <= self.chunk_tokens;

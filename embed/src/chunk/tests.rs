@@ -21,7 +21,11 @@ fn cut<'a>(text: &'a str, options: &ChunkOptions) -> Vec<&'a str> {
 
 /// Every promise of the module, on one text.
 fn check(text: &str, options: &ChunkOptions) {
-    let chunks = chunk(text, options, &count);
+    check_as(Form::Prose, text, options);
+}
+
+fn check_as(form: Form, text: &str, options: &ChunkOptions) {
+    let chunks = chunk_as(form, text, options, &count);
     let mut covered = 0;
     let mut last = None;
     for c in &chunks {
@@ -224,4 +228,95 @@ fn white_space_has_no_passages() {
 fn words_far_apart_share_no_passage() {
     let text = format!("one{}two three", " ".repeat(100_000));
     assert_eq!(cut(&text, &ChunkOptions::default()), ["one", "two three"]);
+}
+
+fn cut_as<'a>(form: Form, text: &'a str, options: &ChunkOptions) -> Vec<&'a str> {
+    chunk_as(form, text, options, &count).iter().map(|c| &text[c.start..c.end]).collect()
+}
+
+/// Lost otherwise: text in tables, code, records or JSON would be in no passage, or in one that the model cuts off.
+#[test]
+fn every_form_covers_its_text_and_fits_the_model() {
+    let parts = [
+        "word ",
+        "two words. ",
+        "\n",
+        "\n\n",
+        "# Heading\n",
+        "\n## Two\n",
+        "| a | b |\n",
+        "| --- | --- |\n",
+        "\n```\n",
+        "~~~",
+        "let x = 1;\n",
+        "\"",
+        "\"a,\nb\",",
+        ",",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\\",
+        "\"key\": ",
+        "17, ",
+        "é",
+        "中文",
+        "#",
+        "|",
+        "```sh\n",
+        "antidisestablishmentarianism",
+        "  ",
+        "\r\n",
+        "\t",
+    ];
+    for seed in 0..6_000u64 {
+        let mut state = seed;
+        let mut below = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % bound
+        };
+        let common = [below(parts.len()), below(parts.len()), below(parts.len())];
+        let text: String = (0..below(120))
+            .map(|_| parts[if below(2) == 0 { below(parts.len()) } else { common[below(3)] }])
+            .collect();
+        let chunk_tokens = 1 + below(if seed % 2 == 0 { 6 } else { 60 });
+        for form in [Form::Markdown, Form::Rows, Form::Json] {
+            check_as(form, &text, &options(chunk_tokens, below(chunk_tokens)));
+        }
+    }
+}
+
+/// Lost otherwise: a passage would hold the end of one section and the beginning of another, and answer for neither.
+#[test]
+fn passages_of_markdown_begin_at_headings_and_keep_tables_and_code_whole() {
+    let text = "# Guide\n## Refunds\nPaid in May. Never later.\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n## Code\nSo:\n```\nlet a = 1;\n\nlet b. = 2;\n```\nEnd.";
+    let cut = cut_as(Form::Markdown, text, &options(22, 6));
+    assert_eq!(
+        cut,
+        [
+            "# Guide\n## Refunds\nPaid in May. Never later.",
+            "| a | b |\n| - | - |\n| 1 | 2 |",
+            "## Code\nSo:",
+            "```\nlet a = 1;\n\nlet b. = 2;\n```\nEnd."
+        ]
+    );
+}
+
+/// Lost otherwise: a row would be found without the half of it that answers.
+#[test]
+fn records_and_elements_stay_whole_where_they_fit() {
+    let rows = "name,said\nada,\"One. Two.\nThree.\"\nben,\"Four. Five.\"\n";
+    assert_eq!(
+        cut_as(Form::Rows, rows, &options(18, 0)),
+        ["name,said\nada,\"One. Two.\nThree.\"", "ben,\"Four. Five.\""]
+    );
+    let json =
+        r#"{"people": [{"name": "ada", "said": "One. Two."}, {"name": "ben", "said": "Three. Four."}]}"#;
+    assert_eq!(
+        cut_as(Form::Json, json, &options(30, 0)),
+        [
+            r#"{"people": [{"name": "ada", "said": "One. Two."},"#,
+            r#"{"name": "ben", "said": "Three. Four."}]}"#
+        ]
+    );
 }

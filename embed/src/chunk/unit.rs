@@ -36,35 +36,35 @@ pub(super) fn gap_cost(first: &Unit, second: &Unit) -> usize {
     (second.start - first.end) / BYTES_PER_TOKEN_MAX
 }
 
-/// Calls `each` with the units of the text in order.
-pub(super) fn units(
-    text: &str,
-    chunk_tokens: usize,
-    count_tokens: &dyn Fn(&str) -> usize,
-    each: &mut dyn FnMut(Unit),
-) {
-    let cutter = Cutter { text, chunk_tokens, count_tokens };
-    for sentence in sentences(text) {
-        if let Some(unit) = cutter.whole(&sentence) {
-            each(unit);
-            continue;
-        }
-        cutter.words(sentence, |word| match cutter.whole(&word) {
-            Some(unit) => each(unit),
-            None => cutter.pieces(word, each),
-        });
-    }
-}
-
-struct Cutter<'a> {
-    text: &'a str,
-    chunk_tokens: usize,
-    count_tokens: &'a dyn Fn(&str) -> usize,
+/// Cuts a text into units.
+pub(super) struct Cutter<'a> {
+    pub(super) text: &'a str,
+    pub(super) chunk_tokens: usize,
+    pub(super) count_tokens: &'a dyn Fn(&str) -> usize,
 }
 
 impl Cutter<'_> {
+    /// The units of a part of the text that is cut along sentences.
+    pub(super) fn sentences(&self, part: Range<usize>, each: &mut dyn FnMut(Unit)) {
+        for sentence in sentences(&self.text[part.clone()]) {
+            self.fitted(part.start + sentence.start..part.start + sentence.end, each);
+        }
+    }
+
+    /// The units of a part that is one if it fits; it begins and ends with something that is not white space.
+    pub(super) fn fitted(&self, part: Range<usize>, each: &mut dyn FnMut(Unit)) {
+        if let Some(unit) = self.whole(&part) {
+            each(unit);
+            return;
+        }
+        self.words(part, |word| match self.whole(&word) {
+            Some(unit) => each(unit),
+            None => self.pieces(word, each),
+        });
+    }
+
     /// The most bytes that a unit can have.
-    fn bytes_max(&self) -> usize {
+    pub(super) fn bytes_max(&self) -> usize {
         self.chunk_tokens * BYTES_PER_TOKEN_MAX
     }
 
@@ -73,7 +73,7 @@ impl Cutter<'_> {
     }
 
     /// The range as one unit, if it fits.
-    fn whole(&self, range: &Range<usize>) -> Option<Unit> {
+    pub(super) fn whole(&self, range: &Range<usize>) -> Option<Unit> {
         if range.len() > self.bytes_max() {
             return None;
         }

@@ -122,6 +122,21 @@ impl Partition {
         })
     }
 
+    /// A live document with the beginning of its content, as far as `end` says; what is beyond is not read.
+    pub fn content_until(
+        &self,
+        id: &str,
+        end: impl Fn(&DocumentInfo) -> u64,
+    ) -> Result<Option<(DocumentInfo, Vec<u8>)>, ReadError> {
+        self.read(id, |view, location| {
+            let (document, content_bytes) = view.info(location)?;
+            let document = DocumentInfo::of(document, content_bytes);
+            let end = u32::try_from(end(&document).min(content_bytes)).unwrap_or(u32::MAX);
+            let content = view.content(location, Some((0, end)))?;
+            Ok((document, content))
+        })
+    }
+
     /// A live document with some of its passages, in order: at most `limit` from this number on.
     pub fn passages(
         &self,

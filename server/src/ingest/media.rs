@@ -1,11 +1,13 @@
 //! What kind of document is this, and what is its text?
 //!
-//! This server reads text. What claims to be text must be UTF-8; what makes no claim (`application/octet-stream`) is
-//! text if it is UTF-8 without zero bytes; everything else is refused by kind, so that nobody searches for what was
-//! never read.
+//! What claims to be text must be UTF-8; PDF, Office and HTML files are read by `worker`; what makes no claim
+//! (`application/octet-stream`) is what its first bytes say, or text if it is UTF-8 without zero bytes. Everything else is refused by
+//! kind, so that nobody searches for what was never read. What claims one thing and is another is refused, too.
 
 use crate::message::error::ApiError;
 use axum::http::StatusCode;
+use strongroom_embed::Form;
+use strongroom_extract::Kind;
 
 /// The type of bytes whose kind nobody told.
 pub(crate) const UNKNOWN: &str = "application/octet-stream";
@@ -62,10 +64,10 @@ fn by_ending(filename: &str) -> &'static str {
     match ending.as_str() {
         "txt" | "text" | "log" => "text/plain",
         "md" | "markdown" => "text/markdown",
-        "html" | "htm" => "text/html",
+        "htm" => Kind::Html.media_type(),
         "csv" => "text/csv",
         "json" => "application/json",
-        _ => UNKNOWN,
+        other => Kind::of_ending(other).map_or(UNKNOWN, Kind::media_type),
     }
 }
 
@@ -75,6 +77,46 @@ pub(crate) fn is_text(kind: &str) -> bool {
         || TEXT_TYPES.contains(&kind)
         || kind.ends_with("+json")
         || kind.ends_with("+xml")
+}
+
+/// How a text of this type is built.
+pub(crate) fn form(kind: &str) -> Form {
+    match kind {
+        "text/markdown" | "text/x-markdown" => Form::Markdown,
+        "text/csv" | "text/tab-separated-values" | "application/x-ndjson" => Form::Rows,
+        "application/json" => Form::Json,
+        other if other.ends_with("+json") => Form::Json,
+        _ => Form::Prose,
+    }
+}
+
+/// How a document comes by its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// It is text, or is refused as such.
+    AsItIs,
+    /// As a file of this kind, or of the kind that its content says.
+    AsFile(Option<Kind>),
+}
+
+/// How a document of this type comes by its text.
+pub(crate) fn reading(kind: &str, content: &[u8]) -> Result<Reading, ApiError> {
+    if content.is_empty() {
+        return Ok(Reading::AsItIs);
+    }
+    if let Some(kind) = Kind::of_media_type(kind) {
+        return Ok(Reading::AsFile(Some(kind)));
+    }
+    match strongroom_extract::is_marked(content) {
+        true if kind == UNKNOWN => Ok(Reading::AsFile(None)),
+        true if is_text(kind) => Err(ApiError::unacceptable(
+            "file_type_mismatch",
+            format!(
+                "the document says it is {kind} and is a PDF or an Office file: send it under its own type, or under {UNKNOWN}"
+            ),
+        )),
+        _ => Ok(Reading::AsItIs),
+    }
 }
 
 /// The text of a document on its way in.
@@ -97,8 +139,8 @@ pub(crate) fn text<'a>(kind: &str, content: &'a [u8]) -> Result<&'a str, ApiErro
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
             format!(
-                "documents of the type {kind} can't be read yet; this server reads text: text/*, JSON, XML, YAML and \
-                 source code, in UTF-8"
+                "documents of the type {kind} can't be read; this server reads PDF, DOCX, PPTX, XLSX, HTML, and text in UTF-8: \
+                 text/*, JSON, XML, YAML and source code"
             ),
         )),
     }
@@ -126,6 +168,30 @@ mod tests {
         assert_eq!(code("text/plain", b""), Err((422, "empty_document")));
     }
 
+    /// Lost otherwise: a file would be stored as the text that its bytes happen to spell, or text be taken for a file.
+    #[test]
+    fn files_are_told_from_text_by_what_they_are() {
+        let seen = |kind, content: &[u8]| {
+            reading(kind, content).map_err(|error| (error.status.as_u16(), error.code))
+        };
+        assert_eq!(seen("application/pdf", b"anything"), Ok(Reading::AsFile(Some(Kind::Pdf))));
+        assert_eq!(seen("text/html", b"<p>"), Ok(Reading::AsFile(Some(Kind::Html))));
+        assert_eq!(seen(UNKNOWN, b"%PDF-1.7"), Ok(Reading::AsFile(None)));
+        assert_eq!(seen(UNKNOWN, b"PK\x03\x04"), Ok(Reading::AsFile(None)));
+        for (kind, content) in [
+            ("text/plain", &b"text"[..]),
+            (UNKNOWN, b"<p>"),
+            ("image/png", b"%PDF-1.7"),
+            ("application/pdf", b""),
+        ] {
+            assert_eq!(seen(kind, content), Ok(Reading::AsItIs), "{kind}");
+        }
+        for content in [&b"%PDF-1.7"[..], b"PK\x03\x04", b"\xff\xfe %PDF-1.4"] {
+            assert_eq!(seen("text/markdown", content), Err((422, "file_type_mismatch")));
+        }
+        assert_eq!(seen("text/plain", b"A text about %PDF-1.7"), Ok(Reading::AsItIs));
+    }
+
     /// Lost otherwise: a document would be stored under another type than its sender gave it.
     #[test]
     fn the_query_beats_the_header_beats_the_ending() {
@@ -134,6 +200,11 @@ mod tests {
         assert_eq!(kind(None, Some("text/plain"), "a.json"), "text/plain");
         assert_eq!(kind(None, Some("application/x-www-form-urlencoded"), "a.md"), "text/markdown");
         assert_eq!(kind(None, None, "a.bin"), UNKNOWN);
+        assert_eq!(kind(None, None, "a.PDF"), "application/pdf");
+        assert_eq!(
+            (kind(None, None, "a.htm").as_str(), kind(None, None, "a.html").as_str()),
+            ("text/html", "text/html")
+        );
         for bad in ["text", "/", "text/", "a b/c", "text/plain\r\nx: y", "text/é"] {
             assert_eq!(decide(Some(bad), None, "").unwrap_err().code, "invalid_content_type", "{bad}");
         }

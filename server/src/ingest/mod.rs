@@ -1,7 +1,8 @@
 //! How does a document become rows?
 //!
 //! Bytes → text → passages → vectors → [`NewDocument`] → one durable write. Everything here blocks and runs on the
-//! pool; the same path serves single, batched and background inserts and updates.
+//! pool, but for files whose text has to be read out of them first, by the caller's `worker`; the same path serves single, batched
+//! and background inserts and updates.
 //!
 //! Invariants:
 //! 1. A document is checked and embedded whole before anything is written.
@@ -9,18 +10,24 @@
 //!    partition's next incarnation.
 
 pub(crate) mod media;
+pub(crate) mod original;
 pub(crate) mod typed;
 
 use bytes::Bytes;
-use strongroom_embed::{Chunk, ChunkOptions, Embedder, chunk};
+use serde_json::Value;
+use strongroom_embed::{Chunk, ChunkOptions, Embedder, Form, chunk_as};
 use strongroom_engine::{
-    NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError, WriteError,
+    DocumentInfo, NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError,
+    WriteError,
 };
 
 use crate::auth::Place;
 use crate::control::{Collection, no_collection};
 use crate::idempotency;
 use crate::message::error::ApiError;
+use media::Reading;
+use original::Original;
+use strongroom_extract::{Extracted, Kind};
 
 /// How many handles a call takes before it gives up on a partition that is dropped again and again.
 const HANDLES_MAX: usize = 4;
@@ -33,7 +40,10 @@ const EMBED_BATCH: usize = 64;
 pub(crate) struct Intake {
     pub(crate) filename: String,
     pub(crate) content_type: String,
+    /// Its text, or what is still to be read.
     pub(crate) content: Bytes,
+    /// The file that the text was read out of.
+    pub(crate) original: Option<Original>,
     pub(crate) tags: Vec<String>,
     pub(crate) metadata: String,
     pub(crate) entity: Option<String>,
@@ -44,6 +54,66 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
+    /// A document as it is stored, to be cut and embedded anew.
+    pub(crate) fn of_stored(document: DocumentInfo, content: Vec<u8>, chunking: ChunkOptions) -> Self {
+        let (content, original) = original::parted(&document, content);
+        let metadata = original::metadata(&document.metadata);
+        Self {
+            filename: document.filename,
+            content_type: document.content_type,
+            content,
+            original,
+            tags: document.tags,
+            metadata: if metadata.is_empty() { String::new() } else { Value::Object(metadata).to_string() },
+            entity: document.entity,
+            source: document.source,
+            readers: document.readers,
+            expires_ms: document.expires_ms,
+            chunking,
+        }
+    }
+
+    /// What has to be read before there is a text: the kind that is claimed, if any.
+    pub(crate) fn unread(&self) -> Result<Option<Option<Kind>>, ApiError> {
+        if self.original.is_some() {
+            return Ok(None);
+        }
+        Ok(match media::reading(&self.content_type, &self.content)? {
+            Reading::AsItIs => None,
+            Reading::AsFile(claimed) => Some(claimed),
+        })
+    }
+
+    /// The same with the text that was read, and the file beside it.
+    pub(crate) fn with_text(mut self, found: Extracted) -> Self {
+        if self.content_type == media::UNKNOWN {
+            found.kind.media_type().clone_into(&mut self.content_type);
+        }
+        self.original = Some(Original::of(self.content, &found));
+        self.content = found.text.into();
+        self
+    }
+
+    /// What is stored of it, in bytes.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        (self.content.len() + self.original.as_ref().map_or(0, |original| original.bytes.len())) as u64
+    }
+
+    /// What its user sent, in bytes.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.original.as_ref().map_or(self.content.len(), |original| original.bytes.len()) as u64
+    }
+
+    /// Its text.
+    fn text(&self) -> Result<&str, ApiError> {
+        match &self.original {
+            None => media::text(&self.content_type, &self.content),
+            Some(_) => std::str::from_utf8(&self.content).map_err(|_| {
+                ApiError::unacceptable("unreadable", "the file's text is not UTF-8: insert the file anew")
+            }),
+        }
+    }
+
     /// Reads, cuts and embeds the text.
     pub(crate) fn embed(self, embedder: &dyn Embedder, passages_max: usize) -> Result<NewDocument, ApiError> {
         let cut = self.cut(embedder, passages_max)?;
@@ -56,8 +126,10 @@ impl Intake {
 
     /// Reads and cuts the text, in tokens as this model counts them.
     pub(crate) fn cut(self, counter: &dyn Embedder, passages_max: usize) -> Result<Cut, ApiError> {
-        let text = media::text(&self.content_type, &self.content)?;
-        let chunks = chunk(text, &self.chunking, &|piece| counter.count_tokens(piece));
+        let text = self.text()?;
+        // What is read out of a file is Markdown.
+        let form = if self.original.is_some() { Form::Markdown } else { media::form(&self.content_type) };
+        let chunks = chunk_as(form, text, &self.chunking, &|piece| counter.count_tokens(piece));
         if chunks.is_empty() {
             return Err(ApiError::unacceptable(
                 "no_text",
@@ -77,21 +149,29 @@ impl Intake {
     }
 
     /// The document with passages that are there already.
-    pub(crate) fn with_passages(self, passages: Vec<NewPassage>) -> NewDocument {
-        NewDocument {
+    pub(crate) fn with_passages(self, passages: Vec<NewPassage>) -> Result<NewDocument, ApiError> {
+        let fields = typed::fields(&self.metadata);
+        let (content, metadata) = match self.original {
+            None => (self.content.into(), self.metadata),
+            Some(original) => {
+                let metadata = original.noted(&self.metadata, self.content.len())?;
+                ([&self.content[..], &original.bytes[..]].concat(), metadata)
+            }
+        };
+        Ok(NewDocument {
             id: None,
             filename: self.filename,
             content_type: self.content_type,
-            content: self.content.into(),
+            content,
             tags: self.tags,
-            fields: typed::fields(&self.metadata),
-            metadata: self.metadata,
+            fields,
+            metadata,
             entity: self.entity,
             source: self.source,
             readers: self.readers,
             expires_ms: self.expires_ms,
             passages,
-        }
+        })
     }
 }
 
@@ -105,7 +185,7 @@ pub(crate) struct Cut {
 impl Cut {
     /// The passages' texts, in order.
     pub(crate) fn texts(&self) -> Result<Vec<&str>, ApiError> {
-        let text = media::text(&self.intake.content_type, &self.intake.content)?;
+        let text = self.intake.text()?;
         Ok(self.chunks.iter().map(|chunk| &text[chunk.start..chunk.end]).collect())
     }
 
@@ -122,7 +202,7 @@ impl Cut {
             .zip(vectors)
             .map(|(chunk, vector)| Ok(NewPassage { text: range(chunk.start, chunk.end)?, vector }));
         let passages = passages.collect::<Result<Vec<_>, ApiError>>()?;
-        Ok(self.intake.with_passages(passages))
+        self.intake.with_passages(passages)
     }
 }
 
@@ -211,6 +291,7 @@ mod tests {
             filename: "a.txt".to_owned(),
             content_type: content_type.to_owned(),
             content: Bytes::copy_from_slice(content.as_bytes()),
+            original: None,
             tags: vec!["t".to_owned()],
             metadata: String::new(),
             entity: None,

@@ -10,7 +10,8 @@ use strongroom_engine::{Field, FieldValue, Number};
 pub(crate) fn fields(metadata: &str) -> Vec<Field> {
     let object: Map<String, Value> = serde_json::from_str(metadata).unwrap_or_default();
     let mut fields = Vec::new();
-    for (name, value) in &object {
+    // A name that begins with NUL is the server's own note; no caller can give one.
+    for (name, value) in object.iter().filter(|(name, _)| !name.starts_with('\0')) {
         collect(name, value, &mut fields);
     }
     fields
@@ -50,7 +51,7 @@ mod tests {
     #[test]
     fn metadata_becomes_fields() {
         let found = fields(
-            r#"{"a": {"b": [1, "x", null]}, "c": 12345678901234567890, "d": true, "e": null, "f": 0.5}"#,
+            r#"{"a": {"b": [1, "x", null]}, "c": 12345678901234567890, "d": true, "e": null, "f": 0.5, "\u0000file": {"pages": [1, 2]}}"#,
         );
         let field = |path: &str, value| Field { path: path.to_owned(), value };
         let number = |number: f64| FieldValue::Number(Number::from_f64(number).unwrap());

@@ -68,7 +68,7 @@ pub(crate) struct Pool {
 }
 
 /// The right to run, given back when it goes.
-struct Permit {
+pub(crate) struct Permit {
     /// `None` once it was given back.
     turns: Option<Arc<Mutex<Turns<oneshot::Sender<Permit>>>>>,
     tenant: Tenant,
@@ -131,6 +131,11 @@ impl Pool {
         });
         done.await
             .unwrap_or_else(|_| Err(ApiError::internal("blocking work panicked; the line before says where")))
+    }
+
+    /// Waits for the right to run what blocks no thread, for whom [`now_for`] said last in this request.
+    pub(crate) async fn turn(&self) -> Result<Permit, ApiError> {
+        self.permit(TENANT.try_with(Cell::get).unwrap_or_default()).await
     }
 
     async fn permit(&self, tenant: Tenant) -> Result<Permit, ApiError> {

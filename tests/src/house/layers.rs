@@ -28,7 +28,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("strongroom_kernel", &[]),
     ("strongroom_engine", &["strongroom_format", "strongroom_kernel"]),
     ("strongroom_embed", &[]),
-    ("strongroom", &["strongroom_engine", "strongroom_embed"]),
+    ("strongroom_extract", &[]),
+    ("strongroom", &["strongroom_engine", "strongroom_embed", "strongroom_extract"]),
 ];
 
 /// The engine's crate.

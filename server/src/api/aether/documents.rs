@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
-use strongroom_engine::DocumentInfo;
+use strongroom_engine::{DocumentInfo, Partition};
 
 use super::filters::FilterFields;
 use super::record::Record;
@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::Place;
 use crate::call::Call;
 use crate::control::By;
-use crate::ingest::{self, media};
+use crate::ingest::{self, media, original};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
@@ -184,7 +184,7 @@ pub(crate) async fn download(call: Call) -> Result<Answer<Octets>, ApiError> {
 
 /// A document's bytes as they came.
 pub(in crate::api) fn as_attachment(document: &DocumentInfo, content: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(content));
+    let mut response = Response::new(Body::from(original::sent(document, content)));
     let headers = response.headers_mut();
     let kind =
         HeaderValue::from_str(&document.content_type).unwrap_or(HeaderValue::from_static(media::UNKNOWN));
@@ -216,7 +216,9 @@ pub(crate) async fn text(call: Call) -> Result<Answer<TextPage>, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
     let pool = app.pool.clone();
     pool.run(move || {
-        let (document, content) = content(&app, &place, &id)?;
+        let read = |partition: &Partition| partition.content_until(&id, original::text_bytes);
+        let found = ingest::read(&app.store, &place, read)?.flatten();
+        let (document, content) = found.ok_or_else(no_document)?;
         let answer = text_answer(&document, &content, section.as_deref(), wants_outline, offset, bytes_max)?;
         json::answer(StatusCode::OK, &answer)
     })
@@ -245,7 +247,7 @@ fn text_answer(
         sections: None,
     };
     let Ok(whole) = std::str::from_utf8(content) else { return Ok(answer) };
-    answer.source = Some("original");
+    answer.source = Some(if original::is_file(document) { "passages" } else { "original" });
     answer.state = "ready";
     answer.total_bytes = whole.len();
     if wants_outline {

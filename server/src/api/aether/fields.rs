@@ -3,7 +3,7 @@
 //! The rules for names, tags and metadata, the same on every route that writes. A field that breaks one is refused
 //! with the rule and its limit in the text; nothing is cut or dropped in silence.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use strongroom_embed::ChunkOptions;
 
 use crate::clock;
@@ -133,11 +133,6 @@ pub(super) fn metadata(value: Option<&Value>, limits: &Limits) -> Result<String,
         ));
     }
     Ok(text)
-}
-
-/// Stored metadata as an object.
-pub(super) fn stored_metadata(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn is_scalar(value: &Value) -> bool {

@@ -44,6 +44,7 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
         filename: filename.to_owned(),
         content_type: media::decide(query.get("content_type"), header, filename)?,
         content: Bytes::new(),
+        original: None,
         tags: fields::tags(query.text("tags").map(|text| Texts::Joined(text.to_owned())), limits)?,
         metadata: fields::metadata_text(query.get("metadata"), limits)?,
         entity: text("entity_id")?,
@@ -72,6 +73,7 @@ pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Record<'stat
     intake.content = content;
     let app = call.app.clone();
     let pool = app.pool.clone();
+    let intake = app.with_text(intake).await?;
     pool.run(move || {
         let document = app.store_document(&place, intake)?;
         drop(held);
@@ -87,9 +89,10 @@ pub(crate) async fn update(mut call: With<Octets>) -> Result<Answer<Record<'stat
     intake.content = content;
     let app = call.app.clone();
     let pool = app.pool.clone();
+    let intake = app.with_text(intake).await?;
     pool.run(move || {
         app.text_collection(place.scope.workspace())?;
-        let _room = app.quotas.room(&place, 0, intake.content.len() as u64)?;
+        let _room = app.quotas.room(&place, 0, intake.stored_bytes())?;
         let (document, tally) = app.embed_document(&place, intake)?;
         let done = ingest::change(&app.store, &place, |partition| partition.update(&id, document.clone()))?;
         drop(held);
@@ -155,7 +158,7 @@ pub(crate) async fn with_vectors(mut call: With<WithVectors>) -> Result<Answer<R
         let (intake, passages) = checked_vectors(body, &app.limits)?;
         let bytes_in = intake.content.len() as u64;
         let _room = app.quotas.room(&place, 1, bytes_in)?;
-        let document = intake.with_passages(passages);
+        let document = intake.with_passages(passages)?;
         let done =
             ingest::write(&app.store, &place, &collection, |partition| partition.put(document.clone()))?;
         app.usage.count(&place, place.key(), Tally { inserts: 1, bytes_in, ..Tally::default() });
@@ -241,6 +244,7 @@ fn intake_of_body(
         filename: filename.to_owned(),
         content_type: content_type.map_or_else(|| Ok("text/plain".to_owned()), media::checked)?,
         content: content.into(),
+        original: None,
         tags: fields::tags(given.tags, limits)?,
         metadata: fields::metadata(given.metadata.as_ref(), limits)?,
         entity: checked("entity_id", given.entity_id)?,
@@ -329,8 +333,9 @@ pub(crate) async fn batch(mut call: With<Batch>) -> Result<Answer<Inserted<'stat
     }
     let app = call.app.clone();
     let pool = app.pool.clone();
+    let intakes = read_batch(&app, batch).await?;
     pool.run(move || {
-        let documents = store_batch(&app, batch, &places)?;
+        let documents = store_batch(&app, intakes, &places)?;
         drop(held);
         let records: Vec<_> = documents
             .iter()
@@ -342,18 +347,16 @@ pub(crate) async fn batch(mut call: With<Batch>) -> Result<Answer<Inserted<'stat
     .await
 }
 
-fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<DocumentInfo>, ApiError> {
-    let numbered = |number: usize, mut error: ApiError| {
-        error.text = format!("document {number} of the batch (counted from 0): {}", error.text).into();
-        error
-    };
+fn numbered(number: usize, mut error: ApiError) -> ApiError {
+    error.text = format!("document {number} of the batch (counted from 0): {}", error.text).into();
+    error
+}
+
+/// Checks all documents of a batch, and reads the text out of those that are files.
+async fn read_batch(app: &App, batch: Batch) -> Result<Vec<Intake>, ApiError> {
     let sizes = (batch.chunk_size, batch.overlap);
-    let sizes_in = batch.documents.iter().map(|item| item.content.len() as u64);
-    let wanted: Vec<_> = places.iter().zip(sizes_in).map(|(place, bytes)| (place, 1, bytes)).collect();
-    let _room = app.quotas.rooms(&wanted)?;
-    let (mut documents, mut tallies) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
-    for (number, (item, place)) in batch.documents.into_iter().zip(places).enumerate() {
-        app.text_collection(place.scope.workspace())?;
+    let mut intakes = Vec::with_capacity(batch.documents.len());
+    for (number, item) in batch.documents.into_iter().enumerate() {
         let given = Fields {
             tags: item.tags,
             metadata: item.metadata,
@@ -364,9 +367,22 @@ fn store_batch(app: &App, batch: Batch, places: &[Place]) -> Result<Vec<Document
             ttl_seconds: item.ttl_seconds,
         };
         let (name, kind) = (item.filename.as_deref(), item.content_type.as_deref());
-        let (document, tally) = intake_of_body(name, kind, item.content, given, sizes, &app.limits)
-            .and_then(|intake| app.embed_document(place, intake))
-            .map_err(|error| numbered(number, error))?;
+        let intake = intake_of_body(name, kind, item.content, given, sizes, &app.limits);
+        let intake = intake.map_err(|error| numbered(number, error))?;
+        intakes.push(app.with_text(intake).await.map_err(|error| numbered(number, error))?);
+    }
+    Ok(intakes)
+}
+
+fn store_batch(app: &App, intakes: Vec<Intake>, places: &[Place]) -> Result<Vec<DocumentInfo>, ApiError> {
+    let wanted = places.iter().zip(&intakes).map(|(place, intake)| (place, 1, intake.stored_bytes()));
+    let wanted: Vec<_> = wanted.collect();
+    let _room = app.quotas.rooms(&wanted)?;
+    let (mut documents, mut tallies) = (Vec::with_capacity(places.len()), Vec::with_capacity(places.len()));
+    for (number, (intake, place)) in intakes.into_iter().zip(places).enumerate() {
+        app.text_collection(place.scope.workspace())?;
+        let embedded = app.embed_document(place, intake);
+        let (document, tally) = embedded.map_err(|error| numbered(number, error))?;
         documents.push(Some(document));
         tallies.push(tally);
     }

@@ -5,11 +5,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Hit, Trace};
 
-use super::fields::stored_metadata;
 use super::turns::turn_of;
-use crate::ingest::media;
+use crate::clock;
+use crate::ingest::{media, original};
 use crate::statement::Signed;
-use crate::{clock, random};
 
 /// A document's record.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,11 +49,11 @@ impl<'a> Record<'a> {
         let (thread_id, turn_index) = turn_of(&document.id).map(|turn| (turn.thread, turn.index)).unzip();
         Self {
             doc_id: &document.id,
-            cid: format!("sha256:{}", random::hex(&document.content_digest)),
+            cid: format!("sha256:{}", original::digest(document)),
             title: &document.filename,
             filename: &document.filename,
             content_type: &document.content_type,
-            size_bytes: document.content_bytes,
+            size_bytes: original::size(document),
             chunks: document.passages,
             vectors: document.passages,
             version: document.version,
@@ -66,7 +65,7 @@ impl<'a> Record<'a> {
             tags: &document.tags,
             source: document.source.as_deref(),
             partition,
-            metadata: stored_metadata(&document.metadata),
+            metadata: original::metadata(&document.metadata),
             thread_id,
             turn_index,
         }
@@ -99,8 +98,11 @@ pub(crate) struct Found {
 impl Found {
     pub(super) fn new(hit: &Hit, partition: Option<&str>) -> Self {
         let document = &hit.document;
-        let is_text = media::is_text(&document.content_type) || document.content_type == media::UNKNOWN;
-        let content = hit.content.as_deref().filter(|_| is_text);
+        let is_text = media::is_text(&document.content_type)
+            || document.content_type == media::UNKNOWN
+            || original::is_file(document);
+        let content =
+            hit.content.as_deref().filter(|_| is_text).map(|content| original::text(document, content));
         Self {
             doc_id: document.id.clone(),
             score: score(hit.score),
@@ -112,7 +114,7 @@ impl Found {
             tags: document.tags.clone(),
             source: document.source.clone(),
             partition: partition.map(str::to_owned),
-            metadata: stored_metadata(&document.metadata),
+            metadata: original::metadata(&document.metadata),
             created_at: clock::rfc3339(document.created_ms),
             updated_at: document.updated_ms.map(clock::rfc3339),
         }

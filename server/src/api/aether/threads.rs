@@ -105,6 +105,7 @@ impl NewTurn {
         Ok(Intake {
             filename,
             content_type: "text/plain".to_owned(),
+            original: None,
             content: Bytes::from(self.text),
             tags: fields::tags(self.tags, limits)?,
             metadata: fields::metadata(self.metadata.map(Value::Object).as_ref(), limits)?,

@@ -17,7 +17,7 @@ use super::told::{Chunk, Document, Status};
 use crate::api::aether::documents::as_attachment;
 use crate::auth::Place;
 use crate::call::{Call, With};
-use crate::ingest;
+use crate::ingest::{self, original};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
@@ -128,7 +128,7 @@ impl Wanted {
                 None | Some("created_at") => None,
                 Some("updated_at") => Some(|a, b| updated(a).cmp(&updated(b))),
                 Some("filename") => Some(|a, b| a.filename.cmp(&b.filename)),
-                Some("file_size") => Some(|a, b| a.content_bytes.cmp(&b.content_bytes)),
+                Some("file_size") => Some(|a, b| original::size(a).cmp(&original::size(b))),
                 Some("chunk_count") => Some(|a, b| a.passages.cmp(&b.passages)),
                 Some(_) => {
                     return Err(invalid(

@@ -27,7 +27,7 @@ use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::{Collection, SearchMode};
-use crate::ingest;
+use crate::ingest::{self, original};
 use crate::message::content::Answer;
 use crate::message::error::{ApiError, Dialect};
 use crate::message::json;
@@ -328,13 +328,14 @@ impl Ask {
         for hit in &hits {
             let (id, version) = (&hit.document.id, hit.document.version);
             if !contents.contains_key(id) {
-                let wants_content =
-                    hit.passage_range.is_some() && hit.document.content_bytes <= told::COUNTED_BYTES_MAX;
+                let wants_content = hit.passage_range.is_some()
+                    && original::text_bytes(&hit.document) <= told::COUNTED_BYTES_MAX;
                 let read = ingest::read(&app.store, &self.place, |partition| {
                     if !wants_content {
                         return Ok(partition.get(id)?.map(|now| (now.version, None)));
                     }
-                    Ok(partition.content(id)?.map(|(now, content)| (now.version, Some(content))))
+                    let read = partition.content_until(id, original::text_bytes)?;
+                    Ok(read.map(|(now, content)| (now.version, Some(content))))
                 })?;
                 let now = read.flatten().filter(|(now, _)| *now == version).map(|(_, content)| content);
                 contents.insert(id.clone(), now);

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Hit, PassageInfo};
 
+use crate::clock;
 use crate::control::Collection;
-use crate::{clock, random};
+use crate::ingest::original;
 
 /// Of longer documents nobody counts the characters.
 pub(super) const COUNTED_BYTES_MAX: u64 = 256 << 10;
@@ -46,13 +47,13 @@ impl Document {
             collection_id: collection.id.clone(),
             filename: document.filename.clone(),
             file_type: file_type(document),
-            file_size: document.content_bytes,
+            file_size: original::size(document),
             chunk_count: document.passages,
             multimodal_element_count: 0,
             status: "ready",
             error_message: None,
             metadata: metadata(document),
-            content_hash: random::hex(&document.content_digest),
+            content_hash: original::digest(document),
             deduped: false,
             progress: None,
             created_at: clock::rfc3339(document.created_ms),
@@ -119,7 +120,8 @@ pub(crate) struct Found {
     document_id: String,
     document_filename: String,
     chunk_index: u32,
-    page_no: Option<u32>,
+    /// The page, slide or sheet of a file that it begins on, counted from 1.
+    page_no: Option<usize>,
     /// In characters of the text; null where nobody counted them.
     char_start: Option<usize>,
     char_end: Option<usize>,
@@ -142,7 +144,7 @@ impl Found {
             document_id: document.id.clone(),
             document_filename: document.filename.clone(),
             chunk_index: hit.passage_number,
-            page_no: None,
+            page_no: hit.passage_range.and_then(|(start, _)| original::page(document, start)),
             char_start: hit.passage_range.and_then(|(start, _)| at(start)),
             char_end: hit.passage_range.and_then(|(_, end)| at(end)),
             multimodal_elements: Vec::new(),
@@ -173,7 +175,7 @@ fn characters(content: &[u8], byte: u32) -> Option<usize> {
 
 /// Stored metadata as an object.
 pub(super) fn metadata(document: &DocumentInfo) -> Map<String, Value> {
-    serde_json::from_str(&document.metadata).unwrap_or_default()
+    original::metadata(&document.metadata)
 }
 
 /// The ending of its name, or else what its media type says.

@@ -97,8 +97,10 @@ async fn store(
 ) -> Result<Vec<DocumentInfo>, ApiError> {
     let metadata = checked_metadata(collection, form.metadata, &app.limits)?;
     let mut documents: Vec<NewDocument> = Vec::with_capacity(form.files.len());
+    let mut bytes_in = 0;
     for file in form.files {
-        let intake = file.intake(collection, metadata.clone(), &app.limits)?;
+        let intake = app.with_text(file.intake(collection, metadata.clone(), &app.limits)?).await?;
+        bytes_in += intake.sent_bytes();
         let most = app.limits.passages_max;
         documents.push(app.models.document(&app.store, &app.pool, collection, intake, most).await?);
     }
@@ -106,8 +108,8 @@ async fn store(
     let held = form.held;
     let stored = app.pool.run(move || {
         let inserts = documents.len() as u64;
-        let bytes_in = documents.iter().map(|document| document.content.len() as u64).sum();
-        let _room = own.quotas.room(&at, inserts, bytes_in)?;
+        let stored_bytes = documents.iter().map(|document| document.content.len() as u64).sum();
+        let _room = own.quotas.room(&at, inserts, stored_bytes)?;
         let embedding_tokens = documents.iter().map(|document| usage::tokens(own.embedder, document)).sum();
         own.quotas.tokens(&at, embedding_tokens)?;
         let stored =
@@ -207,6 +209,7 @@ impl File {
             content_type: media::decide(None, told, &self.name)?,
             filename: self.name,
             content: self.content,
+            original: None,
             tags: Vec::new(),
             metadata,
             entity: None,

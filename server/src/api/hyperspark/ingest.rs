@@ -289,6 +289,7 @@ async fn embed(
     let intake = Intake {
         filename: "memory".to_owned(),
         content_type: "text/plain".to_owned(),
+        original: None,
         content: Bytes::copy_from_slice(draft.content.as_bytes()),
         tags: Vec::new(),
         metadata,

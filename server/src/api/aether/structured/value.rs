@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value, json};
 use strongroom_engine::DocumentInfo;
 
-use crate::api::aether::fields::stored_metadata;
 use crate::clock;
 use crate::config::Limits;
+use crate::ingest::original;
 use crate::message::error::ApiError;
 
 /// A field's name.
@@ -62,10 +62,10 @@ impl FieldName {
             Self::Title => text(&document.filename),
             Self::Created => time(document.created_ms),
             Self::Updated => document.updated_ms.map_or_else(Vec::new, time),
-            Self::Size => vec![Known::Number(document.content_bytes.into())],
+            Self::Size => vec![Known::Number(original::size(document).into())],
             Self::Version => vec![Known::Number(document.version.into())],
             Self::Metadata(path) => {
-                let metadata = stored_metadata(&document.metadata);
+                let metadata = original::metadata(&document.metadata);
                 // A name with dots in it may also be one name.
                 let found = metadata.get(path).cloned().or_else(|| {
                     let mut value = Value::Object(metadata.clone());
