@@ -78,6 +78,8 @@ pub struct Plan {
     pub folder: Folder,
     /// Variables to set, over the usual ones.
     pub environment: Vec<(String, String)>,
+    /// The configuration file's text, if there is one.
+    pub configuration: String,
 }
 
 impl Plan {
@@ -87,9 +89,20 @@ impl Plan {
         self
     }
 
+    /// Says this in the configuration file.
+    pub fn configure(mut self, text: &str) -> Plan {
+        self.configuration.push_str(text);
+        self
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("serve").arg("--data-dir").arg(self.folder.data()).args(["--listen", "127.0.0.1:0"]);
+        if !self.configuration.is_empty() {
+            let file = self.folder.around().join("configuration.toml");
+            std::fs::write(&file, &self.configuration).expect("a configuration can be written");
+            command.arg("--config").arg(file);
+        }
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STRONGROOM_")) {
             command.env_remove(name);
         }
@@ -204,6 +217,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its process' id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// The operator.

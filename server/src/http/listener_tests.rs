@@ -27,7 +27,11 @@ struct Running {
 async fn run(patience: Duration) -> Running {
     let budget = Budget::new(
         8 << 20,
-        Patience { silence: Duration::from_millis(300), whole: Duration::from_secs(60) },
+        Patience {
+            silence: Duration::from_millis(300),
+            whole: Duration::from_secs(60),
+            bytes_per_second_min: 1 << 10,
+        },
     );
     let read = move |request: Request| {
         let budget = budget.clone();
@@ -62,7 +66,10 @@ async fn run(patience: Duration) -> Running {
         header_time_max: Duration::from_millis(300),
         header_bytes_max: 16 << 10,
         header_fields_max: 20,
+        answer_silence_max: Duration::from_millis(300),
+        idle_max: Duration::from_millis(600),
         streams_max: 8,
+        resets_max: 8,
     };
     let (stop, mut stopping) = watch::channel(false);
     let serving = tokio::spawn(async move {
