@@ -5,6 +5,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod abuse;
+pub mod apart;
 pub mod chance;
 pub mod client;
 pub mod collections;

@@ -34,10 +34,10 @@ fn head(method: &str, path: &str, more: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A document whose text is two megabytes, and the address of its bytes.
+/// A document whose text is a megabyte, and the address of its bytes.
 fn large_document(server: &Server) -> String {
     let dimension = strongroom_tests::routes::dimension(&server.operator());
-    let body = json!({"content": "word ".repeat(420_000), "filename": "large.txt", "content_type": "text/plain",
+    let body = json!({"content": "word ".repeat(210_000), "filename": "large.txt", "content_type": "text/plain",
         "partition": "large", "passages": [{"text": "words", "embedding": vec![0.5; dimension]}]});
     let id = documents::id_of(&server.operator().post("/v1/documents/embed", &body).expect(201));
     with_query(&format!("/v1/documents/{}/download", encoded(&id)), &[("partition", "large")])
@@ -81,7 +81,7 @@ fn answers_that_nobody_reads_are_bounded() {
     let server = impatient();
     let large = large_document(&server);
     let bystander = Bystander::of(&server);
-    assert_eq!(server.operator().get(&large).expect(200).body.len(), 2_100_000);
+    assert_eq!(server.operator().get(&large).expect(200).body.len(), 1_050_000);
     bystander.expect_served();
     let memory = Memory::watch(&server);
     let one = head("GET", &large, "\r\n");
@@ -104,7 +104,7 @@ fn answers_that_nobody_reads_are_bounded() {
     bystander.expect_served();
     memory.expect_bounded("answers without a window");
     // Whoever reads is served as before.
-    assert_eq!(server.operator().get(&large).expect(200).body.len(), 2_100_000);
+    assert_eq!(server.operator().get(&large).expect(200).body.len(), 1_050_000);
 }
 
 /// The number of a connection's next stream.
@@ -218,11 +218,11 @@ fn nothing_that_is_deep_or_long_gets_far() {
         expect(&pour(server.address(), &get, b"", 0, b""), &[431], what);
     }
     let large = large_document(&server);
-    let ranges: Vec<String> = (0..1000).map(|at| format!("0-{}", 2_000_000 - at)).collect();
+    let ranges: Vec<String> = (0..1000).map(|at| format!("0-{}", 1_000_000 - at)).collect();
     let answer =
         operator.send("GET", &large, &[("range", &format!("bytes={}", ranges.join(",")))], Vec::new());
     assert!(
-        [200, 206, 400, 416].contains(&answer.status) && answer.body.len() <= 2_100_000,
+        [200, 206, 400, 416].contains(&answer.status) && answer.body.len() <= 1_050_000,
         "{}",
         answer.status
     );
@@ -299,7 +299,7 @@ fn floods_of_frames_end_the_connection_alone() {
     );
     many(&|at| frame(kind::HEADERS, END_HEADERS, stream(at), &post), "streams at once");
 
-    // Windows of one byte: an answer of two megabytes in two million frames.
+    // Windows of one byte: an answer of a megabyte in a million frames.
     let download = request("GET", &large, OPERATOR_KEY);
     let mut peers: Vec<Peer> =
         (0..50).map(|_| Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 1)])).collect();
