@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
-use strongroom::{Kind, Route};
+use strongroom::{Access, Kind, Route};
 use strongroom_tests::chance::Chance;
 use strongroom_tests::client::Answer;
 use strongroom_tests::probes::crowd::{Crowd, missing, missing_office, steady};
@@ -166,7 +166,7 @@ impl Prober<'_> {
                 holder.kind, holder.reach, route.method
             )
         };
-        for (fault, what) in self.faults(holder, &said, &answer) {
+        for (fault, what) in self.faults(holder, route, &said, &answer) {
             sum.faults.push((fault, about(&what)));
         }
         *sum.statuses.entry(answer.status).or_default() += 1;
@@ -329,7 +329,7 @@ impl Prober<'_> {
     }
 
     /// What in an answer isn't the holder's to see.
-    fn faults(&self, holder: &Holder, said: &str, answer: &Answer) -> Vec<(Fault, String)> {
+    fn faults(&self, holder: &Holder, route: &Route, said: &str, answer: &Answer) -> Vec<(Fault, String)> {
         let told = format!("{:?} {}", answer.headers, answer.text());
         let mut faults = Vec::new();
         for (token, owner, what) in self.crowd.tokens.found(&told) {
@@ -337,15 +337,19 @@ impl Prober<'_> {
                 continue;
             }
             match what {
-                What::Content => faults.push((Fault::Content, format!("{token} of {owner:?} leaked"))),
+                What::Content => faults
+                    .push((Fault::Content, format!("{token} of {owner:?} leaked {}", around(&told, token)))),
                 What::Name if said.contains(token) => {}
-                What::Name => faults.push((Fault::Name, format!("{token} of {owner:?} is named"))),
+                What::Name => faults
+                    .push((Fault::Name, format!("{token} of {owner:?} is named {}", around(&told, token)))),
             }
         }
         if answer.status >= 500 && answer.status != 501 {
             faults.push((Fault::Failure, "it failed".to_owned()));
         }
+        // What is open to everybody, as the API's description is, counts nothing of anybody's.
         if let Reach::Place(own) = holder.reach
+            && route.access != Access::Open
             && let Ok(body) = serde_json::from_slice::<Value>(&answer.body)
         {
             let most = 8 + 2 * self.written[own].load(Ordering::Relaxed) as u64;
@@ -355,6 +359,13 @@ impl Prober<'_> {
         }
         faults
     }
+}
+
+/// Where a token stands in what was told.
+fn around(told: &str, token: &str) -> String {
+    let before = told.split(token).next().unwrap_or_default();
+    let start: String = before.chars().rev().take(100).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("behind {start:?}")
 }
 
 /// Signing in takes time by design, and is refused after a while.
