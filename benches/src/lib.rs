@@ -38,6 +38,17 @@ impl Connection {
     /// # Panics
     /// When the answer isn't a 2xx: a benchmark of errors measures nothing.
     pub fn send(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+        let (status, answer) = self.ask(method, path, content_type, body);
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {}",
+            String::from_utf8_lossy(&answer)
+        );
+        answer
+    }
+
+    /// Sends a request and reads its answer, a refusal too.
+    pub fn ask(&mut self, method: &str, path: &str, content_type: &str, body: &[u8]) -> (u16, Vec<u8>) {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\n\
              content-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
@@ -48,7 +59,7 @@ impl Connection {
         self.stream.get_mut().write_all(&request).expect("the server reads");
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("the server answers");
-        let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         let mut bytes = 0;
         loop {
             line.clear();
@@ -64,8 +75,7 @@ impl Connection {
         }
         let mut answer = vec![0; bytes];
         self.stream.read_exact(&mut answer).expect("the server answers");
-        assert!(status.starts_with('2'), "{method} {path}: {status} {}", String::from_utf8_lossy(&answer));
-        answer
+        (status, answer)
     }
 }
 

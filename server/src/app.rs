@@ -27,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
+use crate::room::Room;
 use crate::usage::{self, Tally, Usage};
 use crate::worker::Worker;
 
@@ -49,6 +50,7 @@ pub(crate) struct App {
     /// Where people reach this server, if the operator said.
     pub(crate) public_url: Option<Uri>,
     pub(crate) bodies: Budget,
+    pub(crate) answers: Room,
     pub(crate) limits: Limits,
     /// What a million tokens cost in US dollars, by embedder.
     pub(crate) embedding_prices: BTreeMap<String, f64>,

@@ -35,6 +35,7 @@ use crate::message::query::Query;
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::Traced;
+use crate::whole::Desk;
 
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
 const PARSED_AT_ONCE_BYTES_MAX: usize = 64 << 10;
@@ -146,6 +147,11 @@ impl Call {
     /// Who calls, if anyone said.
     pub(crate) fn optional_caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
+    }
+
+    /// Where room for this request's answer is taken.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk { room: self.app.answers.clone(), tenant: pool::current() }
     }
 
     /// The partition that the query decided.

@@ -134,6 +134,18 @@ pub(crate) struct Limits {
     pub(crate) header_seconds_max: u64,
     pub(crate) body_silence_seconds_max: u64,
     pub(crate) body_seconds_max: u64,
+    /// A body that comes more slowly than this on the average is cut off.
+    pub(crate) body_bytes_per_second_min: u64,
+    /// How long a reader may take for the next piece of an answer.
+    pub(crate) answer_silence_seconds_max: u64,
+    /// All answers above 64 KiB that wait for their readers, together.
+    pub(crate) answers_bytes_max: usize,
+    /// An HTTP/2 connection without a request is closed after this.
+    pub(crate) idle_seconds_max: u64,
+    /// Requests at once on one HTTP/2 connection.
+    pub(crate) streams_max: u32,
+    /// Streams that a peer took back before they were begun; with one more, its connection is closed.
+    pub(crate) resets_max: usize,
     /// Calls of the engine at once.
     pub(crate) running_max: usize,
     /// Calls that wait for one of those.
@@ -184,6 +196,12 @@ impl Default for Limits {
             header_seconds_max: 10,
             body_silence_seconds_max: 30,
             body_seconds_max: 900,
+            body_bytes_per_second_min: 512,
+            answer_silence_seconds_max: 60,
+            answers_bytes_max: 128 << 20,
+            idle_seconds_max: 120,
+            streams_max: 100,
+            resets_max: 20,
             // Writers wait together for one sync of the log, so more of them than cores pays.
             running_max: (8 * cores).max(32),
             waiting_max: 1024,

@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     started: Instant,
     in_flight: Arc<AtomicU64>,
     damages: AtomicU64,
+    connections_refused: AtomicU64,
+    connections_cut: AtomicU64,
     answers: Mutex<BTreeMap<(&'static str, u16), Answers>>,
     /// Of other services, by their name and how the call ended.
     outbound: Mutex<BTreeMap<(&'static str, &'static str), Answers>>,
@@ -42,6 +44,8 @@ impl Metrics {
             started: Instant::now(),
             in_flight: Arc::default(),
             damages: AtomicU64::new(0),
+            connections_refused: AtomicU64::new(0),
+            connections_cut: AtomicU64::new(0),
             answers: Mutex::default(),
             outbound: Mutex::default(),
         }
@@ -59,6 +63,16 @@ impl Metrics {
 
     pub(crate) fn count_damage(&self) {
         self.damages.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection for which there was no place.
+    pub(crate) fn count_refused_connection(&self) {
+        self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection that was ended because its peer kept it open without a use.
+    pub(crate) fn count_cut_connection(&self) {
+        self.connections_cut.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count(&self, template: &'static str, status: StatusCode, took: Duration) {
@@ -91,6 +105,16 @@ impl Metrics {
         writeln!(text, "strongroom_requests_in_flight {}", self.in_flight.load(Ordering::Relaxed)).ok();
         text += &head("damages_total", "counter", "Places on the disk that were found to be damaged.");
         writeln!(text, "strongroom_damages_total {}", self.damages.load(Ordering::Relaxed)).ok();
+        text += &head("connections_refused_total", "counter", "Connections for which there was no place.");
+        let refused = self.connections_refused.load(Ordering::Relaxed);
+        writeln!(text, "strongroom_connections_refused_total {refused}").ok();
+        text += &head(
+            "connections_cut_total",
+            "counter",
+            "Connections whose peer took no answer, or sent nothing.",
+        );
+        let cut = self.connections_cut.load(Ordering::Relaxed);
+        writeln!(text, "strongroom_connections_cut_total {cut}").ok();
         text += &head("outbound_calls_total", "counter", "Calls of other services, by how they ended.");
         let outbound = self.outbound.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for ((service, outcome), calls) in &outbound {

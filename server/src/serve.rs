@@ -43,9 +43,10 @@ use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
+use crate::room::Room;
 use crate::usage::{self, Usage};
 use crate::worker::Worker;
-use crate::{erasure, lifecycle, log, master_key, reembedding, tenancy, tenants};
+use crate::{descriptors, erasure, lifecycle, log, master_key, reembedding, tenancy, tenants};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(9);
@@ -188,16 +189,20 @@ fn patience(limits: &Limits) -> Patience {
     Patience {
         silence: Duration::from_secs(limits.body_silence_seconds_max),
         whole: Duration::from_secs(limits.body_seconds_max),
+        bytes_per_second_min: limits.body_bytes_per_second_min,
     }
 }
 
 fn connections(limits: &Limits) -> listener::Limits {
     listener::Limits {
-        connections_max: limits.connections_max,
+        connections_max: descriptors::room_for(limits.connections_max),
         header_time_max: Duration::from_secs(limits.header_seconds_max),
         header_bytes_max: limits.header_bytes_max,
         header_fields_max: limits.header_fields_max,
-        streams_max: 128,
+        answer_silence_max: Duration::from_secs(limits.answer_silence_seconds_max),
+        idle_max: Duration::from_secs(limits.idle_seconds_max),
+        streams_max: limits.streams_max,
+        resets_max: limits.resets_max,
     }
 }
 
@@ -267,6 +272,7 @@ fn open(
         mailer,
         public_url: config.public_url.clone(),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
+        answers: Room::new(limits.answers_bytes_max),
         embedding_prices: config.embedding_prices.clone(),
         purge_ms,
         reranker,

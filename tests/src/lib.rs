@@ -3,6 +3,9 @@
 //!
 //! Suites are the files of `suites/`, one program each. Nothing here is used by the product.
 
+#[cfg(target_os = "linux")]
+pub mod abuse;
+pub mod apart;
 pub mod chance;
 pub mod client;
 pub mod collections;
@@ -17,6 +20,7 @@ pub mod keys;
 pub mod memories;
 pub mod model;
 pub mod people;
+pub mod probes;
 pub mod residue;
 pub mod routes;
 pub mod server;

@@ -78,8 +78,8 @@ pub struct Plan {
     pub folder: Folder,
     /// Variables to set, over the usual ones.
     pub environment: Vec<(String, String)>,
-    /// What its configuration file says, if it has one.
-    pub configuration: Option<String>,
+    /// The configuration file's text, if there is one.
+    pub configuration: String,
 }
 
 impl Plan {
@@ -89,18 +89,18 @@ impl Plan {
         self
     }
 
-    /// Gives it a configuration file.
-    pub fn configured(mut self, text: &str) -> Plan {
-        self.configuration = Some(text.to_owned());
+    /// Says this in the configuration file.
+    pub fn configure(mut self, text: &str) -> Plan {
+        self.configuration.push_str(text);
         self
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(program());
         command.arg("serve").arg("--data-dir").arg(self.folder.data()).args(["--listen", "127.0.0.1:0"]);
-        if let Some(text) = &self.configuration {
-            let file = self.folder.around().join("strongroom.toml");
-            std::fs::write(&file, text).expect("a file can be written");
+        if !self.configuration.is_empty() {
+            let file = self.folder.around().join("configuration.toml");
+            std::fs::write(&file, &self.configuration).expect("a configuration can be written");
             command.arg("--config").arg(file);
         }
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("STRONGROOM_")) {
@@ -219,8 +219,8 @@ impl Server {
         self.address
     }
 
-    /// Its process id.
-    pub fn id(&self) -> u32 {
+    /// Its process' id.
+    pub fn process(&self) -> u32 {
         self.child.id()
     }
 

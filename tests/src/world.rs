@@ -204,7 +204,8 @@ fn fill_place(inside: &Client, place: &Place, text: &str) -> String {
     documents::id_of(&answer)
 }
 
-fn office(inside: &Client, name: &'static str, id: String, mark: &str) -> Office {
+/// Makes what a workspace has beside data, with the mark in every name.
+pub fn office(inside: &Client, name: &'static str, id: String, mark: &str) -> Office {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let key = mint(inside, &json!({"name": mark, "scopes": ["query:read"]})).id;
     let email = |part: &str| format!("{mark}-{part}@x.example");

@@ -247,7 +247,7 @@ fn files_come_in_by_every_door() {
 fn what_can_not_be_read_is_refused_and_harms_nobody() {
     let limits = "[limits]\nfile_bytes_max = 33554432\nfile_pages_max = 3\nfile_nesting_max = 40\nfile_unpacked_bytes_max = 1048576\n\
                   file_text_bytes_max = 5000\nfile_seconds_max = 2\nfile_memory_bytes_max = 50331648\n";
-    let server = Plan::default().configured(limits).start();
+    let server = Plan::default().configure(limits).start();
     let client = server.operator();
     let witness = insert(&client, Some("acme"), "a witness");
     let pdf_type = Some(Kind::Pdf.media_type());
@@ -322,7 +322,7 @@ fn children(of: u32) -> Vec<u32> {
 #[test]
 fn a_full_queue_says_so_and_a_reader_knows_nothing_and_goes_with_its_caller() {
     let limits = "[limits]\nfile_seconds_max = 3600\nfile_workers_max = 1\nfile_waiting_max = 1\n";
-    let server = Plan::default().configured(limits).start();
+    let server = Plan::default().configure(limits).start();
     let client = server.operator();
     let request = |file: &[u8]| {
         let head = format!(
@@ -354,7 +354,7 @@ fn a_full_queue_says_so_and_a_reader_knows_nothing_and_goes_with_its_caller() {
 
     #[cfg(target_os = "linux")]
     {
-        let readers = children(server.id());
+        let readers = children(server.process());
         assert_eq!(readers.len(), 1, "one file is read");
         let of =
             |name: &str| std::fs::read(format!("/proc/{}/{name}", readers[0])).expect("a running process");
@@ -394,7 +394,7 @@ fn a_full_queue_says_so_and_a_reader_knows_nothing_and_goes_with_its_caller() {
         std::thread::sleep(Duration::from_millis(20));
     }
     #[cfg(target_os = "linux")]
-    while !children(server.id()).is_empty() {
+    while !children(server.process()).is_empty() {
         assert!(begun.elapsed() < PATIENCE, "readers stay behind");
         std::thread::sleep(Duration::from_millis(20));
     }

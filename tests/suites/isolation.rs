@@ -3,6 +3,9 @@
 //! Made from the server's own table of routes: each is called with each kind of key about each place there is. A route whose
 //! path or body nobody has described here fails the suite.
 
+#[path = "isolation/probes.rs"]
+mod probes;
+
 use serde_json::{Value, json};
 use strongroom::{BodyKind, Kind, Partition, Route, routes};
 use strongroom_tests::client::{Answer, Client, with_query};
@@ -109,7 +112,7 @@ fn is_read(route: &Route) -> bool {
 /// When the route is not known here.
 fn body(route: &Route, place: &Place, world: &World) -> Value {
     let (partition, office) = (place.partition, world.office(place));
-    let filters = if place.collection == "shared" { json!({"tenant": place.mark}) } else { json!({}) };
+    let filters = if place.collection.contains("shared") { json!({"tenant": place.mark}) } else { json!({}) };
     let query = json!({"query": "secret budgets", "filters": filters});
     let with = |more: Value| {
         let mut all = query.clone();
@@ -207,23 +210,36 @@ fn address(route: &Route, place: &Place, world: &World, is_named: bool) -> Strin
     with_query(&path, &pairs)
 }
 
-/// Calls a route about a place. Answers what was sent, for what may be repeated, and what came back.
-fn call(holder: &Holder, route: &Route, place: &Place, world: &World, is_named: bool) -> (String, Answer) {
-    let path = address(route, place, world, is_named);
-    let json = [("content-type", "application/json")];
-    let form = format!("multipart/form-data; boundary={}", collections::BOUNDARY);
-    let (headers, sent): (&[(&str, &str)], Vec<u8>) = match route.body {
-        BodyKind::None => (&[], Vec::new()),
-        BodyKind::Json => (&json, body(route, place, world).to_string().into_bytes()),
-        BodyKind::Document => (&[], b"A walk along every route.".to_vec()),
+/// A request, ready to be sent.
+struct Sent {
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+/// What is sent to ask a route about a place.
+fn request(route: &Route, place: &Place, world: &World, is_named: bool) -> Sent {
+    let kind = |text: &str| vec![("content-type", text.to_owned())];
+    let (headers, body) = match route.body {
+        BodyKind::None => (Vec::new(), Vec::new()),
+        BodyKind::Json => (kind("application/json"), body(route, place, world).to_string().into_bytes()),
+        BodyKind::Document => (Vec::new(), b"A walk along every route.".to_vec()),
         BodyKind::Form => {
-            let metadata = (place.collection == "shared").then(|| json!({"tenant": place.mark}));
+            let metadata = (place.collection.contains("shared")).then(|| json!({"tenant": place.mark}));
             let files = [("file", "walk.txt", "A walk along every route.")];
-            (&[("content-type", form.as_str())], collections::form(&files, metadata.as_ref()))
+            let form = format!("multipart/form-data; boundary={}", collections::BOUNDARY);
+            (kind(&form), collections::form(&files, metadata.as_ref()))
         }
     };
-    let said = format!("{path} {}", String::from_utf8_lossy(&sent));
-    (said, holder.client.send(route.method, &path, headers, sent))
+    Sent { path: address(route, place, world, is_named), headers, body }
+}
+
+/// Calls a route about a place. Answers what was sent, for what may be repeated, and what came back.
+fn call(holder: &Holder, route: &Route, place: &Place, world: &World, is_named: bool) -> (String, Answer) {
+    let Sent { path, headers, body } = request(route, place, world, is_named);
+    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let said = format!("{path} {}", String::from_utf8_lossy(&body));
+    (said, holder.client.send(route.method, &path, &headers, body))
 }
 
 /// The routes that somebody answers: those that are named for later have nothing to give away.

@@ -12,6 +12,7 @@
 )]
 
 mod bench;
+mod proof;
 mod python;
 mod sim;
 mod steps;
@@ -29,7 +30,11 @@ usage: cargo xtask COMMAND
   sim SEED      replay one life of the simulated store and print it
   sim --hours N [--from SEED], or --seeds N
                 live seeds on all cores, and enter what passed into docs/simulator-ledger.csv
-  canary        leave one sync out of the engine, and insist that the simulator finds it
+  canary        leave one sync out of the engine, or share one statistic, and insist that each is found
+  apart [SEED] [--count N]
+                live N trials (500) of a partition with neighbours and without, from a seed on
+  probes [SEED] [--count N]
+                make N random requests (20,000) of a server, and insist that nobody gets what isn't theirs
   faults [CALL|all MODE]
                 fail every call of a scripted store on the real disk one by one, or one of them (Linux)
   fuzz-smoke    the fuzzers' corpus and a bounded number of mutations, on stable Rust
@@ -51,6 +56,14 @@ fn main() -> ExitCode {
             None => return misuse("sim needs the seed to replay, or how long to go on"),
         },
         ["canary"] => sim::canary(&mut steps),
+        ["apart", words @ ..] => match proof::parse(words) {
+            Some(wanted) => proof::apart(&mut steps, &wanted),
+            None => return misuse("apart takes a seed and --count N"),
+        },
+        ["probes", words @ ..] => match proof::parse(words) {
+            Some(wanted) => proof::probes(&mut steps, &wanted),
+            None => return misuse("probes takes a seed and --count N"),
+        },
         ["faults"] => faults(&mut steps, "all"),
         ["faults", call, mode] => faults(&mut steps, &format!("{call} {mode}")),
         ["fuzz-smoke"] => fuzz_smoke(&mut steps),

@@ -70,7 +70,7 @@ fn seconds_of(hours: &str) -> Option<u64> {
     Some((hours * 3600.0).ceil() as u64)
 }
 
-fn build(steps: &mut Steps) -> Result<PathBuf, Failed> {
+pub(crate) fn build(steps: &mut Steps) -> Result<PathBuf, Failed> {
     steps.cargo("build the simulator", &["build", "--release", "--workspace", "--bin", "simulator"])?;
     Ok(steps.binary("release", "simulator"))
 }
@@ -134,7 +134,7 @@ fn run_simulator(steps: &Steps, program: &PathBuf, from: u64, unit: &str, count:
     seeds.ok_or_else(|| failed(&format!("the simulator said {said:?}")))
 }
 
-/// Insists that the simulator finds out an engine that forgets one sync.
+/// Insists that an engine that forgets one sync, and one that shares a statistic, are found out.
 pub(crate) fn canary(steps: &mut Steps) -> Result<(), Failed> {
     // With a test beside, as everything else in the gate: for the program alone other features would be chosen.
     let arguments = ["build", "--profile", "gate", "--workspace", "--bin", "canary", "--test", "house"];

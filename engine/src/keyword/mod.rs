@@ -46,6 +46,8 @@ pub fn score(terms: &Terms, statistics: Statistics, sources: Vec<Matches>) -> Ve
     let (found, counts): (Vec<_>, Vec<_>) =
         sources.into_iter().map(|matches| (matches.found, matches.counts)).unzip();
     let sources = beginnings::as_one_word(found);
+    #[cfg(any(test, feature = "sim"))]
+    let statistics = shared_with_the_next(statistics);
     let rows = statistics.rows as f64;
     let mean = (statistics.words as f64 / rows.max(1.0)).max(1.0);
     let weights: Vec<f64> = (0..)
@@ -75,6 +77,23 @@ pub fn score(terms: &Terms, statistics: Statistics, sources: Vec<Matches>) -> Ve
             scores
         })
         .collect()
+}
+
+/// Where that defect is planted, what one partition has of words shows in the scores of whichever is searched next.
+#[cfg(any(test, feature = "sim"))]
+fn shared_with_the_next(statistics: Statistics) -> Statistics {
+    use std::sync::{Mutex, PoisonError};
+
+    use crate::io::sim::defects::{Defect, is_planted};
+
+    if !is_planted(Defect::SharedStatistics) {
+        return statistics;
+    }
+    static LAST: Mutex<Statistics> = Mutex::new(Statistics { rows: 0, words: 0 });
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let shared = Statistics { rows: statistics.rows.max(last.rows), words: statistics.words.max(last.words) };
+    *last = statistics;
+    shared
 }
 
 #[cfg(test)]

@@ -100,7 +100,8 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
     let mut known = Known::default();
     let answering = pool::with_tenant(async {
         let call = check(app.clone(), route, request, &mut known).await?;
-        (route.handler)(call).await
+        let response = (route.handler)(call).await?;
+        app.answers.hold(pool::current(), response)
     });
     let outcome = answering.await;
     let Known { who, admission, traced } = known;

@@ -25,9 +25,17 @@ struct Running {
 }
 
 async fn run(patience: Duration) -> Running {
+    run_with(patience, 64).await
+}
+
+async fn run_with(patience: Duration, connections_max: usize) -> Running {
     let budget = Budget::new(
         8 << 20,
-        Patience { silence: Duration::from_millis(300), whole: Duration::from_secs(60) },
+        Patience {
+            silence: Duration::from_millis(300),
+            whole: Duration::from_secs(60),
+            bytes_per_second_min: 1 << 10,
+        },
     );
     let read = move |request: Request| {
         let budget = budget.clone();
@@ -58,11 +66,14 @@ async fn run(patience: Duration) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = Limits {
-        connections_max: 64,
+        connections_max,
         header_time_max: Duration::from_millis(300),
         header_bytes_max: 16 << 10,
         header_fields_max: 20,
+        answer_silence_max: Duration::from_millis(300),
+        idle_max: Duration::from_millis(600),
         streams_max: 8,
+        resets_max: 8,
     };
     let (stop, mut stopping) = watch::channel(false);
     let serving = tokio::spawn(async move {
@@ -113,6 +124,59 @@ async fn a_body_above_the_limit_is_refused_in_words() {
     );
     let answer = exchange(running.address, &[fits.as_bytes(), &vec![b'x'; BODY_LIMIT]].concat()).await;
     assert!(answer.ends_with("\r\n\r\n1048576"), "{answer}");
+}
+
+/// Lost otherwise: somebody would fill the memory with what unpacks to a thousand times its size, or wait for an answer in vain.
+#[tokio::test]
+async fn a_packed_body_is_refused_unread() {
+    let running = run(Duration::from_secs(1)).await;
+    for (coding, status) in [("gzip", 415), ("identity, BR", 415), ("identity", 200), ("", 200)] {
+        let request = format!(
+            "POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-encoding: {coding}\r\ncontent-length: 3\r\n\r\nabc"
+        );
+        let answer = exchange(running.address, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{coding}: {answer}");
+        assert!(status == 200 || code(&answer) == "unsupported_content_encoding", "{answer}");
+    }
+}
+
+/// Lost otherwise: a byte now and then would hold a connection, and what it has sent so far, for a quarter of an hour.
+#[tokio::test]
+async fn a_body_that_drips_is_cut_off_though_it_never_stops() {
+    let running = run(Duration::from_secs(1)).await;
+    let socket = TcpStream::connect(running.address).await.unwrap();
+    let (mut reader, mut writer) = socket.into_split();
+    writer.write_all(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n").await.unwrap();
+    let dripping = tokio::spawn(async move {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    reader.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    dripping.abort();
+}
+
+/// Lost otherwise: a full server would leave its callers waiting for a connection, and them to guess why.
+#[tokio::test]
+async fn there_is_no_place_and_a_word_about_it() {
+    let running = run_with(Duration::from_secs(1), 1).await;
+    let address = running.address;
+    let only = tokio::spawn(async move {
+        exchange(address, b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await
+    });
+    running.started.notified().await;
+    for _ in 0..3 {
+        let answer = exchange(address, b"GET /none HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
+        assert!(answer.contains("x-request-id: "), "{answer}");
+        assert_eq!(code(&answer), "too_many_connections");
+    }
+    running.finish.notify_one();
+    assert!(only.await.unwrap().ends_with("done"));
+    let unread = b"GET /none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    while !exchange(address, unread).await.starts_with("HTTP/1.1 404 ") {}
 }
 
 /// Lost otherwise: a client that uploads with a wrong key would see a broken connection instead of "403".

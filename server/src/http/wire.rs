@@ -9,7 +9,7 @@
 //!    a status line of 4xx or 5xx is its own answer, after which it closes.
 //! 2. hyper flushes the socket only once its own buffer is empty, so "flushed after our body ended" means that
 //!    nothing of our answer is still on the way.
-//! 3. A write that makes no progress for [`STALL_MAX`] ends the connection, and so does silence before the first
+//! 3. A write that makes no progress for `stall_max` ends the connection, and so does silence before the first
 //!    [`PREFACE_BYTES`].
 //!
 //! Concurrency: one task drives a connection; the state is shared with the requests it spawned, hence the atomics.
@@ -28,8 +28,6 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::edge::new_request_id;
 use crate::message::error::{ApiError, Dialect, render};
-
-const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// What hyper may want to see before it knows HTTP/1 from HTTP/2.
 const PREFACE_BYTES: usize = 24;
@@ -76,14 +74,21 @@ pub(super) struct Wire<S> {
     /// Our answer in place of hyper's, as far as it isn't written yet.
     instead: Vec<u8>,
     stalled: Option<Pin<Box<Sleep>>>,
+    stall_max: Duration,
     received_bytes: usize,
     silent: Pin<Box<Sleep>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    pub(super) fn new(socket: S, answering: Arc<Answering>, silence_max: Duration) -> Self {
+    /// `silence_max` is how long a peer may take for its first bytes, `stall_max` how long to take ours.
+    pub(super) fn new(
+        socket: S,
+        answering: Arc<Answering>,
+        silence_max: Duration,
+        stall_max: Duration,
+    ) -> Self {
         let silent = Box::pin(sleep(silence_max));
-        Self { socket, answering, instead: Vec::new(), stalled: None, received_bytes: 0, silent }
+        Self { socket, answering, instead: Vec::new(), stalled: None, stall_max, received_bytes: 0, silent }
     }
 
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -103,7 +108,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.stalled = None;
             return outcome;
         }
-        let clock = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
+        let stall_max = self.stall_max;
+        let clock = self.stalled.get_or_insert_with(|| Box::pin(sleep(stall_max)));
         if clock.as_mut().poll(cx).is_ready() || clock.deadline() <= Instant::now() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -188,7 +194,6 @@ fn own_answer_of_hyper(bytes: &[u8]) -> Option<StatusCode> {
 
 /// What is answered to bytes that are no request.
 fn malformed(status: StatusCode) -> Vec<u8> {
-    let request_id = new_request_id();
     let text = match status {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             "the request's header is too large or has too many fields"
@@ -198,13 +203,20 @@ fn malformed(status: StatusCode) -> Vec<u8> {
         _ => "this is not a valid HTTP request",
     };
     let code = if status == StatusCode::BAD_REQUEST { "malformed_request" } else { "refused_request" };
-    let response = render(Dialect::Aether, &ApiError::new(status, code, text), &request_id);
-    let body = ready_bytes(response);
+    last_answer(&ApiError::new(status, code, text))
+}
+
+/// An answer in bytes, after which the connection is closed.
+pub(super) fn last_answer(error: &ApiError) -> Vec<u8> {
+    let request_id = new_request_id();
+    let body = ready_bytes(render(Dialect::Aether, error, &request_id));
+    let retry =
+        error.retry_after_seconds.map_or_else(String::new, |after| format!("retry-after: {after}\r\n"));
     let head = format!(
         "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: {request_id}\r\n\
-         connection: close\r\n\r\n",
-        status.as_str(),
-        status.canonical_reason().unwrap_or("Error"),
+         {retry}connection: close\r\n\r\n",
+        error.status.as_str(),
+        error.status.canonical_reason().unwrap_or("Error"),
         body.len(),
     );
     [head.into_bytes(), body].concat()

@@ -7,7 +7,9 @@
 //! 1. More than `limit_bytes` is never held: a `content-length` above it is refused unread, a chunked body as soon as
 //!    it passes it.
 //! 2. The budget is taken before the bytes are kept and given back when the [`Received`] goes.
-//! 3. A body that is refused is still drained for a while, so that the client reads our answer instead of a reset.
+//! 3. A body that drips is cut off as early as its bytes are few.
+//! 4. A body that is packed (`content-encoding`) is refused unread: how much it would unpack to, only unpacking shows.
+//! 5. A body that is refused is still drained for a while, so that the client reads our answer instead of a reset.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,6 +39,16 @@ pub(crate) struct Patience {
     pub(crate) silence: Duration,
     /// From the first to the last.
     pub(crate) whole: Duration,
+    /// Once `silence` is over, so many have to come in a second on the average.
+    pub(crate) bytes_per_second_min: u64,
+}
+
+impl Patience {
+    /// How long to wait for the end of a body of which so much has come.
+    fn until(&self, bytes: usize) -> Duration {
+        let earned = Duration::from_secs(bytes as u64 / self.bytes_per_second_min.max(1));
+        self.whole.min(self.silence.saturating_add(earned))
+    }
 }
 
 /// Memory that all bodies in flight share.
@@ -91,10 +103,14 @@ impl Budget {
         if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
             return Err(beyond(limit_bytes));
         }
-        let end = Instant::now() + self.patience.whole;
+        if is_packed(headers) {
+            return Err(packed());
+        }
+        let begun = Instant::now();
         let (mut bytes, mut held, mut held_bytes) = (BytesMut::new(), Vec::new(), 0);
         loop {
             let silence = timeout(self.patience.silence, body.frame());
+            let end = begun + self.patience.until(bytes.len());
             let Ok(Ok(frame)) = timeout_at(end, silence).await else { return Err(too_slow()) };
             let Some(frame) = frame else { break };
             let frame = frame.map_err(|_| broken())?;
@@ -139,6 +155,23 @@ fn beyond(limit_bytes: usize) -> ApiError {
     ApiError::too_large(format!(
         "the body is larger than this route's limit of {limit_bytes} bytes; send less"
     ))
+}
+
+/// Whether a body says that it is packed. `identity` says that it isn't.
+fn is_packed(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
+}
+
+fn packed() -> ApiError {
+    ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_content_encoding",
+        "this server takes bodies as they are; send it without content-encoding",
+    )
 }
 
 fn too_slow() -> ApiError {

@@ -6,11 +6,15 @@
 //! Invariants:
 //! 1. What is not valid (a stray `%`, bytes that are not UTF-8, a name that comes twice) is an error, never a guess.
 //! 2. A parameter that a route doesn't know is an error that names it: what is ignored could change who reads what.
-//! 3. In a query `+` is a space, as forms have it; in a path it is a plus.
+//! 3. More than [`PARAMETERS_MAX`] parameters are refused before they are compared with each other.
+//! 4. In a query `+` is a space, as forms have it; in a path it is a plus.
 
 use std::ops::RangeInclusive;
 
 use super::error::ApiError;
+
+/// No route knows as many.
+const PARAMETERS_MAX: usize = 128;
 
 /// How a `+` is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +69,14 @@ impl Query {
     pub(crate) fn parse(raw: &str) -> Result<Self, ApiError> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in raw.split('&').filter(|part| !part.is_empty()) {
+            if pairs.len() == PARAMETERS_MAX {
+                return Err(ApiError::malformed(
+                    "too_many_parameters",
+                    format!(
+                        "the address has more than {PARAMETERS_MAX} query parameters, which no route takes"
+                    ),
+                ));
+            }
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let name = percent_decode(name, Plus::IsSpace)?;
             if pairs.iter().any(|(known, _)| *known == name) {
@@ -182,6 +194,15 @@ mod tests {
         let query = Query::parse("q=x&partion=acme").unwrap();
         let error = query.only(&["q", "partition"]).unwrap_err();
         assert!(error.text.contains("\"partion\""), "{}", error.text);
+    }
+
+    /// Lost otherwise: an address full of parameters would cost seconds of the processor.
+    #[test]
+    fn there_is_an_end_to_parameters() {
+        let of = |count: usize| (0..count).map(|at| format!("p{at}=x")).collect::<Vec<_>>().join("&");
+        assert!(Query::parse(&of(PARAMETERS_MAX)).is_ok());
+        let refused = Query::parse(&of(PARAMETERS_MAX + 1)).unwrap_err();
+        assert_eq!((refused.status.as_u16(), refused.code), (400, "too_many_parameters"));
     }
 
     /// Lost otherwise: a limit of -1 or 1e9 would reach the engine.

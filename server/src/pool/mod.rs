@@ -44,6 +44,11 @@ impl Tenant {
     pub(crate) fn partition(id: WorkspaceId, at: &PartitionRef) -> Self {
         Self(HASHES.hash_one((id, &at.collection, &at.partition)))
     }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 tokio::task_local! {
@@ -59,6 +64,11 @@ pub(crate) async fn with_tenant<F: Future>(request: F) -> F::Output {
 pub(crate) fn now_for(tenant: Tenant) {
     // Outside of a request there is nobody to tell.
     TENANT.try_with(|current| current.set(tenant)).ok();
+}
+
+/// For whom [`now_for`] said last that this request works.
+pub(crate) fn current() -> Tenant {
+    TENANT.try_with(Cell::get).unwrap_or_default()
 }
 
 /// Threads for what blocks.
@@ -113,8 +123,7 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce() -> Result<T, ApiError> + Send + 'static,
     {
-        let tenant = TENANT.try_with(Cell::get).unwrap_or_default();
-        self.run_for(tenant, work).await
+        self.run_for(current(), work).await
     }
 
     /// The same, for this tenant.

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Defect {
     /// The log acknowledges a batch without having synced it.
     ForgottenSync = 1,
+    /// What one partition has of words counts in the scores of whichever is searched next.
+    SharedStatistics = 2,
 }
 
 static PLANTED: AtomicU8 = AtomicU8::new(0);

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
-use strongroom_engine::{DocumentInfo, Partition};
+use strongroom_engine::DocumentInfo;
 
 use super::filters::FilterFields;
 use super::record::Record;
@@ -21,6 +21,7 @@ use crate::ingest::{self, media, original};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
+use crate::whole::{self, Desk, Whole};
 use crate::{clock, erasure, random};
 
 const LIST_LIMIT: u64 = 50;
@@ -177,14 +178,16 @@ pub(crate) async fn restore(call: Call) -> Result<Answer<Restored>, ApiError> {
 /// `GET /v1/documents/{id}/download`
 pub(crate) async fn download(call: Call) -> Result<Answer<Octets>, ApiError> {
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
-    let pool = app.pool.clone();
-    let (document, content) = pool.run(move || content(&app, &place, &id)).await?;
-    Ok(Answer::of(as_attachment(&document, content)))
+    let (pool, desk) = (app.pool.clone(), call.desk());
+    pool.run(move || content(&app, &place, &desk, &id, whole::all))
+        .await
+        .map(|whole| Answer::of(as_attachment(whole)))
 }
 
 /// A document's bytes as they came.
-pub(in crate::api) fn as_attachment(document: &DocumentInfo, content: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(original::sent(document, content)));
+pub(in crate::api) fn as_attachment(whole: Whole) -> Response {
+    let Whole { document, content, part } = whole;
+    let mut response = Response::new(Body::from(original::sent(&document, content)));
     let headers = response.headers_mut();
     let kind =
         HeaderValue::from_str(&document.content_type).unwrap_or(HeaderValue::from_static(media::UNKNOWN));
@@ -193,11 +196,19 @@ pub(in crate::api) fn as_attachment(document: &DocumentInfo, content: Vec<u8>) -
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-    response
+    Whole::held_by(part, response)
 }
 
-fn content(app: &App, place: &Place, id: &str) -> Result<(DocumentInfo, Vec<u8>), ApiError> {
-    ingest::read(&app.store, place, |partition| partition.content(id))?.flatten().ok_or_else(no_document)
+fn content(
+    app: &App,
+    place: &Place,
+    desk: &Desk,
+    id: &str,
+    until: fn(&DocumentInfo) -> u64,
+) -> Result<Whole, ApiError> {
+    ingest::read(&app.store, place, |partition| desk.read(partition, id, until))?
+        .flatten()
+        .ok_or_else(no_document)?
 }
 
 /// `GET /v1/documents/{id}/text`
@@ -214,11 +225,10 @@ pub(crate) async fn text(call: Call) -> Result<Answer<TextPage>, ApiError> {
         ));
     }
     let (app, place, id) = (call.app.clone(), call.place()?, call.value(0)?.to_owned());
-    let pool = app.pool.clone();
+    let (pool, desk) = (app.pool.clone(), call.desk());
     pool.run(move || {
-        let read = |partition: &Partition| partition.content_until(&id, original::text_bytes);
-        let found = ingest::read(&app.store, &place, read)?.flatten();
-        let (document, content) = found.ok_or_else(no_document)?;
+        let Whole { document, content, part: _part } =
+            content(&app, &place, &desk, &id, original::text_bytes)?;
         let answer = text_answer(&document, &content, section.as_deref(), wants_outline, offset, bytes_max)?;
         json::answer(StatusCode::OK, &answer)
     })

@@ -23,6 +23,7 @@ use crate::message::error::{ApiError, no_document};
 use crate::message::json;
 use crate::message::query::Query;
 use crate::reembedding;
+use crate::whole;
 
 const LIST_LIMIT: u64 = 50;
 const CHUNKS_LIMIT: u64 = 100;
@@ -270,9 +271,9 @@ pub(crate) async fn file(call: Call) -> Result<Answer<Octets>, ApiError> {
     let (reach, id) = (tenant::by_id(&call, &collection)?, call.value(1)?.to_owned());
     let app = call.app.clone();
     let pool = app.pool.clone();
-    let found = pool.run(move || reach.find(&app, &id, |partition| partition.content(&id)));
-    let (document, content) = found.await?;
-    Ok(Answer::of(as_attachment(&document, content)))
+    let desk = call.desk();
+    let found = pool.run(move || reach.find(&app, &id, |partition| desk.read(partition, &id, whole::all)));
+    found.await?.map(|whole| Answer::of(as_attachment(whole)))
 }
 
 /// `POST /v1/collections/{name}/documents/{id}/reprocess`: cut and embedded as the collection is set now.

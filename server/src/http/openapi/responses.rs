@@ -185,7 +185,7 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
         (408, reads),
         (409, writes && has_key),
         (413, reads),
-        (415, has_key && reads),
+        (415, reads),
         (422, writes || is_of_data),
         (429, may_be_refused),
         (500, true),
