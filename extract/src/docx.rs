@@ -183,11 +183,8 @@ impl<'a> Body<'a> {
                 match name {
                     "t" => self.in_text = true,
                     "tab" => paragraph.text.push('\t'),
-                    "br" if attributes.get("type").as_deref() == Some("page") => {
-                        if !self.has_layout {
-                            return self.turn();
-                        }
-                    }
+                    "br" if attributes.get("type").as_deref() == Some("page") && self.has_layout => {}
+                    "br" if attributes.get("type").as_deref() == Some("page") => return self.turn(),
                     "lastRenderedPageBreak" => return self.turn(),
                     "br" | "cr" => paragraph.text.push('\n'),
                     "noBreakHyphen" => paragraph.text.push('-'),

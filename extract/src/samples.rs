@@ -249,7 +249,7 @@ pub fn pdf_of(objects: &[String], trailer: &str) -> Vec<u8> {
     let table = file.len();
     write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).expect("a string takes it");
     for place in places {
-        write!(file, "{place:010} 00000 n \n").expect("a string takes it");
+        writeln!(file, "{place:010} 00000 n ").expect("a string takes it");
     }
     write!(
         file,

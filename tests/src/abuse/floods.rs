@@ -34,7 +34,7 @@ pub fn pour(address: SocketAddr, head: &[u8], piece: &[u8], times: usize, end: &
         set(&socket, Some(PATIENCE)).expect("a socket's option");
     }
     let mut writer = socket.try_clone().expect("a second handle");
-    let (head, piece, end): (Arc<[u8]>, Arc<[u8]>, Arc<[u8]>) = (head.into(), piece.into(), end.into());
+    let [head, piece, end] = [head, piece, end].map(Arc::<[u8]>::from);
     let writing = std::thread::spawn(move || {
         // The server may have heard enough: what it says counts.
         let mut write = || -> std::io::Result<()> {

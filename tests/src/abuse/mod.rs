@@ -49,7 +49,6 @@ impl Memory {
     #[track_caller]
     pub fn expect_bounded(&self, by: &str) {
         let grown = self.grown();
-        println!("{by}: the server grew by {} MiB", grown >> 20);
         assert!(grown < GROWTH_MAX, "{by} made the server grow by {} MiB", grown >> 20);
     }
 }
