@@ -9,5 +9,6 @@ const TRIALS: u64 = 500;
 #[test]
 fn a_partition_answers_the_same_with_neighbours_and_without() {
     let tried = try_many(0, TRIALS);
+    assert_eq!(tried.trials, TRIALS);
     assert!(tried.difference.is_none(), "{}", tried.difference.unwrap_or_default());
 }

@@ -53,7 +53,8 @@ fn nothing_goes_of_a_partition_on_hold() {
     let held = owner.patch(&partition("acme"), &json!({"hold": true})).expect(200).json();
     assert!(held["hold"] == true && held["held_since"].is_string(), "{held}");
     let of = |rest: &str| documents::path(&format!("/{kept}{rest}"), Some("acme"));
-    let refused: Vec<(&str, Box<dyn Fn() -> strongroom_tests::client::Answer>)> = vec![
+    type Try<'a> = Box<dyn Fn() -> strongroom_tests::client::Answer + 'a>;
+    let refused: Vec<(&str, Try<'_>)> = vec![
         ("delete", Box::new(|| owner.delete(&of("")))),
         ("purge", Box::new(|| owner.delete(&format!("{}&hard=true", of(""))))),
         (
