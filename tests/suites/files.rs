@@ -76,7 +76,8 @@ fn every_kind_is_found_shown_and_given_back_byte_for_byte() {
         let id = record["doc_id"].as_str().expect("an id").to_owned();
 
         let hits = search(&client, Some(partition), "whales in the sea", 1);
-        let (passage, content) = (hits[0]["passage"].as_str().unwrap(), hits[0]["content"].as_str().unwrap());
+        let (passage, content) =
+            (hits[0]["passage"].as_str().expect("a text"), hits[0]["content"].as_str().expect("a text"));
         assert!(passage.contains("Whales are mammals") && !passage.contains("yeast"), "{kind}: {passage}");
         assert!(
             content.contains("yeast") && !content.contains('\0') && !content.contains("PK"),
@@ -87,8 +88,8 @@ fn every_kind_is_found_shown_and_given_back_byte_for_byte() {
         assert_eq!((&shown["text"], &shown["state"]), (&json!(content), &json!("ready")), "{kind}");
         assert_eq!(shown["total_bytes"], content.len());
         let section = text(&client, partition, &id, &[("section", "sea")]);
-        assert!(section["text"].as_str().unwrap().contains("Whales"), "{section}");
-        assert!(!section["text"].as_str().unwrap().contains("yeast"), "{section}");
+        assert!(section["text"].as_str().expect("a text").contains("Whales"), "{section}");
+        assert!(!section["text"].as_str().expect("a text").contains("yeast"), "{section}");
         kept.push((kind, id, record, file));
     }
     let server = server.kill().start();
@@ -182,8 +183,9 @@ fn collections_take_files_and_tell_pages() {
     };
     let hit = ask();
     assert_eq!((&hit["page_no"], &hit["document_id"]), (&json!(2), &stored["id"]), "{hit}");
-    let (start, end) = (hit["char_start"].as_u64().unwrap(), hit["char_end"].as_u64().unwrap());
-    assert_eq!(end - start, hit["text"].as_str().unwrap().chars().count() as u64);
+    let (start, end) =
+        (hit["char_start"].as_u64().expect("a number"), hit["char_end"].as_u64().expect("a number"));
+    assert_eq!(end - start, hit["text"].as_str().expect("a text").chars().count() as u64);
     let file = client.get(&format!("/v1/collections/manuals/documents/{id}/file")).expect(200);
     assert_eq!((file.header("content-type"), &file.body), (Some("application/pdf"), &pdf));
 
@@ -192,8 +194,12 @@ fn collections_take_files_and_tell_pages() {
     let file = client.get(&format!("/v1/collections/manuals/documents/{id}/file")).expect(200);
     assert_eq!(file.body, pdf, "embedded anew, the file is what it was");
     let chunks = client.get(&format!("/v1/collections/manuals/documents/{id}/chunks")).expect(200).json();
-    let texts: Vec<_> =
-        chunks["chunks"].as_array().unwrap().iter().map(|chunk| chunk["text"].as_str().unwrap()).collect();
+    let texts: Vec<_> = chunks["chunks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|chunk| chunk["text"].as_str().expect("a text"))
+        .collect();
     assert!(texts.iter().all(|text| !text.contains("%PDF")), "{texts:?}");
 }
 
@@ -229,13 +235,13 @@ fn files_come_in_by_every_door() {
     let failed = job(&client, &begin("b", &pdf[..pdf.len() / 3]));
     assert_eq!((&failed["status"], &failed["code"]), (&json!("failed"), &json!("file_broken")), "{failed}");
 
-    let page = String::from_utf8(html).unwrap();
+    let page = String::from_utf8(html).expect("UTF-8");
     let item = |kind: &str| json!({"filename": "x", "content": page, "content_type": kind});
     let batch = json!({"partition": "batch", "documents": [item("text/html"), item("text/plain")]});
     let stored = client.post("/v1/documents/batch", &batch).expect(201).json();
     let [of_page, of_text] =
         [0, 1].map(|at| stored["results"][at]["doc_id"].as_str().expect("an id").to_owned());
-    assert!(!text(&client, "batch", &of_page, &[])["text"].as_str().unwrap().contains("hidden()"));
+    assert!(!text(&client, "batch", &of_page, &[])["text"].as_str().expect("a text").contains("hidden()"));
     assert_eq!(text(&client, "batch", &of_text, &[])["text"], json!(page));
     let bad = json!({"partition": "batch", "documents": [item("text/plain"), item("application/pdf")]});
     let refused = client.post("/v1/documents/batch", &bad).expect_error(422, "file_type_mismatch");

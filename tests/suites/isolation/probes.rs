@@ -424,8 +424,7 @@ fn normal(answer: &Answer, target: &Target) -> (u16, String) {
 }
 
 /// Makes so many probes from a seed.
-fn run(server: &Server, crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize) -> Sum {
-    let _ = server;
+fn run(crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize) -> Sum {
     let routes: Vec<&'static Route> = offered().collect();
     let written: Vec<AtomicUsize> = crowd.world.places.iter().map(|_| AtomicUsize::new(0)).collect();
     let prober = Prober { seed, crowd, kinds, routes: &routes, written: &written };
@@ -459,13 +458,14 @@ fn parameter(variable: &str, otherwise: usize) -> usize {
 
 // A request that nobody thought of would bring one customer what is another's.
 #[test]
+#[expect(clippy::print_stdout, reason = "what a long run was, with --nocapture")]
 fn random_requests_bring_nobody_what_is_not_theirs() {
     let count = parameter("STRONGROOM_PROBES", 20_000);
     let seed = parameter("STRONGROOM_PROBES_SEED", 6) as u64;
     let server = Server::start();
     let crowd = Crowd::fill(&server, parameter("STRONGROOM_PROBES_PLACES", 1000), seed);
     let kinds = all(&server, &crowd);
-    let sum = run(&server, &crowd, &kinds, seed, count);
+    let sum = run(&crowd, &kinds, seed, count);
     println!(
         "{} probes of seed {seed} on {} routes by {} keys about {} places with {} tokens: {} served with their own, {} compared \
          with what isn't there; by status {:?}",
@@ -500,7 +500,7 @@ fn a_key_that_reaches_further_than_it_should_is_found() {
     let wide = strongroom_tests::keys::mint(&ours, &serde_json::json!({}));
     // What this key brings is held against a narrower reach than it has, as a defect would have it.
     let too_wide = Holder::new("too wide", operator.with_key(&wide.key), Reach::Place(0));
-    let sum = run(&server, &crowd, &[vec![too_wide]], 7, 600);
+    let sum = run(&crowd, &[vec![too_wide]], 7, 600);
     for fault in [Fault::Content, Fault::Name, Fault::Count, Fault::Difference] {
         let found = sum.faults.iter().filter(|(found, _)| *found == fault).count();
         assert!(found > 0, "no probe found a {fault:?}");
