@@ -28,6 +28,8 @@
 //! # Ok::<(), strongroom_extract::Refusal>(())
 //! ```
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should stop where it fails"))]
+
 mod docx;
 mod html;
 mod kind;

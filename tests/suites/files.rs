@@ -262,7 +262,8 @@ fn what_can_not_be_read_is_refused_and_harms_nobody() {
     let [(_, pdf), (_, docx), ..] = whales();
     let spaces = vec![b' '; 2 << 20];
     let line: &[(u32, &str)] = &[(12, "text")];
-    let cases: [(&str, Option<&str>, Vec<u8>, u16, &str); 17] = [
+    type Case<'a> = (&'a str, Option<&'a str>, Vec<u8>, u16, &'a str);
+    let cases: [Case<'_>; 17] = [
         ("cut off", docx_type, docx[..docx.len() / 2].to_vec(), 422, "file_broken"),
         ("noise", pdf_type, b"%PDF-1.7 and then nothing".to_vec(), 422, "file_broken"),
         ("empty", pdf_type, Vec::new(), 422, "empty_document"),

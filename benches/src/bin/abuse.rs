@@ -35,8 +35,11 @@ mod linux {
     const DIMENSION: usize = 256;
     const ROWS: usize = 1_000;
 
+    /// A name, and what does it.
+    type Kind = (&'static str, fn(&Server, &AtomicBool));
+
     /// Kinds of abuse, and what each does again and again until it is told to stop.
-    const KINDS: [(&str, fn(&Server, &AtomicBool)); 6] = [
+    const KINDS: [Kind; 6] = [
         ("1,000 connections whose headers drip", slow_headers),
         ("1,000 connections whose bodies drip", slow_bodies),
         ("bodies of 2 GB", |server, over| flood(server, over, &[b'a'; 1 << 16], 1 << 15)),
