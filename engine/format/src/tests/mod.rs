@@ -25,6 +25,7 @@ use crate::record::{
 use crate::segment::{
     ChangeRow, DocumentRow, LabelKind, LabelRow, decode_directory, decode_table, encode_table, place_sections,
 };
+use crate::terms::{Terms, Trash};
 use crate::wire::{Reader, Writer};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -203,8 +204,13 @@ fn what_is_sealed_is_read_as_it_was_written() {
     for partition in [None, Some("../../x\0".to_owned()), Some("é".repeat(256))] {
         for metric in [Metric::Cosine, Metric::InnerProduct, Metric::Euclidean] {
             let spec = CollectionSpec { dimension: 8192, metric };
-            let identity = Identity { collection: "default".to_owned(), partition: partition.clone(), spec };
-            assert_eq!(Identity::decode(&identity.encode()).unwrap(), identity);
+            let trash = Some(Trash { since_ms: 7, shred_ms: 7 });
+            let kept = Terms { held_ms: Some(1), trash, expires_ms: Some(1 << 40), ttl_ms: Some(3) };
+            for terms in [Terms::default(), kept] {
+                let (collection, partition) = ("default".to_owned(), partition.clone());
+                let identity = Identity { collection, partition, spec, terms };
+                assert_eq!(Identity::decode(&identity.encode()).unwrap(), identity);
+            }
         }
     }
     let memo = Memo { key: [1; 16], request: [2; 16], ids: vec!["id".to_owned()] }.encode();

@@ -51,7 +51,7 @@ pub(crate) struct Kept {
     held_since: Option<String>,
     /// The lifetime of what is put into it without one of its own.
     document_ttl_seconds: Option<u64>,
-    /// When it goes into the trash by itself.
+    /// When it is gone with all that is in it.
     expires_at: Option<String>,
     trashed_at: Option<String>,
     /// When it is shredded, if it isn't restored before.
@@ -154,7 +154,7 @@ pub(crate) struct Declared {
     #[serde(default)]
     #[schemars(range(min = 1, max = 3_153_600_000_u64))]
     document_ttl_seconds: Option<u64>,
-    /// When it goes into the trash by itself, in RFC 3339.
+    /// When it is gone with all that is in it, in RFC 3339.
     #[serde(default)]
     expires_at: Option<String>,
     /// Whether nothing in it can be deleted, nor expires.
@@ -207,7 +207,7 @@ pub(crate) struct Changes {
     #[serde(default, deserialize_with = "json::present")]
     #[schemars(with = "Option<u64>")]
     document_ttl_seconds: Option<Option<u64>>,
-    /// When it goes into the trash by itself, in RFC 3339; null for never.
+    /// When it is gone with all that is in it, in RFC 3339; null for never.
     #[serde(default, deserialize_with = "json::present")]
     #[schemars(with = "Option<String>")]
     expires_at: Option<Option<String>>,
