@@ -109,7 +109,9 @@ mod tests {
     fn they_come_back_as_they_were_and_nothing_else_does() {
         let read = |times: [u64; 5]| {
             let mut out = Writer::default();
-            times.into_iter().for_each(|time| drop(out.u64(time)));
+            for time in times {
+                out.u64(time);
+            }
             Terms::read(&mut Reader::new("Terms", &out.0))
         };
         for terms in [
