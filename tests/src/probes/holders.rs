@@ -74,8 +74,8 @@ impl Holder {
             Owner::Place(number) => {
                 let place = crowd.place(number);
                 self.reaches(number, place)
-                    // Who may write anywhere in a workspace may have given anything any name.
-                    || what == What::Name && !self.is_pinned() && !matches!(self.reach, Reach::Shared(_))
+                    // Who may write anywhere in a workspace, or a collection, may have given anything any name.
+                    || what == What::Name && !self.is_pinned()
             }
             Owner::Office(workspace) => match self.reach {
                 Reach::Nothing => false,
