@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use strongroom_tests::client::{encoded, with_query};
 use strongroom_tests::documents::{contents, insert, insert_path, search};
-use strongroom_tests::server::Server;
+use strongroom_tests::server::{Plan, Server};
 
 // Tags would be returned on a listing and forgotten on a search, or AND and OR mixed up.
 #[test]
@@ -155,4 +155,34 @@ fn phrases_and_beginnings_are_looked_for() {
     assert_eq!(ask("drivin*"), [3, 0], "as driving would");
     let hybrid = search(&client, Some("acme"), "\"state of a solid\"", 4);
     assert_eq!((hybrid.len(), &hybrid[0]["passage"]), (4, &Value::from(texts[1])));
+}
+
+/// Lost otherwise: one search for the contents of a thousand large documents would take all of the server's memory.
+#[test]
+fn contents_are_bounded_before_they_are_read() {
+    let server = Plan::default().configure("[limits]\nbody_bytes_max = 100000\n").start();
+    let client = server.operator();
+    for number in 0..3 {
+        let text = format!("whales of number {number} sing in the sea. ").repeat(1500);
+        client.post_bytes(&insert_path(None, "whales.txt"), text.as_bytes()).expect(201);
+    }
+    let ask = |k: &str, more: &[(&str, &str)]| {
+        let pairs = [&[("q", "whales"), ("k", k)], more].concat();
+        client.get(&with_query("/v1/search", &pairs))
+    };
+    let with = [("include_content", "true")];
+    let one = ask("1", &with).expect(200).json();
+    assert!(one["results"][0]["content"].as_str().is_some_and(|text| text.len() > 50_000));
+    let refused = ask("3", &with).expect_error(422, "contents_too_large");
+    assert!(refused.text().contains("100000 bytes"), "{refused}");
+    ask("3", &[]).expect(200);
+    // What a lowest score leaves out is not counted, and one budget is all queries' of a batch.
+    ask("3", &[("include_content", "true"), ("min_score", "100")]).expect(200);
+    let query = json!({"q": "whales", "k": 1, "include_content": true});
+    client.post("/v1/search/batch", &json!({"queries": [query]})).expect(200);
+    let twice = json!({"queries": [query, query]});
+    client.post("/v1/search/batch", &twice).expect_error(422, "contents_too_large");
+    let vector = vec![0.5; 256];
+    let body = json!({"embedding": vector, "k": 3, "include_content": true});
+    client.post("/v1/search/embed", &body).expect_error(422, "contents_too_large");
 }

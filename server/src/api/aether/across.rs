@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use strongroom_engine::{Hit, Scope, SearchResponse, Trace};
 
-use super::finding::{Wanted, find};
+use super::finding::{Wanted, find, look_again};
 use super::manner::Manner;
 use super::ranking::reaches;
 use super::record::{Found, TraceAnswer};
@@ -147,7 +147,7 @@ pub(crate) async fn search(mut call: With<Across>) -> Result<Answer<FoundAcross>
     }
     drop(held);
     let pool = app.pool.clone();
-    pool.run(move || finish(&app, &wanted.place, best, by, traced)).await
+    pool.run(move || finish(&app, &wanted, best, by, traced)).await
 }
 
 /// The partitions that a list names, in its order; `None` for all of them.
@@ -199,7 +199,7 @@ async fn all(app: &Arc<App>, scope: Scope) -> Result<Vec<String>, ApiError> {
 /// The best hits so far, and what was opened for them.
 struct Best {
     k: usize,
-    hits: Vec<(Option<String>, Hit)>,
+    hits: Vec<(Arc<Place>, Hit)>,
     opened: Trace,
 }
 
@@ -226,17 +226,19 @@ impl Best {
             };
             app.usage.count(&wanted.place, wanted.place.key(), Tally::of_search(begun.elapsed(), 0));
             let Some(SearchResponse { hits, trace }) = found else { continue };
-            let name = wanted.place.partition().map(str::to_owned);
             let hits = hits.into_iter().filter(|hit| reaches(hit, wanted.score_min));
-            self.hits.extend(hits.map(|hit| (name.clone(), hit)));
+            let place = Arc::new(wanted.place.clone());
+            self.hits.extend(hits.map(|hit| (Arc::clone(&place), hit)));
             self.opened.partitions_opened.extend(trace.partitions_opened);
             self.opened.candidates += trace.candidates;
             self.opened.exact &= trace.exact;
         }
         // Scores are absolute; ties by partition, then by document.
-        self.hits.sort_by(|(a_name, a), (b_name, b)| {
+        self.hits.sort_by(|(a_place, a), (b_place, b)| {
             let by_score = b.score.total_cmp(&a.score);
-            by_score.then_with(|| a_name.cmp(b_name)).then_with(|| a.document.id.cmp(&b.document.id))
+            by_score
+                .then_with(|| a_place.partition().cmp(&b_place.partition()))
+                .then_with(|| a.document.id.cmp(&b.document.id))
         });
         self.hits.truncate(self.k);
         Ok(self)
@@ -246,19 +248,25 @@ impl Best {
 /// Writes the search down, and answers it.
 fn finish(
     app: &App,
-    place: &Place,
+    wanted: &Wanted,
     best: Best,
     by: By,
     traced: Option<Arc<Traced>>,
 ) -> Result<Answer<FoundAcross>, ApiError> {
-    let workspace = place.scope.workspace();
+    let (scope, mut results) = (&wanted.place.scope, Vec::with_capacity(best.hits.len()));
+    let workspace = scope.workspace();
     let times = best.opened.partitions_opened.len() as u64;
     let entry = Entry::done(workspace, by, Action::SearchAcross, random::hex(&workspace.0));
     app.control.enter(|| vec![Entry { times: times.max(1), ..entry }])?;
-    let results: Vec<_> = best.hits.iter().map(|(name, hit)| Found::new(hit, name.as_deref())).collect();
+    let mut room_bytes = app.limits.body_bytes_max as u64;
+    for (place, hit) in best.hits {
+        let (of, mut hits) = (Wanted { place: (*place).clone(), ..wanted.clone() }, vec![hit]);
+        look_again(app, &of, &mut hits, &mut room_bytes)?;
+        results.extend(hits.iter().map(|hit| Found::new(hit, place.partition())));
+    }
     let traced =
         traced.ok_or_else(|| ApiError::internal("a search across partitions ran without a witness"))?;
-    let signed = traced.of_all(app, &place.scope)?;
+    let signed = traced.of_all(app, scope)?;
     let trace = TraceAnswer::new(None, Some(&best.opened), results.len(), signed);
     json::answer(StatusCode::OK, &FoundAcross { results, trace })
 }

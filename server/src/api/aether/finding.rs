@@ -6,6 +6,8 @@
 //! Invariants:
 //! 1. A trace is made from what the engine opened, not from the request or the hits.
 //! 2. A partition that isn't there answers no results, not an error: whether it exists is nobody's business.
+//! 3. Contents are read last, of hits that are answered, and no more of them than a body may have: what is asked beyond that
+//!    is refused before it is read.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +15,7 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
-use strongroom_engine::{Ages, Filter, Query, SearchRequest, SearchResponse, Unit};
+use strongroom_engine::{Ages, Filter, Hit, Query, SearchRequest, SearchResponse, Unit};
 use tokio::task::JoinSet;
 
 use super::manner::Manner;
@@ -22,7 +24,7 @@ use super::record::{Found, TraceAnswer};
 use super::reranking::{Order, Outcome, Wish};
 use crate::app::App;
 use crate::auth::Place;
-use crate::ingest;
+use crate::ingest::{self, original};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -78,7 +80,8 @@ pub(super) async fn answer_all<B: Serialize + 'static>(
     body: fn(Vec<Searched>) -> B,
 ) -> Result<Answer<B>, ApiError> {
     let finish = move |app: &App, asks: &[Ask], replies: Vec<Reply>| {
-        let answers = asks.iter().zip(replies).map(|(ask, reply)| finish(app, ask, reply));
+        let mut room_bytes = app.limits.body_bytes_max as u64;
+        let answers = asks.iter().zip(replies).map(|(ask, reply)| finish(app, ask, reply, &mut room_bytes));
         json::answer(StatusCode::OK, &body(answers.collect::<Result<_, _>>()?))
     };
     if asks.iter().all(|ask| ask.wanted.wish.is_none()) {
@@ -140,11 +143,14 @@ async fn rerank(app: &App, asks: &[Ask], mut replies: Vec<Reply>) -> Result<Vec<
 }
 
 /// Blocks.
-fn finish(app: &App, ask: &Ask, (mut found, outcome): Reply) -> Result<Searched, ApiError> {
-    if let Some(found) = &mut found
-        && ask.wanted.wish.is_some()
-    {
-        look_again(app, &ask.wanted, found)?;
+fn finish(
+    app: &App,
+    ask: &Ask,
+    (mut found, outcome): Reply,
+    room_bytes: &mut u64,
+) -> Result<Searched, ApiError> {
+    if let Some(found) = &mut found {
+        look_again(app, &ask.wanted, &mut found.hits, room_bytes)?;
     }
     let mut answer = answer(app, &ask.wanted, found.as_ref())?;
     answer.query = Some(ask.text.clone());
@@ -152,15 +158,38 @@ fn finish(app: &App, ask: &Ask, (mut found, outcome): Reply) -> Result<Searched,
     Ok(answer)
 }
 
-/// The reranker may have taken seconds: what was deleted, changed or dropped since is left out. Contents are read only now,
-/// since most candidates' would be read for nobody.
-fn look_again(app: &App, wanted: &Wanted, found: &mut SearchResponse) -> Result<(), ApiError> {
-    let mut hits = Vec::with_capacity(found.hits.len());
-    for mut hit in std::mem::take(&mut found.hits) {
+/// Reads what an answer shows beside the hits. The reranker may have taken seconds: what was deleted, changed or dropped since is
+/// left out. `room_bytes` is how much there may still be of contents.
+pub(super) fn look_again(
+    app: &App,
+    wanted: &Wanted,
+    hits: &mut Vec<Hit>,
+    room_bytes: &mut u64,
+) -> Result<(), ApiError> {
+    if !wanted.with_content && wanted.wish.is_none() {
+        return Ok(());
+    }
+    hits.retain(|hit| reaches(hit, wanted.score_min));
+    if wanted.with_content {
+        let bytes = hits.iter().map(|hit| original::text_bytes(&hit.document)).sum();
+        *room_bytes = room_bytes.checked_sub(bytes).ok_or_else(|| {
+            let most = app.limits.body_bytes_max;
+            ApiError::unacceptable(
+                "contents_too_large",
+                format!(
+                    "the contents of what was found have more than {most} bytes together: ask for fewer documents, or read them \
+                     one by one"
+                ),
+            )
+        })?;
+    }
+    let mut seen = Vec::with_capacity(hits.len());
+    for mut hit in std::mem::take(hits) {
         let id = &hit.document.id;
         let now = ingest::read(&app.store, &wanted.place, |partition| {
             if wanted.with_content {
-                return Ok(partition.content(id)?.map(|(document, content)| (document, Some(content))));
+                let found = partition.content_until(id, original::text_bytes)?;
+                return Ok(found.map(|(document, content)| (document, Some(content))));
             }
             Ok(partition.get(id)?.map(|document| (document, None)))
         })?;
@@ -168,10 +197,10 @@ fn look_again(app: &App, wanted: &Wanted, found: &mut SearchResponse) -> Result<
             && document.version == hit.document.version
         {
             hit.content = content;
-            hits.push(hit);
+            seen.push(hit);
         }
     }
-    found.hits = hits;
+    *hits = seen;
     Ok(())
 }
 
@@ -189,7 +218,7 @@ pub(super) fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Optio
         similarity_min: wanted.similarity_min,
         recall: wanted.recall,
         ages: wanted.ages,
-        with_content: wanted.with_content && wanted.wish.is_none(),
+        with_content: false,
     };
     ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use strongroom_engine::{Filter, Query};
 
 use super::filters::FilterFields;
-use super::finding::{Ask, Searched, Wanted, answer, answer_all, find};
+use super::finding::{Ask, Searched, Wanted, answer, answer_all, find, look_again};
 use super::grammar::Clause;
 use super::manner::Manner;
 use super::ranking::Ranking;
@@ -150,7 +150,10 @@ pub(crate) async fn search_by_vector(mut call: With<ByVector>) -> Result<Answer<
     pool.run(move || {
         check_vector(&app, &wanted.place, &vector)?;
         let begun = Instant::now();
-        let found = find(&app, &wanted, Query::Vector(&vector))?;
+        let mut found = find(&app, &wanted, Query::Vector(&vector))?;
+        if let Some(found) = &mut found {
+            look_again(&app, &wanted, &mut found.hits, &mut (app.limits.body_bytes_max as u64))?;
+        }
         app.usage.count(&wanted.place, wanted.place.key(), Tally::of_search(begun.elapsed(), 0));
         json::answer(StatusCode::OK, &answer(&app, &wanted, found.as_ref())?)
     })

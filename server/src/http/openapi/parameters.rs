@@ -159,7 +159,10 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
             from_one(),
             "How many documents the reranker orders: from k to the operator's limit; 4 k when it is not given.",
         ),
-        "include_content" => (flag(), "Whether each result has its document's whole text."),
+        "include_content" => (
+            flag(),
+            "Whether each result has its document's whole text: 422 when they have more bytes together than a body may have.",
+        ),
         "max_distance" => (
             json!({"type": "number", "minimum": 0}),
             "Vectors further away than this are left out: 0 is the same direction, 1 a right angle.",
