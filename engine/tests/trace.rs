@@ -182,5 +182,7 @@ fn a_canary_lies_beside_every_partition_and_in_none() {
         let strayed = check(&store, Some("acme")).unwrap();
         assert!(strayed.is_here && !strayed.holds(), "{metric:?}");
         assert!(check(&store, None).unwrap().holds());
+        let (dropped, receipt) = store.drop_workspace(&OperatorScope::grant(), WORKSPACE).unwrap().unwrap();
+        assert_eq!((dropped.documents, receipt.receipt.partitions.get()), (3, 2), "no receipt counts it");
     }
 }

@@ -3,6 +3,7 @@
 //! [`Store::drop_partition`] and [`Store::drop_workspace`] shred; [`Store::purge`] erases single documents by
 //! writing their partition anew. Each ends with a signed receipt. The order of steps is `shred`'s.
 
+use super::canary;
 use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
@@ -40,6 +41,13 @@ enum Dropped {
 }
 
 impl Dropped {
+    fn incarnation(&self) -> [u8; 16] {
+        match self {
+            Self::Awake(core) => core.incarnation().0,
+            Self::Resting(rest) => rest.incarnation,
+        }
+    }
+
     /// On what terms it was kept. (What nobody can wake was held if it was when it was put to rest.)
     fn terms(&self) -> Terms {
         match self {
@@ -218,12 +226,15 @@ impl Store {
         let (mut sum, mut partitions) = (Counts::default(), 0);
         let mut fenced = Vec::new();
         let mut outcome = Ok(());
+        let canaries = workspace.canaries();
         for dropped in workspace.all_to_drop() {
             let counts = match &dropped {
                 Dropped::Resting(rest) => Ok((rest.counts, true)),
                 Dropped::Awake(core) => core.fence().map(|counts| (counts, core.is_born())),
             };
             match counts {
+                // It is nobody's, and so nobody is told that it went.
+                Ok(_) if canaries.contains(&dropped.incarnation()) => {}
                 Ok((counts, is_born)) => {
                     sum = sum.plus(counts);
                     partitions += u64::from(is_born);
@@ -424,6 +435,16 @@ impl Store {
 }
 
 impl Workspace {
+    /// The partitions that are the engine's own.
+    fn canaries(&self) -> Vec<[u8; 16]> {
+        let entries = self.entries();
+        let own = entries.of_collection(canary::COLLECTION).map(|(_, entry)| match entry {
+            Entry::Awake(core) => core.incarnation().0,
+            Entry::Dormant(rest) => rest.incarnation,
+        });
+        own.collect()
+    }
+
     /// Everything in it, in the order of incarnations.
     fn all_to_drop(&self) -> Vec<Dropped> {
         let entries = self.entries();

@@ -97,6 +97,10 @@ async fn wrong_method(request: Request) -> Response {
 }
 
 async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
+    // The router takes an empty value in a path, which no id is.
+    if !route.matches(request.uri().path()) {
+        return unknown_path().await;
+    }
     let mut known = Known::default();
     let answering = pool::with_tenant(async {
         let call = check(app.clone(), route, request, &mut known).await?;

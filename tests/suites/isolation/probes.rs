@@ -25,7 +25,8 @@ use super::{Sent, is_read, offered, request};
 const PROBERS: usize = 8;
 
 /// What no name, or id, should be.
-const HOSTILE: [&str; 21] = [
+const HOSTILE: [&str; 22] = [
+    "",
     " ",
     ".",
     "..",
