@@ -168,3 +168,38 @@ fn what_does_not_check_is_refused() {
     let tenants = client_with(&client, &json!({"multi_tenant": true}));
     tenants.get("/v1/export").expect_error(400, "partition_required");
 }
+
+/// Lost otherwise: a copy or an import would be a way around the trash, or around a workspace that takes declared partitions alone.
+#[test]
+fn terms_hold_for_what_is_carried() {
+    let server = Server::start();
+    let operator = server.operator();
+    operator.post("/v1/admin/workspaces", &json!({"name": "strict"})).expect(201);
+    let client = operator.in_workspace("strict");
+    insert(&client, Some("acme"), "whales");
+    let bundle = export(&client, "acme");
+    let copy = |from: &str, to: &str| client.post(&format!("/v1/partitions/{from}/copy"), &json!({"to": to}));
+    // What is held may be read, and so carried away, and takes in more.
+    client.patch("/v1/partitions/acme", &json!({"hold": true})).expect(200);
+    copy("acme", "held copy").expect(200);
+    import(&client, "acme", &bundle).expect(200);
+    assert_eq!(client.get("/v1/partitions/held%20copy").expect(200).json()["hold"], false, "terms stay");
+    // What is in the trash is not there for readers, and takes nothing.
+    client.delete("/v1/partitions/held%20copy?grace_seconds=600").expect(200);
+    copy("held%20copy", "out of the trash").expect_error(404, "partition_not_found");
+    client.get("/v1/export?partition=held%20copy").expect_error(404, "partition_not_found");
+    copy("acme", "held copy").expect_error(409, "partition_trashed");
+    import(&client, "held copy", &bundle).expect_error(409, "partition_trashed");
+    // Nothing is made that nobody declared.
+    let id = operator.get("/v1/admin/workspaces").expect(200).json()["workspaces"]
+        .as_array()
+        .and_then(|all| all.iter().find(|one| one["name"] == "strict")?["id"].as_str().map(str::to_owned))
+        .expect("the workspace's id");
+    let strict = json!({"partitions": {"declared_only": true}});
+    client.patch(&format!("/v1/admin/workspaces/{id}"), &strict).expect(200);
+    copy("acme", "undeclared").expect_error(422, "partition_undeclared");
+    import(&client, "undeclared", &bundle).expect_error(422, "partition_undeclared");
+    client.post("/v1/partitions", &json!({"id": "declared"})).expect(201);
+    import(&client, "declared", &bundle).expect(200);
+    assert_eq!(list_all(&client, Some("declared")).len(), 1);
+}
