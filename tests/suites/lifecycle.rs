@@ -384,3 +384,18 @@ fn terms_are_for_those_who_reach_the_partition() {
     owner.patch(&at, &json!({"hold": false})).expect(200);
     owner.delete(&format!("/api/v1/tenants/{tenant}")).expect(200);
 }
+
+/// Lost otherwise: whoever deletes a partition of a collection that isn't there would find that collection in the usage from then on.
+#[test]
+fn a_collection_that_is_not_there_has_no_partitions() {
+    let server = Server::start();
+    let (owner, _) = workspace(&server, "ours");
+    insert(&owner, Some("acme"), "ours");
+    let address = "/v1/partitions/acme?collection=nowhere";
+    owner.delete(address).expect_error(404, "collection_not_found");
+    owner.get(address).expect_error(404, "collection_not_found");
+    owner.patch(address, &json!({"hold": true})).expect_error(404, "collection_not_found");
+    let usage = owner.get("/v1/usage").expect(200);
+    assert!(!usage.text().contains("nowhere"), "{usage}");
+    owner.delete("/v1/partitions/nobody?collection=default").expect(200);
+}

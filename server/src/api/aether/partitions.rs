@@ -323,6 +323,10 @@ fn named(call: &Call) -> Result<(String, Place), ApiError> {
     let id = call.value(0)?.to_owned();
     let named = Named { collection: call.query.get("collection"), partition: Some(&id) };
     let place = place(&call.app, call.caller()?, named)?;
+    // Of a collection that isn't there nothing is counted, either.
+    if place.at.collection != tenants::COLLECTION {
+        collection(&call.app, &place)?;
+    }
     Ok((id, place))
 }
 
