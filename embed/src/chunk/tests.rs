@@ -48,6 +48,21 @@ fn check_as(form: Form, text: &str, options: &ChunkOptions) {
     assert!(text[covered..].trim().is_empty(), "{:?} is lost of {text:?}", &text[covered..]);
 }
 
+/// A text of at most so many pieces, a few of them often and one in so many any, and how it is to be cut.
+fn mixture(seed: u64, parts: &[&str], pieces_max: usize, one_in: usize) -> (String, ChunkOptions) {
+    let mut state = seed;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let common = [below(parts.len()), below(parts.len()), below(parts.len())];
+    let text = (0..below(pieces_max))
+        .map(|_| parts[if below(one_in) == 0 { below(parts.len()) } else { common[below(3)] }])
+        .collect();
+    let chunk_tokens = 1 + below(if seed.is_multiple_of(2) { 6 } else { 60 });
+    (text, options(chunk_tokens, below(chunk_tokens)))
+}
+
 /// Lost otherwise: text would be in no passage and could not be found, or a passage would be cut off by the model.
 #[test]
 fn passages_cover_the_text_fit_the_model_and_move_on() {
@@ -88,17 +103,8 @@ fn passages_cover_the_text_fit_the_model_and_move_on() {
         "supercalifragilisticexpialidocious",
     ];
     for seed in 0..6_000u64 {
-        let mut state = seed;
-        let mut below = |bound: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(state >> 33).unwrap() % bound
-        };
-        let common = [below(parts.len()), below(parts.len()), below(parts.len())];
-        let text: String = (0..below(150))
-            .map(|_| parts[if below(3) == 0 { below(parts.len()) } else { common[below(3)] }])
-            .collect();
-        let chunk_tokens = 1 + below(if seed % 2 == 0 { 6 } else { 60 });
-        check(&text, &options(chunk_tokens, below(chunk_tokens)));
+        let (text, options) = mixture(seed, &parts, 150, 3);
+        check(&text, &options);
     }
 }
 
@@ -270,18 +276,9 @@ fn every_form_covers_its_text_and_fits_the_model() {
         "\t",
     ];
     for seed in 0..6_000u64 {
-        let mut state = seed;
-        let mut below = |bound: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(state >> 33).unwrap() % bound
-        };
-        let common = [below(parts.len()), below(parts.len()), below(parts.len())];
-        let text: String = (0..below(120))
-            .map(|_| parts[if below(2) == 0 { below(parts.len()) } else { common[below(3)] }])
-            .collect();
-        let chunk_tokens = 1 + below(if seed % 2 == 0 { 6 } else { 60 });
+        let (text, options) = mixture(seed, &parts, 120, 2);
         for form in [Form::Markdown, Form::Rows, Form::Json] {
-            check_as(form, &text, &options(chunk_tokens, below(chunk_tokens)));
+            check_as(form, &text, &options);
         }
     }
 }
