@@ -29,6 +29,7 @@ use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::room::Room;
 use crate::usage::{self, Tally, Usage};
+use crate::waste::Waste;
 use crate::worker::Worker;
 
 /// The running server's parts.
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) public_url: Option<Uri>,
     pub(crate) bodies: Budget,
     pub(crate) answers: Room,
+    /// What is owed for bodies that were refused.
+    pub(crate) waste: Waste,
     pub(crate) limits: Limits,
     /// What a million tokens cost in US dollars, by embedder.
     pub(crate) embedding_prices: BTreeMap<String, f64>,

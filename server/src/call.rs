@@ -22,12 +22,13 @@ use schemars::SchemaGenerator;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::auth::{Caller, Named, Place, session};
 use crate::control::By;
 use crate::idempotency::Promise;
-use crate::message::body::{Received, Stream};
+use crate::message::body::{Received, Stream, announced_bytes};
 use crate::message::content::{Answer, Content};
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -35,6 +36,7 @@ use crate::message::query::Query;
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::Traced;
+use crate::waste::Debtor;
 use crate::whole::Desk;
 
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
@@ -64,6 +66,7 @@ pub(crate) struct Call {
     headers: HeaderMap,
     body: Body,
     body_bytes_max: usize,
+    debtor: Debtor,
 }
 
 /// The parts of a call, as the checks leave them.
@@ -87,12 +90,14 @@ pub(crate) struct Parts {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
     pub(crate) body_bytes_max: usize,
+    /// Who owes for a body that is refused.
+    pub(crate) debtor: Debtor,
 }
 
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
         let Parts { query, route, by, peer, caller, place, admission, is_query, .. } = parts;
-        let Parts { promise, traced, values, headers, body, body_bytes_max, .. } = parts;
+        let Parts { promise, traced, values, headers, body, body_bytes_max, debtor, .. } = parts;
         Self {
             app,
             query,
@@ -109,6 +114,7 @@ impl Call {
             headers,
             body,
             body_bytes_max,
+            debtor,
         }
     }
 
@@ -152,6 +158,11 @@ impl Call {
     /// Where room for this request's answer is taken.
     pub(crate) fn desk(&self) -> Desk {
         Desk { room: self.app.answers.clone(), tenant: pool::current() }
+    }
+
+    /// Who owes for its body, if that is refused.
+    pub(crate) fn debtor(&self) -> Debtor {
+        self.debtor
     }
 
     /// The partition that the query decided.
@@ -204,6 +215,7 @@ impl Call {
 
     /// The body, up to this route's limit. Can be taken once.
     pub(crate) async fn body(&mut self) -> Result<Received, ApiError> {
+        self.app.waste.may_send(self.debtor, announced_bytes(&self.headers), Instant::now())?;
         let body = std::mem::take(&mut self.body);
         let received = self.app.bodies.read(&self.headers, body, self.body_bytes_max).await?;
         if let Some(promise) = &self.promise {
@@ -216,8 +228,9 @@ impl Call {
     }
 
     /// The body as it comes, however long it is.
-    pub(crate) fn stream(&mut self) -> Stream {
-        self.app.bodies.stream(std::mem::take(&mut self.body))
+    pub(crate) fn stream(&mut self) -> Result<Stream, ApiError> {
+        self.app.waste.may_send(self.debtor, announced_bytes(&self.headers), Instant::now())?;
+        Ok(self.app.bodies.stream(std::mem::take(&mut self.body)))
     }
 
     async fn read_json<T>(&mut self) -> Result<(T, Vec<OwnedSemaphorePermit>), ApiError>

@@ -136,6 +136,8 @@ pub(crate) struct Limits {
     pub(crate) body_seconds_max: u64,
     /// A body that comes more slowly than this on the average is cut off.
     pub(crate) body_bytes_per_second_min: u64,
+    /// Whoever sends more than this in bodies that are refused is answered the more slowly.
+    pub(crate) refused_bytes_per_second_max: u64,
     /// How long a reader may take for the next piece of an answer.
     pub(crate) answer_silence_seconds_max: u64,
     /// All answers above 64 KiB that wait for their readers, together.
@@ -197,6 +199,7 @@ impl Default for Limits {
             body_silence_seconds_max: 30,
             body_seconds_max: 900,
             body_bytes_per_second_min: 512,
+            refused_bytes_per_second_max: 4 << 20,
             answer_silence_seconds_max: 60,
             answers_bytes_max: 128 << 20,
             idle_seconds_max: 120,

@@ -51,6 +51,7 @@ mod statement;
 mod tenancy;
 mod tenants;
 mod usage;
+mod waste;
 mod whole;
 mod worker;
 

@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     damages: AtomicU64,
     connections_refused: AtomicU64,
     connections_cut: AtomicU64,
+    refusals_held: AtomicU64,
     answers: Mutex<BTreeMap<(&'static str, u16), Answers>>,
     /// Of other services, by their name and how the call ended.
     outbound: Mutex<BTreeMap<(&'static str, &'static str), Answers>>,
@@ -46,6 +47,7 @@ impl Metrics {
             damages: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             connections_cut: AtomicU64::new(0),
+            refusals_held: AtomicU64::new(0),
             answers: Mutex::default(),
             outbound: Mutex::default(),
         }
@@ -73,6 +75,11 @@ impl Metrics {
     /// Counts a connection that was ended because its peer kept it open without a use.
     pub(crate) fn count_cut_connection(&self) {
         self.connections_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer that waits because its asker sent too much that was refused.
+    pub(crate) fn count_held_refusal(&self) {
+        self.refusals_held.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count(&self, template: &'static str, status: StatusCode, took: Duration) {
@@ -115,6 +122,10 @@ impl Metrics {
         );
         let cut = self.connections_cut.load(Ordering::Relaxed);
         writeln!(text, "strongroom_connections_cut_total {cut}").ok();
+        text +=
+            &head("refusals_held_total", "counter", "Refusals that waited, for those who brought too many.");
+        let held = self.refusals_held.load(Ordering::Relaxed);
+        writeln!(text, "strongroom_refusals_held_total {held}").ok();
         text += &head("outbound_calls_total", "counter", "Calls of other services, by how they ended.");
         let outbound = self.outbound.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for ((service, outcome), calls) in &outbound {

@@ -45,6 +45,7 @@ use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::room::Room;
 use crate::usage::{self, Usage};
+use crate::waste::Waste;
 use crate::worker::Worker;
 use crate::{descriptors, erasure, lifecycle, log, master_key, reembedding, tenancy, tenants};
 
@@ -273,6 +274,7 @@ fn open(
         public_url: config.public_url.clone(),
         bodies: Budget::new(limits.bodies_bytes_max, patience(&limits)),
         answers: Room::new(limits.answers_bytes_max),
+        waste: Waste::new(limits.refused_bytes_per_second_max),
         embedding_prices: config.embedding_prices.clone(),
         purge_ms,
         reranker,

@@ -14,8 +14,9 @@ use strongroom_tests::abuse::frames::{
 };
 use strongroom_tests::abuse::slow::{Crowd, Reading};
 use strongroom_tests::abuse::{Bystander, Memory};
-use strongroom_tests::client::{encoded, with_query};
+use strongroom_tests::client::{Client, encoded, with_query};
 use strongroom_tests::documents;
+use strongroom_tests::keys::client_with;
 use strongroom_tests::server::{OPERATOR_KEY, Plan, Server};
 
 /// What nobody takes lasts three seconds here, and not a minute.
@@ -157,7 +158,8 @@ fn bodies_without_end_are_refused_in_words() {
 // A few megabytes of brackets would overflow a stack and end the process for everybody.
 #[test]
 fn nothing_that_is_deep_or_long_gets_far() {
-    let server = Server::start();
+    // All of it by one key, which would otherwise be held up.
+    let server = Plan::default().configure("[limits]\nrefused_bytes_per_second_max = 1000000000\n").start();
     let bystander = Bystander::of(&server);
     bystander.expect_served();
     let memory = Memory::watch(&server);
@@ -228,6 +230,41 @@ fn nothing_that_is_deep_or_long_gets_far() {
     );
     bystander.expect_served();
     memory.expect_bounded("what is long");
+}
+
+// Whoever sends bad bodies without a pause would have the processor to themselves, and it would cost them nothing.
+#[test]
+fn whoever_sends_what_is_refused_is_held_up_alone() {
+    let server = Plan::default().configure("[limits]\nrefused_bytes_per_second_max = 65536\n").start();
+    let operator = server.operator();
+    let [flooding, other] =
+        ["flooding", "other"].map(|partition| client_with(&operator, &json!({"partition": partition})));
+    let json = [("content-type", "application/json")];
+    let bad = |client: &Client| client.send("POST", "/v1/documents/embed", &json, vec![b'['; 10_000_000]);
+    let valid = |client: &Client| documents::insert(client, None, "what is small is always read");
+    let held = || {
+        let text = operator.anonymous().get("/metrics").expect(200).text();
+        let line = text.lines().find_map(|line| line.strip_prefix("strongroom_refusals_held_total "));
+        line.expect("it is counted").parse::<u64>().expect("a number")
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| bad(&flooding));
+        while held() == 0 {
+            assert!(!first.is_finished(), "the refusal is not counted");
+        }
+        // Its neighbour is served meanwhile, again and again.
+        for _ in 0..20 {
+            valid(&other);
+        }
+        assert!(!first.is_finished(), "the refusal didn't wait");
+        assert_eq!(first.join().expect("an answer").status, 400);
+    });
+    let refused = bad(&flooding).expect_error(429, "too_much_refused");
+    let seconds: u64 = refused.header("retry-after").expect("when to come again").parse().expect("seconds");
+    assert!((1..=120).contains(&seconds), "{seconds}");
+    // What is small is read all the same, and its neighbour owes nothing.
+    valid(&flooding);
+    assert_eq!(bad(&other).status, 400);
 }
 
 // HTTP/2 would let one connection ask for more than a thousand could.

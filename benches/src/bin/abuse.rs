@@ -39,7 +39,9 @@ mod linux {
     type Kind = (&'static str, fn(&Server, &AtomicBool));
 
     /// Kinds of abuse, and what each does again and again until it is told to stop.
-    const KINDS: [Kind; 6] = [
+    const KINDS: [Kind; 7] = [
+        // What any busy program costs on this machine, whatever the server does.
+        ("a program that only computes", computing),
         ("1,000 connections whose headers drip", slow_headers),
         ("1,000 connections whose bodies drip", slow_bodies),
         ("bodies of 2 GB", |server, over| flood(server, over, &[b'a'; 1 << 16], 1 << 15)),
@@ -114,6 +116,12 @@ mod linux {
                 crowd.drip(b'x');
                 thread::sleep(Duration::from_secs(1));
             }
+        }
+    }
+
+    fn computing(_: &Server, is_over: &AtomicBool) {
+        while !is_over.load(Ordering::Relaxed) {
+            std::hint::black_box(is_over);
         }
     }
 

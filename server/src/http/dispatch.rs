@@ -17,6 +17,7 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
 use strongroom_engine::WorkspaceId;
+use tokio::time::Instant;
 
 use super::edge::{Peer, RequestId, Template};
 use super::routes::{Access, BodyKind, Kind, Partition, Route, routes};
@@ -27,11 +28,13 @@ use crate::control::scopes::Scope;
 use crate::control::{Action, Actor, By, Entry, Outcome};
 use crate::idempotency::Promise;
 use crate::message::acting;
+use crate::message::body::Sent;
 use crate::message::error::ApiError;
 use crate::message::query::{Query, path_values};
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::{self, Traced};
+use crate::waste::{Debtor, Wait};
 
 /// The route on which what was used is read.
 const USAGE: &str = "/v1/usage";
@@ -102,8 +105,11 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
         return unknown_path().await;
     }
     let mut known = Known::default();
+    let sent = request.extensions().get::<Sent>().cloned().unwrap_or_default();
+    let mut tab = app.waste.begin(sent, Debtor::new(request.extensions().get::<Peer>().map(|peer| peer.0)));
     let answering = pool::with_tenant(async {
         let call = check(app.clone(), route, request, &mut known).await?;
+        tab.is_of(call.debtor());
         let response = (route.handler)(call).await?;
         app.answers.hold(pool::current(), response)
     });
@@ -125,6 +131,11 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
         response.headers_mut().insert(statement::HEADER, statement);
     }
     response.extensions_mut().insert(Template(route.path));
+    let wait = tab.settle(response.status(), Instant::now());
+    if !wait.is_zero() {
+        app.metrics.count_held_refusal();
+        response.extensions_mut().insert(Wait(wait));
+    }
     response
 }
 
@@ -225,6 +236,10 @@ async fn check(
         BodyKind::Document | BodyKind::Form => app.limits.document_bytes_max,
         BodyKind::Json | BodyKind::None => app.limits.body_bytes_max,
     };
+    let debtor = match &caller {
+        Some(caller) => Debtor::new((caller.actor(), pool::current())),
+        None => Debtor::new(peer),
+    };
     let promise = if route.keeps_keys() { Promise::of(&head)? } else { None };
     let parts = Parts {
         query,
@@ -241,6 +256,7 @@ async fn check(
         headers: head.headers,
         body,
         body_bytes_max,
+        debtor,
     };
     Ok(Call::new(app, parts))
 }

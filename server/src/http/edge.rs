@@ -25,6 +25,7 @@ use tower::ServiceExt;
 use crate::message::error::{ApiError, Dialect, render};
 use crate::metrics::Metrics;
 use crate::quota::Standing;
+use crate::waste::Wait;
 use crate::{log, random, statement};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,6 +61,7 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
     };
     let template = response.extensions().get::<Template>().map_or("unmatched", |template| template.0);
     let standing = response.extensions_mut().remove::<Standing>();
+    let wait = response.extensions_mut().remove::<Wait>();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         if let Some(cause) = &error.cause {
             log::error(&format!("request {request_id} on {template}: {cause}"));
@@ -69,6 +71,9 @@ pub(crate) async fn answer(router: Router, metrics: Arc<Metrics>, mut request: R
         let dialect = response.extensions().get::<Dialect>().copied();
         response = render(dialect.unwrap_or(usual), &error, &request_id);
         response.headers_mut().extend(said.into_iter().flatten());
+    }
+    if let Some(wait) = wait {
+        response.extensions_mut().insert(wait);
     }
     if let Some(Standing { limit, remaining, reset_seconds }) = standing {
         let headers = response.headers_mut();

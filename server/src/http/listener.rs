@@ -25,14 +25,16 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::edge::{self, Peer};
 use super::pace::{Pace, Paced};
 use super::wire::{Answering, Wire, last_answer};
 use crate::log;
-use crate::message::body::Lingering;
+use crate::message::body::{Drain, Lingering, Sent};
 use crate::message::error::ApiError;
 use crate::metrics::Metrics;
+use crate::waste::Wait;
 
 /// Connections that are told at once that there is no place for them.
 const REFUSING_MAX: usize = 64;
@@ -76,6 +78,7 @@ pub(crate) async fn serve(
     let graceful = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let refusing = Arc::new(Semaphore::new(REFUSING_MAX));
+    let drain = Drain::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -87,7 +90,7 @@ pub(crate) async fn serve(
             Err(error) => {
                 // Out of file descriptors, mostly: wait for some connection to end instead of spinning.
                 log::warn(&format!("a connection could not be accepted: {error}"));
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
@@ -104,7 +107,15 @@ pub(crate) async fn serve(
             continue;
         };
         let pace = Pace::new(limits.answer_silence_max, limits.idle_max);
-        let connection = connection(&builder, socket, router.clone(), metrics.clone(), limits, pace.clone());
+        let connection = connection(
+            &builder,
+            socket,
+            router.clone(),
+            metrics.clone(),
+            limits,
+            pace.clone(),
+            drain.clone(),
+        );
         let connection = graceful.watch(connection);
         let metrics = metrics.clone();
         tokio::spawn(async move {
@@ -161,6 +172,7 @@ fn connection(
     metrics: Arc<Metrics>,
     limits: Limits,
     pace: Arc<Pace>,
+    drain: Drain,
 ) -> impl hyper_util::server::graceful::GracefulConnection + use<> {
     let answering = Arc::new(Answering::default());
     let peer = socket.peer_addr().ok().map(|address| Peer(address.ip().to_canonical()));
@@ -168,14 +180,19 @@ fn connection(
         TokioIo::new(Wire::new(socket, answering.clone(), limits.header_time_max, limits.answer_silence_max));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (guard, ticket) = (answering.begin(), pace.begin());
-        let (router, metrics) = (router.clone(), metrics.clone());
+        let (router, metrics, drain) = (router.clone(), metrics.clone(), drain.clone());
         async move {
             let (mut head, body) = request.into_parts();
             if let Some(peer) = peer {
                 head.extensions.insert(peer);
             }
-            let body = Body::new(Lingering::new(body, &head.headers));
-            let response = edge::answer(router, metrics, Request::from_parts(head, body)).await;
+            let sent = Sent::default();
+            let body = Body::new(Lingering::new(body, &head.headers, drain, sent.clone()));
+            head.extensions.insert(sent);
+            let mut response = edge::answer(router, metrics, Request::from_parts(head, body)).await;
+            if let Some(Wait(time)) = response.extensions_mut().remove() {
+                sleep(time).await;
+            }
             Ok::<_, Infallible>(response.map(|body| Paced::new(body, ticket, guard)))
         }
     });

@@ -9,11 +9,13 @@
 //! 2. The budget is taken before the bytes are kept and given back when the [`Received`] goes.
 //! 3. A body that drips is cut off as early as its bytes are few.
 //! 4. A body that is packed (`content-encoding`) is refused unread: how much it would unpack to, only unpacking shows.
-//! 5. A body that is refused is still drained for a while, so that the client reads our answer instead of a reset.
+//! 5. A body that is refused is still drained for a while, so that the client reads our answer instead of a reset; of all such bodies
+//!    together only so fast that it costs the processor nothing to speak of.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,13 +24,15 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::error::ApiError;
 
 const BUDGET_UNIT_BYTES: usize = 1024;
 const DRAIN_BYTES_MAX: u64 = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// So many bytes a second are drained of all connections together, once [`DRAIN_BYTES_MAX`] came at once.
+const DRAIN_BYTES_PER_SECOND: u64 = 32 << 20;
 /// Who has stopped sending needs no draining: it reads.
 const DRAIN_SILENCE_MAX: Duration = Duration::from_millis(500);
 
@@ -98,9 +102,7 @@ impl Budget {
         mut body: Body,
         limit_bytes: usize,
     ) -> Result<Received, ApiError> {
-        let announced =
-            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > limit_bytes as u64) {
+        if announced_bytes(headers).is_some_and(|bytes| bytes > limit_bytes as u64) {
             return Err(beyond(limit_bytes));
         }
         if is_packed(headers) {
@@ -147,6 +149,11 @@ impl Stream {
     }
 }
 
+/// How long a body says that it is.
+pub(crate) fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 fn broken() -> ApiError {
     ApiError::malformed("incomplete_body", "the connection broke before the whole body had come")
 }
@@ -182,16 +189,72 @@ fn too_slow() -> ApiError {
     )
 }
 
+/// How many bytes of a request's body have come so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sent(Arc<AtomicU64>);
+
+impl Sent {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How fast what nobody wants is read, of all connections together.
+#[derive(Debug, Clone)]
+pub(crate) struct Drain(Arc<Mutex<Level>>);
+
+/// What may still be drained at once.
+#[derive(Debug)]
+struct Level {
+    bytes: i64,
+    as_of: Instant,
+}
+
+impl Drain {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Level { bytes: DRAIN_BYTES_MAX.cast_signed(), as_of: Instant::now() })))
+    }
+
+    /// Takes so many bytes, and says how long to wait before the next ones.
+    fn take(&self, bytes: usize, now: Instant) -> Duration {
+        let mut level = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let more = now.saturating_duration_since(level.as_of).as_secs_f64() * DRAIN_BYTES_PER_SECOND as f64;
+        level.bytes = level.bytes.saturating_add(more as i64).min(DRAIN_BYTES_MAX.cast_signed());
+        level.bytes -= i64::try_from(bytes).unwrap_or(i64::MAX);
+        level.as_of = now;
+        Duration::from_secs_f64(level.bytes.min(0).unsigned_abs() as f64 / DRAIN_BYTES_PER_SECOND as f64)
+    }
+
+    async fn all_of(&self, mut body: Incoming) {
+        let mut drained_bytes = 0;
+        while let Ok(Some(Ok(frame))) = timeout(DRAIN_SILENCE_MAX, body.frame()).await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            drained_bytes += bytes as u64;
+            if drained_bytes > DRAIN_BYTES_MAX {
+                return;
+            }
+            sleep(self.take(bytes, Instant::now())).await;
+        }
+    }
+}
+
 /// A connection's body that outlives a handler which doesn't read it: what is left is drained in the background.
 pub(crate) struct Lingering {
     body: Option<Incoming>,
     /// With `expect: 100-continue` nothing comes before we ask for it, so there is nothing to drain.
     drains: bool,
+    drain: Drain,
+    sent: Sent,
 }
 
 impl Lingering {
-    pub(crate) fn new(body: Incoming, headers: &HeaderMap) -> Self {
-        Self { body: Some(body), drains: !headers.contains_key(header::EXPECT) }
+    /// `sent` is told what of it is read before it is only drained.
+    pub(crate) fn new(body: Incoming, headers: &HeaderMap, drain: Drain, sent: Sent) -> Self {
+        Self { body: Some(body), drains: !headers.contains_key(header::EXPECT), drain, sent }
     }
 }
 
@@ -203,10 +266,12 @@ impl hyper::body::Body for Lingering {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.sent.add(frame.data_ref().map_or(0, Bytes::len));
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -225,17 +290,32 @@ impl Drop for Lingering {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain(body)).await });
+            let drain = self.drain.clone();
+            runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain.all_of(body)).await });
         }
     }
 }
 
-async fn drain(mut body: Incoming) {
-    let mut drained_bytes = 0;
-    while let Ok(Some(Ok(frame))) = timeout(DRAIN_SILENCE_MAX, body.frame()).await {
-        drained_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if drained_bytes > DRAIN_BYTES_MAX {
-            return;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lost otherwise: floods of refused bytes would be read as fast as they come, at everybody's cost; or the first too large upload would break off.
+    #[test]
+    fn what_is_drained_is_drained_slowly_after_a_while() {
+        let drain = Drain::new();
+        let begun = Instant::now();
+        let (all, second) = (DRAIN_BYTES_MAX as usize, DRAIN_BYTES_PER_SECOND as usize);
+        assert_eq!(drain.take(all, begun), Duration::ZERO);
+        assert_eq!(drain.take(second, begun), Duration::from_secs(1));
+        assert_eq!(
+            drain.take(second, begun),
+            Duration::from_secs(2),
+            "whoever comes next waits behind the others"
+        );
+        assert_eq!(drain.take(second / 2, begun + Duration::from_secs(2)), Duration::from_millis(500));
+        let rested = begun + Duration::from_secs(3600);
+        assert_eq!(drain.take(all, rested), Duration::ZERO);
+        assert_eq!(drain.take(second, rested), Duration::from_secs(1), "rest earns no more than that");
     }
 }

@@ -5,7 +5,8 @@
 //! another kind belong. What comes back is looked through for every token of the crowd, and held against what the same request
 //! brings about a place that isn't there. `cargo xtask probes` makes as many as it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -105,8 +106,16 @@ struct Prober<'a> {
     crowd: &'a Crowd,
     kinds: &'a [Vec<Holder>],
     routes: &'a [&'static Route],
-    /// How often each place may have been written to.
-    written: &'a [AtomicUsize],
+    /// What each place may have been given so far.
+    given: &'a [Given],
+}
+
+/// What requests may have written into a place.
+#[derive(Default)]
+struct Given {
+    times: AtomicUsize,
+    /// Names of others that a writer used for what it wrote there: it told them, and nobody it.
+    names: Mutex<HashSet<String>>,
 }
 
 /// What probes came to.
@@ -152,11 +161,7 @@ impl Prober<'_> {
         let header = chance.percent(20).then(|| *chance.pick(&["ours", "theirs", "default", ""]));
         let header = header.filter(|_| !matches!(holder.reach, Reach::Operator(_)));
         if !is_read(route) {
-            let tenants =
-                self.crowd.owner_of(&target.place.tenant).filter(|own| target.numbers[0] != Some(*own));
-            for place in target.numbers[0].into_iter().chain(tenants) {
-                self.written[place].fetch_add(1, Ordering::Relaxed);
-            }
+            self.note_gift(holder, route, &target, is_named);
         }
         let (said, answer) = self.send(holder, route, &target, is_named, header);
         let about = |what: &str| {
@@ -194,14 +199,41 @@ impl Prober<'_> {
         is_named: bool,
         workspace: Option<&str>,
     ) -> (String, Answer) {
-        let offices = [target.office.clone(), target.office.clone()];
-        let world = World { places: Vec::new(), offices, dimension: self.crowd.world.dimension };
-        let Sent { path, headers, body } = request(route, &target.place, &world, is_named);
+        let (said, Sent { path, headers, body }) = self.words_of(route, target, is_named);
         let mut headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         headers.extend(workspace.map(|name| ("strongroom-workspace", name)));
-        let said = format!("{path} {}", String::from_utf8_lossy(&body));
         (said, holder.send(route.method, &path, &headers, body))
+    }
+
+    /// A request, and what it says.
+    fn words_of(&self, route: &Route, target: &Target, is_named: bool) -> (String, Sent) {
+        let offices = [target.office.clone(), target.office.clone()];
+        let world = World { places: Vec::new(), offices, dimension: self.crowd.world.dimension };
+        let sent = request(route, &target.place, &world, is_named);
+        (format!("{} {}", sent.path, String::from_utf8_lossy(&sent.body)), sent)
+    }
+
+    /// Notes, before it is sent, what a write may leave in the places it may reach: those it names, and the one its key is pinned to.
+    fn note_gift(&self, holder: &Holder, route: &Route, target: &Target, is_named: bool) {
+        let own = if let Reach::Place(own) = holder.reach { Some(own) } else { None };
+        let places = [target.numbers[0], self.crowd.owner_of(&target.place.tenant), own];
+        let places: HashSet<usize> = places.into_iter().flatten().collect();
+        let (said, _) = self.words_of(route, target, is_named);
+        let names = self.crowd.tokens.found(&said).filter(|(_, _, what)| *what == What::Name);
+        let names: Vec<&str> = names.map(|(name, ..)| name).collect();
+        for place in places {
+            let given = &self.given[place];
+            given.times.fetch_add(1, Ordering::Relaxed);
+            let mut told = given.names.lock().expect("no prober panics with it");
+            told.extend(names.iter().map(|name| (*name).to_owned()));
+        }
+    }
+
+    /// Whether a name may stand in a place because somebody wrote it there.
+    fn was_given(&self, holder: &Holder, name: &str) -> bool {
+        let Reach::Place(own) = holder.reach else { return false };
+        self.given[own].names.lock().expect("no prober panics with it").contains(name)
     }
 
     /// Whom a probe is about.
@@ -339,7 +371,7 @@ impl Prober<'_> {
             match what {
                 What::Content => faults
                     .push((Fault::Content, format!("{token} of {owner:?} leaked {}", around(&told, token)))),
-                What::Name if said.contains(token) => {}
+                What::Name if said.contains(token) || self.was_given(holder, token) => {}
                 What::Name => faults
                     .push((Fault::Name, format!("{token} of {owner:?} is named {}", around(&told, token)))),
             }
@@ -352,7 +384,7 @@ impl Prober<'_> {
             && route.access != Access::Open
             && let Ok(body) = serde_json::from_slice::<Value>(&answer.body)
         {
-            let most = 8 + 2 * self.written[own].load(Ordering::Relaxed) as u64;
+            let most = 8 + 2 * self.given[own].times.load(Ordering::Relaxed) as u64;
             for (name, count) in counts(&body).into_iter().filter(|(_, count)| *count > most) {
                 faults.push((Fault::Count, format!("{name} is {count}, of at most {most}")));
             }
@@ -426,8 +458,8 @@ fn normal(answer: &Answer, target: &Target) -> (u16, String) {
 /// Makes so many probes from a seed.
 fn run(crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize) -> Sum {
     let routes: Vec<&'static Route> = offered().collect();
-    let written: Vec<AtomicUsize> = crowd.world.places.iter().map(|_| AtomicUsize::new(0)).collect();
-    let prober = Prober { seed, crowd, kinds, routes: &routes, written: &written };
+    let given: Vec<Given> = crowd.world.places.iter().map(|_| Given::default()).collect();
+    let prober = Prober { seed, crowd, kinds, routes: &routes, given: &given };
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let probers: Vec<_> = (0..PROBERS)

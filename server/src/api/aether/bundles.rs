@@ -106,7 +106,7 @@ pub(crate) async fn import(mut call: With<Octets>) -> Result<Answer<Arrived>, Ap
     let collection = app.collection(place.scope.workspace())?;
     let import = Import::new(app.limits.document_bytes_max.saturating_add(BESIDE_CONTENT_BYTES));
     let mut arrival = Arrival { place, collection, import, head: None, taken: TakenIn::default() };
-    let mut stream = call.stream();
+    let mut stream = call.stream()?;
     // Held until the frames that they are of are stored.
     let mut held = Vec::new();
     while let Some((bytes, permit)) = stream.next().await.map_err(|error| arrival.so_far(error))? {

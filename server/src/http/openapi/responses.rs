@@ -75,7 +75,7 @@ const USUAL: [(u16, &str); 14] = [
     (413, "Larger than a limit, which the text names"),
     (415, "Of a type that can't be read"),
     (422, "Readable, but not acceptable"),
-    (429, "A quota is used up; retry-after says until when"),
+    (429, "A quota is used up, or too many large bodies were refused; retry-after says until when"),
     (500, "The server failed; its log has the reason under the request_id"),
     (501, "A parameter or field that is not offered yet"),
     (503, "Overloaded, or not able just now; retry-after says when to come back"),
