@@ -39,7 +39,7 @@ mod linux {
     type Kind = (&'static str, fn(&Server, &AtomicBool));
 
     /// Kinds of abuse, and what each does again and again until it is told to stop.
-    const KINDS: [Kind; 7] = [
+    const KINDS: [Kind; 9] = [
         // What any busy program costs on this machine, whatever the server does.
         ("a program that only computes", computing),
         ("1,000 connections whose headers drip", slow_headers),
@@ -47,6 +47,10 @@ mod linux {
         ("bodies of 2 GB", |server, over| flood(server, over, &[b'a'; 1 << 16], 1 << 15)),
         ("JSON a million levels deep", |server, over| flood(server, over, &[b'['; 1_000_000], 1)),
         ("queries of 10 MB", |server, over| flood(server, over, &long_query(), 1)),
+        ("bodies of 2 GB that say that they are packed", |server, over| {
+            flood_of(server, over, "content-encoding: gzip\r\n", &[0x1f; 1 << 16], 1 << 15);
+        }),
+        ("100,000 tags", |server, over| flood(server, over, &many_tags(), 1)),
         ("streams that are taken back", resets),
     ];
 
@@ -136,10 +140,12 @@ mod linux {
 
     /// A body in pieces, not announced.
     fn flood(server: &Server, is_over: &AtomicBool, piece: &[u8], times: usize) {
-        let head = head(
-            "POST /v1/search/batch",
-            "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
-        );
+        flood_of(server, is_over, "", piece, times);
+    }
+
+    fn flood_of(server: &Server, is_over: &AtomicBool, header: &str, piece: &[u8], times: usize) {
+        let more = format!("{header}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+        let head = head("POST /v1/search/batch", &more);
         let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
         while !is_over.load(Ordering::Relaxed) {
             let refusal = pour(server.address(), &head, &chunk, times, b"0\r\n\r\n");
@@ -151,6 +157,11 @@ mod linux {
         json!({"queries": [{"q": "long query ".repeat(1 << 20), "partition": "searched"}]})
             .to_string()
             .into_bytes()
+    }
+
+    fn many_tags() -> Vec<u8> {
+        let tags: Vec<String> = (0..100_000).map(|number| format!("tag:{number}")).collect();
+        json!({"queries": [{"q": "x", "tags": tags, "partition": "searched"}]}).to_string().into_bytes()
     }
 
     fn resets(server: &Server, is_over: &AtomicBool) {
