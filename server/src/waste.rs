@@ -6,7 +6,8 @@
 //! slower for it, until a debt is deep.
 //!
 //! Invariants:
-//! 1. A debtor pays alone: a key, within the partition that the request names before its body, or an address without a key.
+//! 1. A debtor pays alone: a key, within the partition that the request names before its body; without a key an address, of which only
+//!    refusals wait.
 //! 2. No refusal waits longer than [`WAIT_MAX`], and no debt takes longer than [`DEBT_SECONDS_MAX`] to go.
 //! 3. A request that its peer leaves is charged too: who doesn't wait for refusals gets deeper into debt, not out of it.
 //! 4. At most [`DEBTORS_MAX`] debts are kept; when one more comes, those that have gone are forgotten, then all.
@@ -163,9 +164,9 @@ impl Drop for Tab {
     }
 }
 
-/// Whether whoever sent this could have known that nothing would come of it.
+/// Whether nothing came of a body by the fault of who sent it: not where something else was there first, nor beyond a quota.
 fn is_for_naught(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 408 | 413 | 414 | 415 | 422 | 429)
+    matches!(status.as_u16(), 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 422)
 }
 
 #[cfg(test)]

@@ -60,12 +60,13 @@ mod linux {
         load(&server);
         let mut connection = Connection::open(&server);
         measure(&mut connection, 2_000);
-        let memory = Memory::watch(&server);
+        let before = Memory::resident(&server);
         println!("search by vector beside abuse, {} samples each\n", blocks * searches);
-        println!("| abuse | p50 alone | p50 beside | ratio | p99 alone | p99 beside | ratio |");
-        println!("|---|---|---|---|---|---|---|");
+        println!("| abuse | p50 alone | p50 beside | ratio | p99 alone | p99 beside | ratio | grown, MiB |");
+        println!("|---|---|---|---|---|---|---|---|");
         for (name, abuse) in KINDS {
             let (mut alone, mut beside) = (Vec::new(), Vec::new());
+            let of_kind = Memory::watch(&server);
             for _ in 0..blocks {
                 alone.extend(measure(&mut connection, searches));
                 let is_over = AtomicBool::new(false);
@@ -83,9 +84,10 @@ mod linux {
             for (alone, beside) in figures {
                 print!("| {alone:.0?} | {beside:.0?} | {:.2} ", beside.as_secs_f64() / alone.as_secs_f64());
             }
-            println!("|");
+            println!("| {} |", of_kind.grown() >> 20);
         }
-        println!("\nthe server grew by {} MiB at most", memory.grown() >> 20);
+        let after = Memory::resident(&server);
+        println!("\nresident before: {} MiB, after all of it: {} MiB", before >> 20, after >> 20);
     }
 
     fn load(server: &Server) {

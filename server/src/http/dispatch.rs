@@ -8,6 +8,7 @@
 //! 1. A handler of a data route whose partition is in the query gets it decided, as a `Place`.
 //! 2. What the contract names and this server doesn't offer yet is answered 501, never left out in silence.
 
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ use crate::message::query::{Query, path_values};
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::{self, Traced};
-use crate::waste::{Debtor, Wait};
+use crate::waste::{Debtor, Tab, Wait};
 
 /// The route on which what was used is read.
 const USAGE: &str = "/v1/usage";
@@ -67,7 +68,11 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     for (path, methods) in paths {
         router = router.route(path, methods);
     }
-    router.method_not_allowed_fallback(wrong_method).fallback(unknown_path)
+    let unrouted = |refusal: fn(&Request) -> Response| {
+        let app = app.clone();
+        move |request: Request| ready(unrouted(&app, request, refusal))
+    };
+    router.method_not_allowed_fallback(unrouted(wrong_method)).fallback(unrouted(unknown_path))
 }
 
 /// `None` stands for every method.
@@ -82,12 +87,35 @@ fn filter(method: &str) -> Option<MethodFilter> {
     }
 }
 
-async fn unknown_path() -> Response {
+/// Refuses what no route takes, body and all.
+fn unrouted(app: &App, request: Request, refusal: fn(&Request) -> Response) -> Response {
+    let (tab, response) = (open_tab(app, &request), refusal(&request));
+    drop(request);
+    settle(app, tab, response)
+}
+
+/// Begins to count what a request may come to owe; until it is known whose it is, its address does.
+fn open_tab(app: &App, request: &Request) -> Tab {
+    let sent = request.extensions().get::<Sent>().cloned().unwrap_or_default();
+    app.waste.begin(sent, Debtor::new(request.extensions().get::<Peer>().map(|peer| peer.0)))
+}
+
+/// Has an answer wait for what is owed.
+fn settle(app: &App, tab: Tab, mut response: Response) -> Response {
+    let wait = tab.settle(response.status(), Instant::now());
+    if !wait.is_zero() {
+        app.metrics.count_held_refusal();
+        response.extensions_mut().insert(Wait(wait));
+    }
+    response
+}
+
+fn unknown_path(_: &Request) -> Response {
     ApiError::missing("route_not_found", "there is no such route; /openapi.json lists those there are")
         .unrendered()
 }
 
-async fn wrong_method(request: Request) -> Response {
+fn wrong_method(request: &Request) -> Response {
     let path = request.uri().path();
     let allowed: Vec<_> = routes().filter(|route| route.matches(path)).map(|route| route.method).collect();
     let allowed = allowed.join(", ");
@@ -102,11 +130,10 @@ async fn wrong_method(request: Request) -> Response {
 async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Response {
     // The router takes an empty value in a path, which no id is.
     if !route.matches(request.uri().path()) {
-        return unknown_path().await;
+        return unrouted(&app, request, unknown_path);
     }
     let mut known = Known::default();
-    let sent = request.extensions().get::<Sent>().cloned().unwrap_or_default();
-    let mut tab = app.waste.begin(sent, Debtor::new(request.extensions().get::<Peer>().map(|peer| peer.0)));
+    let mut tab = open_tab(&app, &request);
     let answering = pool::with_tenant(async {
         let call = check(app.clone(), route, request, &mut known).await?;
         tab.is_of(call.debtor());
@@ -131,12 +158,7 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
         response.headers_mut().insert(statement::HEADER, statement);
     }
     response.extensions_mut().insert(Template(route.path));
-    let wait = tab.settle(response.status(), Instant::now());
-    if !wait.is_zero() {
-        app.metrics.count_held_refusal();
-        response.extensions_mut().insert(Wait(wait));
-    }
-    response
+    settle(&app, tab, response)
 }
 
 /// What comes to be known of a request on its way, whether it passes or not.

@@ -33,6 +33,8 @@ const DRAIN_BYTES_MAX: u64 = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// So many bytes a second are drained of all connections together, once [`DRAIN_BYTES_MAX`] came at once.
 const DRAIN_BYTES_PER_SECOND: u64 = 32 << 20;
+/// What a body that nobody read counts as having sent: about what lies in sockets before its sender hears of that.
+const UNREAD_BYTES: usize = 1 << 20;
 /// Who has stopped sending needs no draining: it reads.
 const DRAIN_SILENCE_MAX: Duration = Duration::from_millis(500);
 
@@ -252,7 +254,7 @@ pub(crate) struct Lingering {
 }
 
 impl Lingering {
-    /// `sent` is told what of it is read before it is only drained.
+    /// `sent` is told what of it is read, and whether some is only drained.
     pub(crate) fn new(body: Incoming, headers: &HeaderMap, drain: Drain, sent: Sent) -> Self {
         Self { body: Some(body), drains: !headers.contains_key(header::EXPECT), drain, sent }
     }
@@ -289,6 +291,7 @@ impl Drop for Lingering {
         if !self.drains || hyper::body::Body::is_end_stream(&body) {
             return;
         }
+        self.sent.add(UNREAD_BYTES);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let drain = self.drain.clone();
             runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain.all_of(body)).await });

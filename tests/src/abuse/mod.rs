@@ -40,6 +40,11 @@ impl Memory {
         Memory { process, before_bytes: field(process, "VmRSS:") }
     }
 
+    /// How much a server has now, in bytes.
+    pub fn resident(server: &Server) -> u64 {
+        field(server.process(), "VmRSS:")
+    }
+
     /// By how much the process has grown at most, in bytes.
     pub fn grown(&self) -> u64 {
         field(self.process, "VmHWM:").saturating_sub(self.before_bytes)
