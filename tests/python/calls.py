@@ -1,6 +1,6 @@
 """One way to call both clients, and a record of which calls were made.
 
-The published client comes in two forms, sync and async, with the same calls. A `Caller` hides the difference: every
+Aether's published client comes in two forms, sync and async, with the same calls. A `Caller` hides the difference: every
 test runs with both. What was called is remembered by name, so that the last test can tell what was forgotten.
 """
 
@@ -64,3 +64,40 @@ class Caller:
 def offered(form: str) -> set[str]:
     """The promised calls that a form of the client has."""
     return {name for name in PROMISED if hasattr(FORMS[form], name)}
+
+
+#: What the contract promises of bigRAG's client, which is async alone.
+BIGRAG_PROMISED = {
+    *(f"collections.{name}" for name in (
+        "create", "list", "get", "update", "delete", "stats", "truncate", "reembed", "stream_events")),
+    *(f"documents.{name}" for name in (
+        "upload", "list", "get", "delete", "get_chunks", "get_file_url", "reprocess",
+        "batch_upload", "batch_get", "batch_get_status", "batch_delete")),
+    *(f"queries.{name}" for name in ("query", "multi_query", "batch_query")),
+    *(f"vectors.{name}" for name in ("upsert", "delete")),
+    *(f"admin.api_keys.{name}" for name in ("create", "list", "update", "rotate", "delete")),
+    *(f"auth.{name}" for name in ("setup", "login", "me", "whoami", "logout")),
+    "admin.audit.list", "get_usage",
+}
+
+#: What of it was called, by its path.
+BIGRAG_CALLED: set[str] = set()
+
+
+class Recorded:
+    """The client as it is, but for a record of its calls."""
+
+    def __init__(self, client, path: str = ""):
+        self._client, self._path = client, path
+
+    def __getattr__(self, name: str):
+        found = getattr(self._client, name)
+        path = f"{self._path}.{name}".lstrip(".")
+        if not callable(found):
+            return Recorded(found, path)
+
+        def call(*args, **kwargs):
+            BIGRAG_CALLED.add(path)
+            return found(*args, **kwargs)
+
+        return call

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from bigrag import BigRAG
 from bigrag._errors import APIError
+from calls import Recorded
 
 WHALES = "Whales are mammals that live in the sea."
 BREAD = "Bread dough rises because yeast makes carbon dioxide."
@@ -26,7 +27,7 @@ def caller(server, key):
     def call(use):
         async def run():
             async with BigRAG(api_key=key, base_url=server.url, max_retries=0) as own:
-                return await use(own)
+                return await use(Recorded(own))
 
         return asyncio.run(run())
 
