@@ -33,7 +33,7 @@ const DRAIN_BYTES_MAX: u64 = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// So many bytes a second are drained of all connections together, once [`DRAIN_BYTES_MAX`] came at once.
 const DRAIN_BYTES_PER_SECOND: u64 = 32 << 20;
-/// What a body that nobody read counts as having sent: about what lies in sockets before its sender hears of that.
+/// What a body that nobody read counts as having sent at most: about what lies in sockets before its sender hears of that.
 const UNREAD_BYTES: usize = 1 << 20;
 /// Who has stopped sending needs no draining: it reads.
 const DRAIN_SILENCE_MAX: Duration = Duration::from_millis(500);
@@ -291,7 +291,8 @@ impl Drop for Lingering {
         if !self.drains || hyper::body::Body::is_end_stream(&body) {
             return;
         }
-        self.sent.add(UNREAD_BYTES);
+        let left = hyper::body::Body::size_hint(&body).upper().and_then(|bytes| usize::try_from(bytes).ok());
+        self.sent.add(left.map_or(UNREAD_BYTES, |bytes| bytes.min(UNREAD_BYTES)));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let drain = self.drain.clone();
             runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain.all_of(body)).await });
