@@ -35,6 +35,7 @@ use crate::message::query::Query;
 use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::Traced;
+use crate::watch::Watch;
 use crate::whole::Desk;
 
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
@@ -60,6 +61,7 @@ pub(crate) struct Call {
     is_query: bool,
     promise: Option<Arc<Promise>>,
     traced: Option<Arc<Traced>>,
+    watch: Option<Arc<Watch>>,
     values: Vec<String>,
     headers: HeaderMap,
     body: Body,
@@ -83,6 +85,8 @@ pub(crate) struct Parts {
     pub(crate) promise: Option<Arc<Promise>>,
     /// Whether its answer comes with a statement of what was opened.
     pub(crate) traced: Option<Arc<Traced>>,
+    /// What takes down what the request does with documents.
+    pub(crate) watch: Option<Arc<Watch>>,
     pub(crate) values: Vec<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -92,7 +96,7 @@ pub(crate) struct Parts {
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
         let Parts { query, route, by, peer, caller, place, admission, is_query, .. } = parts;
-        let Parts { promise, traced, values, headers, body, body_bytes_max, .. } = parts;
+        let Parts { promise, traced, watch, values, headers, body, body_bytes_max, .. } = parts;
         Self {
             app,
             query,
@@ -105,6 +109,7 @@ impl Call {
             is_query,
             promise,
             traced,
+            watch,
             values,
             headers,
             body,
@@ -156,7 +161,7 @@ impl Call {
 
     /// The partition that the query decided.
     pub(crate) fn place(&self) -> Result<Place, ApiError> {
-        let place = self.place.clone().map(|place| place.with_promise(self.promise.as_ref()));
+        let place = self.place.clone().map(|place| self.followed(place));
         place.ok_or_else(|| ApiError::internal("a handler wants a place on a route without one"))
     }
 
@@ -172,19 +177,24 @@ impl Call {
         let place =
             place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
         self.admit(&place)?;
-        Ok(place.with_promise(self.promise.as_ref()))
+        Ok(self.followed(place))
     }
 
     /// A partition of this collection: the one named, or, when none is, what the key comes to without a name.
     pub(crate) fn place_in(&self, collection: &str, partition: Option<&str>) -> Result<Place, ApiError> {
         let place = place(&self.app, self.caller()?, Named { collection: Some(collection), partition })?;
         self.admit(&place)?;
-        Ok(place.with_promise(self.promise.as_ref()))
+        Ok(self.followed(place))
+    }
+
+    /// The place with what goes along with this request.
+    fn followed(&self, place: Place) -> Place {
+        place.with_promise(self.promise.as_ref()).with_watch(self.watch.as_ref())
     }
 
     /// Admits the request to the partition that it acts on.
     pub(crate) fn admit(&self, place: &Place) -> Result<(), ApiError> {
-        admit(self.admission.as_deref(), place, self.is_query)
+        admit(self.admission.as_deref(), self.watch.as_deref(), place, self.is_query)
     }
 
     /// What takes down which partitions are opened, when the request is traced.
@@ -328,8 +338,16 @@ where
 }
 
 /// Admits a request to the partition that it acts on, within all quotas; from here on its work waits among the partition's.
-pub(crate) fn admit(admission: Option<&Admission>, place: &Place, is_query: bool) -> Result<(), ApiError> {
+pub(crate) fn admit(
+    admission: Option<&Admission>,
+    watch: Option<&Watch>,
+    place: &Place,
+    is_query: bool,
+) -> Result<(), ApiError> {
     pool::now_for(Tenant::partition(place.scope.workspace(), &place.at));
+    if let Some(watch) = watch {
+        watch.acts_on(&place.at);
+    }
     admission.map_or(Ok(()), |admission| admission.place(place, is_query))
 }
 

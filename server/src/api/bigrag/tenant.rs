@@ -227,7 +227,7 @@ impl Reach {
                 let place = |partition: &Partition| {
                     let partition = partition.name().as_deref().map(partition_name).transpose()?;
                     let at = PartitionRef { collection: collection.name.clone(), partition };
-                    Ok(Place { scope: scope.clone(), at, key: key.clone(), promise: None })
+                    Ok(Place { scope: scope.clone(), at, key: key.clone(), promise: None, watch: None })
                 };
                 let places = holders.partitions.iter().map(place).collect::<Result<_, ApiError>>()?;
                 Ok((places, holders.unread))

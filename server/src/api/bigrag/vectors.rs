@@ -16,7 +16,7 @@ use crate::auth::Place;
 use crate::call::With;
 use crate::config::Limits;
 use crate::control::Collection;
-use crate::ingest::{self, typed};
+use crate::ingest::{self, history, typed};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -74,6 +74,7 @@ pub(crate) async fn upsert(mut call: With<Upsert>) -> Result<Answer<Upserted>, A
             tenant::of_metadata(&call, &collection, &place).map_err(|error| numbered(number, error))?;
         let document =
             entry.checked(&collection, &call.app.limits).map_err(|error| numbered(number, error))?;
+        let document = history::written_by(document, place.key());
         match groups.iter_mut().find(|(known, _)| known.at == place.at) {
             Some((_, group)) => {
                 if group.iter().any(|other| other.id == document.id) {
