@@ -218,7 +218,8 @@ pub(crate) async fn embedded(
     let intake = Intake::of_stored(document, content, collection.chunking()?);
     let most = app.limits.passages_max;
     let document = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
-    let document = history::made_anew(document, &before);
+    let metadata = history::following(&document.metadata, None, &before);
+    let document = NewDocument { metadata, ..document };
     let embedder = app.embedder;
     app.pool
         .run(move || {

@@ -8,7 +8,6 @@ use rusqlite::{Connection, params};
 use strongroom_engine::WorkspaceId;
 
 use super::secret::PartitionHash;
-use super::usage::column;
 use super::{Control, ControlError};
 use crate::random;
 
@@ -25,7 +24,7 @@ impl For {
     fn column(self) -> Vec<u8> {
         match self {
             Self::Workspace => Vec::new(),
-            Self::Partition(hash) => column(Some(hash)),
+            Self::Partition(hash) => hash.0.to_vec(),
         }
     }
 }

@@ -12,19 +12,15 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use strongroom_engine::{DocumentInfo, NewDocument, Partition, Store, WriteError};
+use strongroom_engine::{DocumentInfo, NewDocument};
 
-use super::{change, original};
-use crate::auth::Place;
-use crate::message::error::ApiError;
+use super::original;
 
 /// The name of the note, and how JSON writes it.
 const NAME: &str = "\0life";
 const NAME_IN_JSON: &str = "\"\\u0000life\"";
 /// Versions that a document tells of; those before them are forgotten.
 const VERSIONS_MAX: usize = 64;
-/// Another write may come between reading a document and replacing it so often.
-const TRIES_MAX: usize = 16;
 
 /// One version of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,17 +52,11 @@ pub(crate) fn written_by(mut document: NewDocument, key: Option<&str>) -> NewDoc
     document
 }
 
-/// The same of one that comes in the place of another.
-fn following(mut document: NewDocument, key: Option<&str>, before: &DocumentInfo) -> NewDocument {
+/// The metadata of a document that comes in the place of another, and was written by this key.
+pub(crate) fn following(metadata: &str, key: Option<&str>, before: &DocumentInfo) -> String {
     let mut versions = versions(before);
     versions.drain(..versions.len().saturating_sub(VERSIONS_MAX));
-    document.metadata = noted(document.metadata, Note { key: key.map(str::to_owned), before: versions });
-    document
-}
-
-/// The same of one that the server makes of a document as it is stored.
-pub(crate) fn made_anew(document: NewDocument, before: &DocumentInfo) -> NewDocument {
-    following(document, None, before)
+    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), before: versions })
 }
 
 /// Metadata with this note in the place of any other, as much of it as fits.
@@ -129,40 +119,6 @@ fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Replaces a live document under its id, and has it tell of the versions before; `None` when there is no such partition.
-pub(crate) fn replace(
-    store: &Store,
-    place: &Place,
-    id: &str,
-    document: &NewDocument,
-) -> Result<Option<DocumentInfo>, ApiError> {
-    change(store, place, |partition| {
-        for _ in 0..TRIES_MAX {
-            match replaced(partition, place, id, document) {
-                Err(WriteError::Changed) => {}
-                outcome => return outcome,
-            }
-        }
-        Err(WriteError::Changed)
-    })
-}
-
-fn replaced(
-    partition: &Partition,
-    place: &Place,
-    id: &str,
-    document: &NewDocument,
-) -> Result<DocumentInfo, WriteError> {
-    match partition.get(id)? {
-        Some(before) => {
-            let next = following(document.clone(), place.key(), &before);
-            partition.update_version(id, before.version, next)
-        }
-        // It isn't there, or this was done before: the engine knows.
-        None => partition.update(id, written_by(document.clone(), place.key())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,15 +158,15 @@ mod tests {
         let mut now = stored(written_by(new(given), Some("k1")).metadata, 1);
         let key = |key: &str| Some(key.to_owned());
         assert_eq!(told(&now), [(1, 1, key("k1"))]);
-        now = stored(following(new(given), Some("k2"), &now).metadata, 2);
-        now = stored(made_anew(new(given), &now).metadata, 3);
+        now = stored(following(given, Some("k2"), &now), 2);
+        now = stored(following(given, None, &now), 3);
         assert_eq!(told(&now), [(1, 1, key("k1")), (2, 2, key("k2")), (3, 3, None)]);
         assert_eq!(versions(&now)[0].digest, crate::random::hex(&[1; 32]));
         assert_eq!(Value::Object(original::metadata(&now.metadata)).to_string(), given);
         // The operator has no key, and there is nothing before: nothing is added.
         assert_eq!(written_by(new(given), None).metadata, given);
         for version in 4..200 {
-            now = stored(following(new(given), Some("k"), &now).metadata, version);
+            now = stored(following(given, Some("k"), &now), version);
         }
         let last = told(&now);
         assert_eq!((last.len(), last[0].0, last[64].0), (65, 135, 199));
@@ -225,9 +181,9 @@ mod tests {
         assert_eq!(full.metadata, fits(most));
         let mut now = stored(written_by(new(""), Some("k1")).metadata, 1);
         for version in 2..40 {
-            now = stored(following(new(""), Some("k"), &now).metadata, version);
+            now = stored(following("", Some("k"), &now), version);
         }
-        let tight = stored(following(new(&fits(most - 1000)), Some("k"), &now).metadata, 40);
+        let tight = stored(following(&fits(most - 1000), Some("k"), &now), 40);
         let told = told(&tight);
         assert!(tight.metadata.len() <= most && told.len() > 2 && told.len() < 12, "{}", told.len());
         assert_eq!(told.last().unwrap().0, 40);

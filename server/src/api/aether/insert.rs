@@ -94,7 +94,10 @@ pub(crate) async fn update(mut call: With<Octets>) -> Result<Answer<Record<'stat
         app.text_collection(place.scope.workspace())?;
         let _room = app.quotas.room(&place, 0, intake.stored_bytes())?;
         let (document, tally) = app.embed_document(&place, intake)?;
-        let done = history::replace(&app.store, &place, &id, &document)?;
+        let tell = |before: &DocumentInfo, metadata: &str| history::following(metadata, place.key(), before);
+        let done = ingest::change(&app.store, &place, |partition| {
+            partition.update_telling(&id, document.clone(), tell)
+        })?;
         drop(held);
         let done = done.ok_or_else(no_document)?;
         app.usage.count(&place, place.key(), tally);

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(of(Type::String), [0, 4]);
         assert_eq!((of(Type::Int), of(Type::Float)), (vec![1], vec![1, 2]));
         assert_eq!((of(Type::Bool), of(Type::Datetime), of(Type::StringList)), (vec![3], vec![4], vec![5]));
-        assert_eq!(Type::Datetime.read(&values[4]), Some(vec![json!("2026-01-02T01:04:05Z")]));
+        assert_eq!(Type::Datetime.read(&values[4]), Some(vec![json!("2026-01-02T01:04:05.000Z")]));
         assert_eq!(Type::StringList.read(&json!(["a", 1])), None);
         for word in Type::WORDS {
             assert_eq!(Type::parse(word).map(Type::word), Some(word));
