@@ -86,6 +86,8 @@ fn a_declared_field_is_counted_and_queried_by_its_type() {
     assert_eq!(told(&declared), expected);
     let groups = query(&operator, "acme", sum.clone()).expect(200).json();
     assert_eq!(groups["groups"][0]["aggregates"], json!({"sum_amount": 12.5, "count_amount": 2}));
+    let usage = operator.get("/v1/usage?window_days=2").expect(200).json();
+    assert_eq!(usage["queries_total"], 1, "a structured query is counted as one");
     // The metadata's own name is still what it is: a sum over a text is refused.
     let raw = json!({"aggregate": [{"op": "sum", "field": "price"}]});
     query(&operator, "acme", raw).expect_error(400, "invalid_query");

@@ -10,6 +10,8 @@
 mod aggregate;
 mod value;
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,7 @@ use crate::ingest;
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::Tally;
 use aggregate::{Aggregate, Group, Wish};
 use value::{FieldName, Known, Names};
 
@@ -135,6 +138,7 @@ pub(in crate::api) async fn query(call: Call, body: Value) -> Result<Answer<Stru
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
+        let begun = Instant::now();
         let declared = Declared::load(&app, &place)?;
         let names = Names { declared: &declared, limits: &app.limits };
         let filter = body.filter.map(|filter| filter.resolved(&declared)).transpose()?;
@@ -146,6 +150,7 @@ pub(in crate::api) async fn query(call: Call, body: Value) -> Result<Answer<Stru
             let wanted = Wanted::new(body.group_by, body.aggregate, body.sort, &names)?;
             groups(&app, &place, &filter, &wanted, (body.offset, body.limit))?
         };
+        app.usage.count(&place, place.key(), Tally::of_search(begun.elapsed(), 0));
         json::answer(StatusCode::OK, &answer)
     })
     .await
