@@ -62,7 +62,7 @@ impl Store {
         let mut keys: HashMap<(u32, [u8; 16]), Option<Key>> = HashMap::new();
         let mut opened = Vec::with_capacity(notes.len());
         for note in notes {
-            let Some((slot, incarnation, salt, sealed)) = parts(note) else {
+            let Some(Parts { slot, incarnation, salt, sealed }) = parts(note) else {
                 opened.push(None);
                 continue;
             };
@@ -94,10 +94,17 @@ fn place(incarnation: [u8; ID_BYTES], salt: [u8; ID_BYTES]) -> Place {
     Place { incarnation, file_id: salt, position: 0, kind: 0 }
 }
 
-/// Slot, incarnation, salt, and what is sealed.
-fn parts(note: &[u8]) -> Option<(u32, [u8; ID_BYTES], [u8; ID_BYTES], &[u8])> {
+/// A note's parts.
+struct Parts<'a> {
+    slot: u32,
+    incarnation: [u8; ID_BYTES],
+    salt: [u8; ID_BYTES],
+    sealed: &'a [u8],
+}
+
+fn parts(note: &[u8]) -> Option<Parts<'_>> {
     let (slot, rest) = note.split_first_chunk::<SLOT_BYTES>()?;
     let (incarnation, rest) = rest.split_first_chunk::<ID_BYTES>()?;
     let (salt, sealed) = rest.split_first_chunk::<ID_BYTES>()?;
-    Some((u32::from_le_bytes(*slot), *incarnation, *salt, sealed))
+    Some(Parts { slot: u32::from_le_bytes(*slot), incarnation: *incarnation, salt: *salt, sealed })
 }

@@ -35,28 +35,50 @@ pub(crate) struct Version {
     /// The id of the key that wrote it; `None` when it was none, or isn't known.
     #[serde(default, rename = "k", skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    /// Whether it is the one before it, come from another partition.
+    #[serde(default, rename = "m", skip_serializing_if = "is_false")]
+    pub(crate) is_moved: bool,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Note {
     #[serde(default, rename = "k", skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// When it came from another partition, if that made this version.
+    #[serde(default, rename = "m", skip_serializing_if = "Option::is_none")]
+    moved_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     before: Vec<Version>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
 /// A document that tells which key wrote it.
 pub(crate) fn written_by(mut document: NewDocument, key: Option<&str>) -> NewDocument {
-    let note = Note { key: key.map(str::to_owned), before: Vec::new() };
+    let note = Note { key: key.map(str::to_owned), ..Note::default() };
     document.metadata = noted(document.metadata, note);
     document
 }
 
 /// The metadata of a document that comes in the place of another, and was written by this key.
 pub(crate) fn following(metadata: &str, key: Option<&str>, before: &DocumentInfo) -> String {
-    let mut versions = versions(before);
+    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), moved_ms: None, before: last(before) })
+}
+
+/// The metadata of a document that a holder of this key moved to another partition at this time.
+pub(crate) fn moved(metadata: &str, key: Option<&str>, now_ms: u64, before: &DocumentInfo) -> String {
+    let note = Note { key: key.map(str::to_owned), moved_ms: Some(now_ms), before: last(before) };
+    noted(metadata.to_owned(), note)
+}
+
+/// The last versions, as many as are told.
+fn last(document: &DocumentInfo) -> Vec<Version> {
+    let mut versions = versions(document);
     versions.drain(..versions.len().saturating_sub(VERSIONS_MAX));
-    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), before: versions })
+    versions
 }
 
 /// Metadata with this note in the place of any other, as much of it as fits.
@@ -64,7 +86,7 @@ fn noted(metadata: String, mut note: Note) -> String {
     let mut object: Map<String, Value> = serde_json::from_str(&metadata).unwrap_or_default();
     let had_note = object.shift_remove(NAME).is_some();
     loop {
-        if note.key.is_none() && note.before.is_empty() {
+        if note.key.is_none() && note.moved_ms.is_none() && note.before.is_empty() {
             // Nothing to tell: the metadata is left as it was written.
             return match (had_note, object.is_empty()) {
                 (false, _) => metadata,
@@ -80,7 +102,7 @@ fn noted(metadata: String, mut note: Note) -> String {
         object.shift_remove(NAME);
         let kept = note.before.len() / 2;
         if note.before.is_empty() {
-            note.key = None;
+            (note.key, note.moved_ms) = (None, None);
         } else {
             note.before.drain(..note.before.len() - kept);
         }
@@ -97,9 +119,10 @@ pub(crate) fn versions(document: &DocumentInfo) -> Vec<Version> {
     };
     let own = Version {
         number: document.version,
-        at_ms: document.updated_ms.unwrap_or(document.created_ms),
+        at_ms: note.moved_ms.or(document.updated_ms).unwrap_or(document.created_ms),
         digest: original::digest(document),
         key: note.key,
+        is_moved: note.moved_ms.is_some(),
     };
     // What came in by a bundle may say anything; what can't be is left out.
     let mut last = 0;
@@ -163,6 +186,9 @@ mod tests {
         assert_eq!(told(&now), [(1, 1, key("k1")), (2, 2, key("k2")), (3, 3, None)]);
         assert_eq!(versions(&now)[0].digest, crate::random::hex(&[1; 32]));
         assert_eq!(Value::Object(original::metadata(&now.metadata)).to_string(), given);
+        let moved = stored(moved(&now.metadata, Some("k3"), 9, &now), 4);
+        assert_eq!(told(&moved)[2..], [(3, 3, None), (4, 9, key("k3"))]);
+        assert!(versions(&moved)[3].is_moved && !versions(&moved)[2].is_moved);
         // The operator has no key, and there is nothing before: nothing is added.
         assert_eq!(written_by(new(given), None).metadata, given);
         for version in 4..200 {

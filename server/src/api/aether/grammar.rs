@@ -105,7 +105,7 @@ impl Clause {
             return Ok(self);
         };
         if self.op.as_deref() != Some("exists") {
-            let one = self.value.as_ref().map(std::slice::from_ref).unwrap_or_default();
+            let one = self.value.as_slice();
             let values = self.value.as_ref().and_then(Value::as_array).map_or(one, Vec::as_slice);
             if !values.iter().all(|value| value.is_null() || kind.takes(value)) {
                 let kind = kind.word();

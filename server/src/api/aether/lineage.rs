@@ -31,7 +31,7 @@ pub(crate) struct Record {
     at: String,
     /// Who signed it: `node:` and the beginning of this server's public key.
     actor: String,
-    /// `document.inserted`, or `document.updated` of a version after the first.
+    /// `document.inserted`; of a version after the first `document.updated`, or `document.moved` out of another partition.
     action: &'static str,
     resource: String,
     outcome: &'static str,
@@ -130,7 +130,7 @@ fn find<T>(
 
 impl Record {
     fn of(app: &App, scope: &Scope, incarnation: [u8; 16], id: &str, version: &history::Version) -> Self {
-        let history::Version { number, at_ms, digest, key } = version;
+        let history::Version { number, at_ms, digest, key, is_moved } = version;
         let (number, at_ms, key) = (*number, *at_ms, key.as_deref());
         let stated = Version { document: id, number, at_ms, digest, key };
         let statement = app.store.sign_version(scope, incarnation, &stated);
@@ -139,7 +139,11 @@ impl Record {
         Self {
             at: clock::rfc3339(at_ms),
             actor: format!("node:{node_id}"),
-            action: if number > 1 { "document.updated" } else { "document.inserted" },
+            action: match number {
+                _ if *is_moved => "document.moved",
+                1 => "document.inserted",
+                _ => "document.updated",
+            },
             resource: format!("document:{id}"),
             outcome: "committed",
             source: "ledger",
