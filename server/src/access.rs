@@ -133,10 +133,13 @@ impl Access {
             action,
             resource,
         };
-        let kinds: Vec<Kind> = if does == Does::Search && outcome.is_ok() && !seen.found.is_empty() {
-            seen.found.iter().map(|(at, id)| kind(at, Some(format!("{QUERY}{id}")))).collect()
-        } else {
-            seen.places.iter().map(|at| kind(at, resource.clone())).collect()
+        // Each search has an id of its own: named, each would be a row.
+        let is_named = action != Action::LabelBypass || self.reads == Reads::All;
+        let kinds: Vec<Kind> = match &seen.found {
+            Some(found) if outcome.is_ok() && is_named => {
+                found.iter().map(|(at, id)| kind(at, Some(format!("{QUERY}{id}")))).collect()
+            }
+            _ => seen.places.iter().map(|at| kind(at, resource.clone())).collect(),
         };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for kind in kinds {

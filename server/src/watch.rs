@@ -39,8 +39,8 @@ pub(crate) struct Watch(Mutex<Seen>);
 pub(crate) struct Seen {
     /// The partitions that it acted on.
     pub(crate) places: Vec<PartitionRef>,
-    /// The searches that found something, by the ids that their answers carry.
-    pub(crate) found: Vec<(PartitionRef, String)>,
+    /// The searches that found something, by the ids that their answers carry; `None` when it told of none.
+    pub(crate) found: Option<Vec<(PartitionRef, String)>>,
     /// Whether something that it was shown carries labels.
     pub(crate) is_labelled: bool,
 }
@@ -55,9 +55,12 @@ impl Watch {
         });
     }
 
-    /// A search found something, and its answer has this id.
-    pub(crate) fn finds(&self, at: &PartitionRef, query_id: &str) {
-        self.with(|seen| seen.found.push((at.clone(), query_id.to_owned())));
+    /// A search is done; if it found something, its answer has this id.
+    pub(crate) fn finds(&self, at: &PartitionRef, query_id: Option<&str>) {
+        self.with(|seen| {
+            let found = query_id.map(|id| (at.clone(), id.to_owned()));
+            seen.found.get_or_insert_default().extend(found);
+        });
     }
 
     /// The request is shown this document.

@@ -236,8 +236,8 @@ pub(super) fn answer(
     let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
     hits.iter().for_each(|hit| wanted.place.shows(&hit.document));
     let query_id = if hits.is_empty() { None } else { Some(feedback::query_id(&app.store, &wanted.place)?) };
-    if let (Some(id), Some(watch)) = (&query_id, &wanted.place.watch) {
-        watch.finds(&wanted.place.at, id);
+    if let Some(watch) = &wanted.place.watch {
+        watch.finds(&wanted.place.at, query_id.as_deref());
     }
     let results = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
     let mut trace = None;
