@@ -24,7 +24,7 @@ use crate::clock;
 use crate::control::{Action, Actor, By, Control, Entry, Outcome};
 use crate::log;
 use crate::message::error::ApiError;
-use crate::watch::{Reads, Seen};
+use crate::watch::{Read, Reads, Seen, Watch, What};
 
 /// Kinds of reads that are told apart at once.
 const KINDS_MAX: usize = 50_000;
@@ -108,38 +108,55 @@ impl Access {
         Self { control, store, reads, counts: Mutex::default(), settling: Mutex::default() }
     }
 
+    /// What takes down what a request is shown.
+    pub(crate) fn watch(&self) -> Arc<Watch> {
+        Arc::new(Watch::new(self.reads))
+    }
+
     /// Takes down a request and how it ended.
     pub(crate) fn tell(&self, asked: Asked, outcome: Result<(), &ApiError>) {
         let Asked { workspace, by, principal, is_administrator, does, resource, seen } = asked;
-        let bypasses = is_administrator && seen.is_labelled;
-        let action = match (outcome, does) {
-            (Ok(()), Does::Read | Does::Search) if bypasses => Action::LabelBypass,
-            (Ok(()), Does::Read) if self.reads == Reads::All => Action::DocumentRead,
-            (Ok(()), Does::Search) if self.reads == Reads::All => Action::SearchHit,
-            (Err(error), _) if error.code == "document_not_found" && !is_administrator => {
-                Action::DocumentHidden
-            }
-            _ => return,
-        };
-        let is_document = resource.as_deref().is_some_and(|resource| resource.starts_with(DOCUMENT));
-        if action == Action::DocumentHidden && !is_document {
-            return;
-        }
-        let kind = |at: &PartitionRef, resource: Option<String>| Kind {
+        let kind = |at: PartitionRef, action: Action, resource: Option<String>| Kind {
             workspace,
-            at: at.clone(),
+            at,
             actor: by.actor.clone(),
             principal: principal.clone(),
             action,
             resource,
         };
-        // Each search has an id of its own: named, each would be a row.
-        let is_named = action != Action::LabelBypass || self.reads == Reads::All;
-        let kinds: Vec<Kind> = match &seen.found {
-            Some(found) if outcome.is_ok() && is_named => {
-                found.iter().map(|(at, id)| kind(at, Some(format!("{QUERY}{id}")))).collect()
+        let is_all = self.reads == Reads::All;
+        let kinds: Vec<Kind> = match outcome {
+            Ok(()) => {
+                let several = |at| Read { at, what: What::Several, is_labelled: false };
+                let untold =
+                    || seen.places.into_iter().filter(|_| does != Does::Other).map(several).collect();
+                let kept = seen.read.unwrap_or_else(untold).into_iter().filter_map(|read| {
+                    let action = match does {
+                        _ if is_administrator && read.is_labelled => Action::LabelBypass,
+                        Does::Search if is_all => Action::SearchHit,
+                        Does::Read if is_all => Action::DocumentRead,
+                        _ => return None,
+                    };
+                    let resource = match read.what {
+                        What::Document(id) => Some(format!("{DOCUMENT}{id}")),
+                        // Each search has an id of its own: named, each would be a row.
+                        What::Search(id) => is_all.then(|| format!("{QUERY}{id}")),
+                        What::Several => resource.clone(),
+                    };
+                    Some(kind(read.at, action, resource))
+                });
+                kept.collect()
             }
-            _ => seen.places.iter().map(|at| kind(at, resource.clone())).collect(),
+            Err(error) if error.code == "document_not_found" && !is_administrator => {
+                match resource.filter(|resource| resource.starts_with(DOCUMENT)) {
+                    None => return,
+                    Some(resource) => {
+                        let hidden = |at| kind(at, Action::DocumentHidden, Some(resource.clone()));
+                        seen.places.into_iter().map(hidden).collect()
+                    }
+                }
+            }
+            Err(_) => return,
         };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for kind in kinds {

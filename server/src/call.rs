@@ -202,6 +202,11 @@ impl Call {
         self.traced.clone()
     }
 
+    /// What takes down what the request is shown.
+    pub(crate) fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.clone()
+    }
+
     /// A value in the path, decoded.
     pub(crate) fn value(&self, at: usize) -> Result<&str, ApiError> {
         let value = self.values.get(at).map(String::as_str);

@@ -32,20 +32,45 @@ impl Reads {
 
 /// A request under watch.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Mutex<Seen>);
+pub(crate) struct Watch {
+    reads: Reads,
+    seen: Mutex<Seen>,
+}
 
 /// What was seen of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The partitions that it acted on.
     pub(crate) places: Vec<PartitionRef>,
-    /// The searches that found something, by the ids that their answers carry; `None` when it told of none.
-    pub(crate) found: Option<Vec<(PartitionRef, String)>>,
-    /// Whether something that it was shown carries labels.
+    /// What it was shown, as far as that is to be kept; `None` when its handler told nothing.
+    pub(crate) read: Option<Vec<Read>>,
+}
+
+/// What a request was shown of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) at: PartitionRef,
+    pub(crate) what: What,
+    /// Whether any of it carries labels.
     pub(crate) is_labelled: bool,
 }
 
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A document, by its id.
+    Document(String),
+    /// What a search found, by the id that its answer carries.
+    Search(String),
+    /// Documents that nobody asked for by their ids.
+    Several,
+}
+
 impl Watch {
+    pub(crate) fn new(reads: Reads) -> Self {
+        Self { reads, seen: Mutex::default() }
+    }
+
     /// The request acts on this partition.
     pub(crate) fn acts_on(&self, at: &PartitionRef) {
         self.with(|seen| {
@@ -55,19 +80,22 @@ impl Watch {
         });
     }
 
-    /// A search is done; if it found something, its answer has this id.
-    pub(crate) fn finds(&self, at: &PartitionRef, query_id: Option<&str>) {
+    /// The request is shown these documents of a partition. `what` they are is asked when it is to be kept.
+    pub(crate) fn shows<'a>(
+        &self,
+        at: &PartitionRef,
+        documents: impl IntoIterator<Item = &'a DocumentInfo>,
+        what: impl FnOnce() -> What,
+    ) {
+        let mut documents = documents.into_iter().peekable();
+        let is_something = documents.peek().is_some();
+        let is_labelled = documents.any(|document| document.readers.is_some());
         self.with(|seen| {
-            let found = query_id.map(|id| (at.clone(), id.to_owned()));
-            seen.found.get_or_insert_default().extend(found);
+            let read = seen.read.get_or_insert_default();
+            if is_something && (is_labelled || self.reads == Reads::All) {
+                read.push(Read { at: at.clone(), what: what(), is_labelled });
+            }
         });
-    }
-
-    /// The request is shown this document.
-    pub(crate) fn shows(&self, document: &DocumentInfo) {
-        if document.readers.is_some() {
-            self.with(|seen| seen.is_labelled = true);
-        }
     }
 
     /// What was seen until now.
@@ -76,6 +104,6 @@ impl Watch {
     }
 
     fn with<R>(&self, run: impl FnOnce(&mut Seen) -> R) -> R {
-        run(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        run(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -100,10 +100,33 @@ fn what_labels_hid_and_who_read_in_spite_of_them_is_told() {
     let bypass = lines(&told(&operator, &[("action", "admin_bypass")]));
     assert!(bypass.contains(&format!("operator admin_bypass document:{hidden} admin_bypass")), "{bypass:?}");
     assert!(bypass.iter().any(|line| line.starts_with("operator admin_bypass partition:")), "{bypass:?}");
+    // By any client's calls.
+    for rest in ["", "/chunks", "/file"] {
+        let other = put_for(&operator, "acme", "for Ada, too", "user:ada");
+        let address = format!("/v1/collections/default/documents/{other}{rest}?partition=acme");
+        operator.get(&address).expect(200);
+        plain.get(&address).expect(404);
+        let records = lines(&told(&operator, &[("resource", other.as_str())]));
+        let bypass = format!("operator admin_bypass document:{other} admin_bypass");
+        let denied = format!("{key} denied document:{other} denied");
+        assert_eq!(records.len(), 2, "{rest} {records:?}");
+        assert!(records.contains(&bypass) && records.contains(&denied), "{rest} {records:?}");
+    }
+    let body = json!({"query": "ada"});
+    operator.post("/v1/collections/default/query?partition=acme", &body).expect(200);
+    operator.get("/v1/documents?partition=acme").expect(200);
+    let searches = told(&operator, &[("action", "admin_bypass")]);
+    let searches = searches
+        .iter()
+        .filter(|record| record["resource"].as_str().is_some_and(|r| r.starts_with("partition:")));
+    let times: u64 = searches.map(|record| record["times"].as_u64().expect("a number")).sum();
+    // Those that follow the first within its minute are told once that is over.
+    assert!((1..=3).contains(&times), "{times}");
     assert!(!all.iter().any(|line| line.contains(" read ") || line.contains(" search_hit ")), "{all:?}");
 
     // Filters go together, and a page is of what matches.
-    assert_eq!(lines(&told(&operator, &[("actor", key.as_str()), ("action", "denied")]))[0], by_key);
+    let of_key = lines(&told(&operator, &[("actor", key.as_str()), ("action", "denied")]));
+    assert!(of_key.contains(&by_key) && of_key.len() >= 4, "{of_key:?}");
     assert_eq!(told(&operator, &[("actor", "user:carol")]).len(), 0);
     let of_document = told(&operator, &[("resource", hidden.as_str())]);
     assert_eq!(of_document, told(&operator, &[("resource", &format!("document:{hidden}"))]));
@@ -249,10 +272,6 @@ fn all_reads_are_told_where_that_is_wanted() {
     let none = plain.get("/v1/search?q=harbour&partition=acme&source=nowhere").expect(200).json();
     assert_eq!(none["query_id"], Value::Null);
     assert_eq!(told(&operator, &[("action", "search_hit")]).len(), 1, "nothing found is no hit");
-    let reads = told(&operator, &[("action", "read"), ("actor", key.as_str())]);
-    let times: u64 = reads.iter().map(|record| record["times"].as_u64().expect("a number")).sum();
-    assert_eq!(times, 52, "{reads:?}");
-    assert!(reads.len() < 10, "those of a minute stand together: {reads:?}");
     assert_eq!(
         lines(&told(&operator, &[("actor", "user:ada")])),
         [format!("user:ada read document:{document} ok")]
@@ -261,6 +280,27 @@ fn all_reads_are_told_where_that_is_wanted() {
         lines(&told(&operator, &[("resource", query)])),
         [format!("{key} search_hit query:{query} ok")]
     );
+    let other = insert(&operator, Some("acme"), "a second harbour");
+    plain.get(&format!("/v1/documents/{other}/chunks?partition=acme")).expect(200);
+    assert_eq!(lines(&told(&operator, &[("resource", &other)])), [format!("{key} read document:{other} ok")]);
+    plain.get("/v1/documents?partition=acme").expect(200);
+    plain.get("/v1/documents?partition=acme&source=nowhere").expect(200);
+    let listings = told(&operator, &[("action", "read"), ("actor", key.as_str())]);
+    let of_all = listings
+        .iter()
+        .filter(|record| record["resource"].as_str().is_some_and(|r| r.starts_with("partition:")));
+    assert_eq!(
+        of_all.map(|record| record["times"].clone()).collect::<Vec<_>>(),
+        [1],
+        "an empty page shows nothing"
+    );
+    // What is counted is written down at a stop.
+    let server = server.stop().start();
+    let of_it = [("action", "read"), ("actor", key.as_str()), ("resource", document.as_str())];
+    let reads = told(&server.operator(), &of_it);
+    let times: u64 = reads.iter().map(|record| record["times"].as_u64().expect("a number")).sum();
+    assert_eq!(times, 52, "{reads:?}");
+    assert!(reads.len() < 10, "those of a minute stand together: {reads:?}");
     let bad = Plan::default().configure("audit_reads = \"some\"\n");
     let (status, said) = bad.start_refused(std::time::Duration::from_secs(20));
     assert!(!status.success() && said.contains("audit_reads must be denied or all"), "{said}");

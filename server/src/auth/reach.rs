@@ -16,7 +16,7 @@ use strongroom_engine::{DocumentInfo, PartitionName, PartitionRef, Reach, Scope,
 use crate::control::PartitionHash;
 use crate::idempotency::Promise;
 use crate::message::error::ApiError;
-use crate::watch::Watch;
+use crate::watch::{Watch, What};
 
 /// The collection of Aether's routes.
 pub(crate) const DEFAULT_COLLECTION: &str = "default";
@@ -71,7 +71,14 @@ impl Place {
     /// Takes down that the request is shown a document.
     pub(crate) fn shows(&self, document: &DocumentInfo) {
         if let Some(watch) = &self.watch {
-            watch.shows(document);
+            watch.shows(&self.at, [document], || What::Document(document.id.clone()));
+        }
+    }
+
+    /// Takes down that it is shown several, which it didn't ask for by their ids.
+    pub(crate) fn lists<'a>(&self, documents: impl IntoIterator<Item = &'a DocumentInfo>) {
+        if let Some(watch) = &self.watch {
+            watch.shows(&self.at, documents, || What::Several);
         }
     }
 

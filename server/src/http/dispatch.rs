@@ -157,14 +157,14 @@ struct Read {
 
 impl Read {
     /// A request on this route; `values` are those of its path.
-    fn new(route: &Route, caller: &Caller, query: &Query, values: &[String]) -> Self {
+    fn new(app: &App, route: &Route, caller: &Caller, query: &Query, values: &[String]) -> Self {
         let does = match (route.kind, route.access) {
             (Kind::Data, Access::Key(Scope::DocumentRead)) => Does::Read,
             (Kind::Data, Access::Key(Scope::QueryRead)) => Does::Search,
             _ => Does::Other,
         };
         Self {
-            watch: Arc::default(),
+            watch: app.access.watch(),
             principal: query.get(acting::PARAMETERS[0]).map(|principal| principal.trim().to_owned()),
             is_administrator: caller.is_administrator(),
             does,
@@ -262,7 +262,7 @@ async fn check(
             caller.act_under(labels);
         }
         let values = path_values(route.path, head.uri.path()).unwrap_or_default();
-        let under_watch = read.insert(Read::new(route, caller, &query, &values));
+        let under_watch = read.insert(Read::new(&app, route, caller, &query, &values));
         watch = Some(Arc::clone(&under_watch.watch));
         if query.get("partition").is_none() {
             find_pin(&app, caller).await?;

@@ -108,7 +108,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer<Listed<'static>>, ApiError
         let page = ingest::read(&app.store, &place, |partition| partition.list(&filter, from, most))?;
         let (found, total) = page.map_or((Vec::new(), 0), |page| (page.documents, page.total));
         let has_more = offset.saturating_add(found.len() as u64) < total;
-        found.iter().for_each(|document| place.shows(document));
+        place.lists(&found);
         let documents = found.iter().map(|document| Record::new(document, place.partition())).collect();
         json::answer(StatusCode::OK, &Listed { documents, total, has_more, offset, limit })
     })

@@ -31,6 +31,7 @@ use crate::message::error::ApiError;
 use crate::message::json;
 use crate::statement::Traced;
 use crate::usage::Tally;
+use crate::watch::What;
 
 /// What a search asks for, apart from the vector.
 #[derive(Clone)]
@@ -234,10 +235,10 @@ pub(super) fn answer(
 ) -> Result<Searched, ApiError> {
     let hits = found.map_or(&[][..], |found| &found.hits);
     let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
-    hits.iter().for_each(|hit| wanted.place.shows(&hit.document));
     let query_id = if hits.is_empty() { None } else { Some(feedback::query_id(&app.store, &wanted.place)?) };
     if let Some(watch) = &wanted.place.watch {
-        watch.finds(&wanted.place.at, query_id.as_deref());
+        let what = || What::Search(query_id.clone().unwrap_or_default());
+        watch.shows(&wanted.place.at, hits.iter().map(|hit| &hit.document), what);
     }
     let results = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
     let mut trace = None;

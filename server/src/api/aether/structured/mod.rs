@@ -201,6 +201,7 @@ fn page(
     for (_, _, id) in found.iter().skip(from).take(most) {
         // One that went meanwhile is left out.
         let document = ingest::read(&app.store, place, |partition| partition.get(id))?.flatten();
+        place.lists(&document);
         records.extend(document.map(|document| serde_json::json!(Record::new(&document, place.partition()))));
     }
     let has_more = offset.saturating_add(most as u64) < total;
