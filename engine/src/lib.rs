@@ -43,8 +43,8 @@ pub use strongroom_format::record::{CollectionSpec, Identity, Metric};
 pub use strongroom_format::terms::{Terms, Trash};
 pub use verify::{Finding, Hits, Progress, Severity, StoreKeys, Verified, VerifyError, verify};
 pub use workspace::{
-    Amendment, BundleError, Canary, Erased, Export, Holders, Import, Imported, Maintained, NameError,
+    Amendment, BundleError, Canary, Erased, Export, Holders, Import, Imported, Maintained, NameError, Note,
     OpenError, OperatorScope, PartitionInfo, PartitionName, PartitionRef, Purged, Reach, RootKey, Scope,
-    Scrubbed, Statement, StatementError, Store, StoreError, StoreOptions, Totals, WorkspaceId,
+    Scrubbed, Statement, StatementError, Store, StoreError, StoreOptions, Totals, Version, WorkspaceId,
     verify_statement,
 };

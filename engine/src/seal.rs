@@ -54,6 +54,8 @@ pub enum Purpose {
     Receipts,
     /// A workspace's secrets that its host keeps.
     Secret,
+    /// Notes of a partition that the host keeps.
+    Note,
 }
 
 impl Purpose {
@@ -65,6 +67,7 @@ impl Purpose {
             Self::Identity => b"strongroom 1 identity",
             Self::Receipts => b"strongroom 1 receipts",
             Self::Secret => b"strongroom 1 secret",
+            Self::Note => b"strongroom 1 note",
         }
     }
 }

@@ -10,6 +10,7 @@ use strongroom_embed::Embedder;
 use strongroom_engine::{CollectionSpec, DocumentInfo, NewDocument, Store, WorkspaceId};
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::auth::attempts::Attempts;
 use crate::auth::passwords::Passwords;
 use crate::auth::{DEFAULT_COLLECTION, Place};
@@ -18,7 +19,8 @@ use crate::control::{Collection, Control, NewCollection, Settings, no_collection
 use crate::damages::Damages;
 use crate::embedding::Models;
 use crate::events::Events;
-use crate::ingest::{self, Intake};
+use crate::feedback::Feedback;
+use crate::ingest::{self, Intake, history};
 use crate::jobs::Queue;
 use crate::mail::Mailer;
 use crate::message::body::Budget;
@@ -37,6 +39,8 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) control: Arc<Control>,
     pub(crate) usage: Arc<Usage>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) feedback: Feedback,
     pub(crate) quotas: Arc<Quotas>,
     pub(crate) embedder: &'static dyn Embedder,
     pub(crate) models: Models,
@@ -160,6 +164,7 @@ impl App {
         let document = intake.embed(self.embedder, self.limits.passages_max)?;
         let embedding_tokens = usage::tokens(self.embedder, &document);
         self.quotas.tokens(place, embedding_tokens)?;
+        let document = history::written_by(document, place.key());
         Ok((document, Tally { inserts: 1, embedding_tokens, bytes_in, ..Tally::default() }))
     }
 }

@@ -141,6 +141,7 @@ fn round(app: &App, rounds: u32) -> Result<(), ApiError> {
     // Also of a round that failed half-way, and what a call could not write down.
     erasure::settle(&app.control, &app.store)?;
     app.control.enter_refusals(false)?;
+    app.access.settle(false)?;
     maintained?;
     if is_slow {
         look_for_damage(app, rounds / SLOW_ROUND_EVERY);

@@ -37,6 +37,7 @@ use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::Traced;
 use crate::waste::Debtor;
+use crate::watch::Watch;
 use crate::whole::Desk;
 
 /// Larger bodies are parsed on a thread that may block: tens of megabytes take as long as a search.
@@ -62,6 +63,7 @@ pub(crate) struct Call {
     is_query: bool,
     promise: Option<Arc<Promise>>,
     traced: Option<Arc<Traced>>,
+    watch: Option<Arc<Watch>>,
     values: Vec<String>,
     headers: HeaderMap,
     body: Body,
@@ -86,6 +88,8 @@ pub(crate) struct Parts {
     pub(crate) promise: Option<Arc<Promise>>,
     /// Whether its answer comes with a statement of what was opened.
     pub(crate) traced: Option<Arc<Traced>>,
+    /// What takes down what the request does with documents.
+    pub(crate) watch: Option<Arc<Watch>>,
     pub(crate) values: Vec<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
@@ -97,7 +101,7 @@ pub(crate) struct Parts {
 impl Call {
     pub(crate) fn new(app: Arc<App>, parts: Parts) -> Self {
         let Parts { query, route, by, peer, caller, place, admission, is_query, .. } = parts;
-        let Parts { promise, traced, values, headers, body, body_bytes_max, debtor, .. } = parts;
+        let Parts { promise, traced, watch, values, headers, body, body_bytes_max, debtor, .. } = parts;
         Self {
             app,
             query,
@@ -110,6 +114,7 @@ impl Call {
             is_query,
             promise,
             traced,
+            watch,
             values,
             headers,
             body,
@@ -167,7 +172,7 @@ impl Call {
 
     /// The partition that the query decided.
     pub(crate) fn place(&self) -> Result<Place, ApiError> {
-        let place = self.place.clone().map(|place| place.with_promise(self.promise.as_ref()));
+        let place = self.place.clone().map(|place| self.followed(place));
         place.ok_or_else(|| ApiError::internal("a handler wants a place on a route without one"))
     }
 
@@ -183,24 +188,34 @@ impl Call {
         let place =
             place(&self.app, self.caller()?, Named { collection: None, partition: in_body.or(in_query) })?;
         self.admit(&place)?;
-        Ok(place.with_promise(self.promise.as_ref()))
+        Ok(self.followed(place))
     }
 
     /// A partition of this collection: the one named, or, when none is, what the key comes to without a name.
     pub(crate) fn place_in(&self, collection: &str, partition: Option<&str>) -> Result<Place, ApiError> {
         let place = place(&self.app, self.caller()?, Named { collection: Some(collection), partition })?;
         self.admit(&place)?;
-        Ok(place.with_promise(self.promise.as_ref()))
+        Ok(self.followed(place))
+    }
+
+    /// The place with what goes along with this request.
+    fn followed(&self, place: Place) -> Place {
+        place.with_promise(self.promise.as_ref()).with_watch(self.watch.as_ref())
     }
 
     /// Admits the request to the partition that it acts on.
     pub(crate) fn admit(&self, place: &Place) -> Result<(), ApiError> {
-        admit(self.admission.as_deref(), place, self.is_query)
+        admit(self.admission.as_deref(), self.watch.as_deref(), place, self.is_query)
     }
 
     /// What takes down which partitions are opened, when the request is traced.
     pub(crate) fn traced(&self) -> Option<Arc<Traced>> {
         self.traced.clone()
+    }
+
+    /// What takes down what the request is shown.
+    pub(crate) fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.clone()
     }
 
     /// A value in the path, decoded.
@@ -341,8 +356,16 @@ where
 }
 
 /// Admits a request to the partition that it acts on, within all quotas; from here on its work waits among the partition's.
-pub(crate) fn admit(admission: Option<&Admission>, place: &Place, is_query: bool) -> Result<(), ApiError> {
+pub(crate) fn admit(
+    admission: Option<&Admission>,
+    watch: Option<&Watch>,
+    place: &Place,
+    is_query: bool,
+) -> Result<(), ApiError> {
     pool::now_for(Tenant::partition(place.scope.workspace(), &place.at));
+    if let Some(watch) = watch {
+        watch.acts_on(&place.at);
+    }
     admission.map_or(Ok(()), |admission| admission.place(place, is_query))
 }
 

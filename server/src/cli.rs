@@ -61,8 +61,8 @@ struct Serve {
     /// Where to listen [default: 127.0.0.1:7373; env: STRONGROOM_LISTEN]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
-    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, memory_plan_queries, public_url,
-    /// [reranker], [embedding], [mail] and [limits]
+    /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, audit_reads, memory_plan_queries,
+    /// public_url, [reranker], [embedding], [mail] and [limits]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A file with the root encryption key: 32 bytes as hexadecimal or base64 [or env: STRONGROOM_MASTER_KEY]
@@ -74,6 +74,10 @@ struct Serve {
     /// How old a write gets at most before it is moved into a segment [default: 10m; env: STRONGROOM_FLUSH_AGE]
     #[arg(long, value_name = "SPAN")]
     flush_age: Option<String>,
+    /// What of reads the audit log tells: `denied` (what labels hid, and what was read in spite of them) or `all` [default:
+    /// denied; env: STRONGROOM_AUDIT_READS]
+    #[arg(long, value_name = "WHICH")]
+    audit_reads: Option<String>,
     /// How many recalls of memories a workspace may have in a month [default: no limit; env:
     /// STRONGROOM_MEMORY_PLAN_QUERIES]
     #[arg(long, value_name = "NUMBER")]
@@ -138,6 +142,7 @@ fn resolve(told: Serve) -> Result<Config, String> {
         master_key_file: told.master_key_file,
         retention: told.retention,
         flush_age: told.flush_age,
+        audit_reads: told.audit_reads,
         memory_plan_queries: told.memory_plan_queries,
         reranker: told.reranker,
         embedding: told.embedding,

@@ -18,6 +18,7 @@ use strongroom_engine::StoreOptions;
 use crate::embedding::settings as embedding;
 use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
+use crate::watch::Reads;
 use crate::{base64, outbound, span};
 
 /// Everything that a server is started with.
@@ -35,6 +36,8 @@ pub struct Config {
     pub(crate) retention_ms: u64,
     /// How old a write gets at most before it is moved from the log into a segment.
     pub(crate) flush_age_ms: u64,
+    /// What of reads the audit log tells.
+    pub(crate) audit_reads: Reads,
     /// Who orders what a search found, when it asks for that.
     pub(crate) reranker: Option<reranker::Settings>,
     /// How many recalls of memories a workspace may have in a month.
@@ -223,6 +226,7 @@ pub(crate) struct Told {
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) retention: Option<String>,
     pub(crate) flush_age: Option<String>,
+    pub(crate) audit_reads: Option<String>,
     pub(crate) memory_plan_queries: Option<u64>,
     pub(crate) reranker: reranker::Told,
     pub(crate) embedding: embedding::Told,
@@ -238,6 +242,7 @@ struct File {
     master_key_file: Option<PathBuf>,
     retention: Option<String>,
     flush_age: Option<String>,
+    audit_reads: Option<String>,
     memory_plan_queries: Option<u64>,
     reranker: reranker::Told,
     embedding: embedding::Told,
@@ -281,6 +286,10 @@ pub(crate) fn resolve(
     let usual = StoreOptions::default();
     let retention_ms = span("retention", command_line.retention, file.retention, usual.retention_ms)?;
     let flush_age_ms = span("flush_age", command_line.flush_age, file.flush_age, usual.flush_age_ms)?;
+    let audit_reads =
+        command_line.audit_reads.or_else(|| environment("STRONGROOM_AUDIT_READS")).or(file.audit_reads);
+    let audit_reads = audit_reads.map_or(Some(Reads::default()), |word| Reads::parse(word.trim()));
+    let audit_reads = audit_reads.ok_or("audit_reads must be denied or all")?;
     let reranker = reranker::resolve(command_line.reranker, &environment, file.reranker)?;
     let plan =
         environment("STRONGROOM_MEMORY_PLAN_QUERIES").map(|text| text.trim().parse::<u64>()).transpose();
@@ -312,6 +321,7 @@ pub(crate) fn resolve(
         master_key,
         retention_ms,
         flush_age_ms,
+        audit_reads,
         reranker,
         memory_plan_queries,
         embedding,

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should stop where it fails"))]
 
+mod access;
 mod api;
 mod app;
 mod auth;
@@ -24,6 +25,7 @@ mod descriptors;
 mod embedding;
 mod erasure;
 mod events;
+mod feedback;
 // For the fuzzers of this repository: no part of what the library offers.
 #[doc(hidden)]
 pub mod fuzzing;
@@ -52,6 +54,7 @@ mod tenancy;
 mod tenants;
 mod usage;
 mod waste;
+mod watch;
 mod whole;
 mod worker;
 

@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     answers: Mutex<BTreeMap<(&'static str, u16), Answers>>,
     /// Of other services, by their name and how the call ended.
     outbound: Mutex<BTreeMap<(&'static str, &'static str), Answers>>,
+    /// By signal.
+    feedback: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -50,6 +52,7 @@ impl Metrics {
             refusals_held: AtomicU64::new(0),
             answers: Mutex::default(),
             outbound: Mutex::default(),
+            feedback: Mutex::default(),
         }
     }
 
@@ -89,6 +92,11 @@ impl Metrics {
     /// Counts a call of another service. Both words are ours.
     pub(crate) fn count_outbound(&self, service: &'static str, outcome: &'static str, took: Duration) {
         add(&self.outbound, (service, outcome), took);
+    }
+
+    /// Counts a report of what became of what a search found. The word is ours.
+    pub(crate) fn count_feedback(&self, signal: &'static str) {
+        *self.feedback.lock().unwrap_or_else(PoisonError::into_inner).entry(signal).or_default() += 1;
     }
 
     /// The text that a scraper reads.
@@ -136,6 +144,10 @@ impl Metrics {
         for ((service, outcome), calls) in &outbound {
             let labels = format!("{{service=\"{service}\",outcome=\"{outcome}\"}}");
             writeln!(text, "strongroom_outbound_seconds_total{labels} {:.6}", calls.seconds).ok();
+        }
+        text += &head("search_feedback_total", "counter", "Reports of what became of what searches found.");
+        for (signal, count) in &*self.feedback.lock().unwrap_or_else(PoisonError::into_inner) {
+            writeln!(text, "strongroom_search_feedback_total{{signal=\"{signal}\"}} {count}").ok();
         }
         text += &head("uptime_seconds", "gauge", "Time since the server started.");
         writeln!(text, "strongroom_uptime_seconds {}", self.started.elapsed().as_secs()).ok();

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::auth::{Place, server_in};
 use crate::control::{By, Collection, Control};
 use crate::events::Event;
-use crate::ingest::{self, Intake};
+use crate::ingest::{self, Intake, history};
 use crate::log;
 use crate::message::error::ApiError;
 use crate::usage::{self, Tally};
@@ -103,7 +103,7 @@ async fn embed_all(app: &Arc<App>, collection: &Arc<Collection>) -> Result<Optio
     tell(app, collection, "embedding", progress);
     for info in partitions {
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
-        let place = Place { scope: scope.clone(), at, key: None, promise: None };
+        let place = Place { scope: scope.clone(), at, key: None, promise: None, watch: None };
         for id in ids(app, &place).await? {
             if !app.is_ready.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -214,9 +214,12 @@ pub(crate) async fn embedded(
     content: Vec<u8>,
 ) -> Result<Anew, ApiError> {
     let (id, version) = (document.id.clone(), document.version);
+    let before = document.clone();
     let intake = Intake::of_stored(document, content, collection.chunking()?);
     let most = app.limits.passages_max;
     let document = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
+    let metadata = history::following(&document.metadata, None, &before);
+    let document = NewDocument { metadata, ..document };
     let embedder = app.embedder;
     app.pool
         .run(move || {

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::access::Access;
 use crate::app::{App, control_path};
 use crate::auth::attempts::Attempts;
 use crate::auth::passwords::Passwords;
@@ -34,6 +35,7 @@ use crate::control::{By, Control, NewKey, Workspace};
 use crate::damages::Damages;
 use crate::embedding::Models;
 use crate::events::Events;
+use crate::feedback::Feedback;
 use crate::http::{dispatch, listener, openapi};
 use crate::jobs::Queue;
 use crate::mail::Mailer;
@@ -171,11 +173,12 @@ fn close(app: &App) -> Result<(), ApiError> {
     let saved = app.control.save_last_used().map_err(ApiError::from);
     let counted = app.usage.flush(true);
     let told = app.control.enter_refusals(true).map_err(ApiError::from);
+    let read = app.access.settle(true);
     let flushed =
         if app.store.is_poisoned() { Ok(()) } else { app.store.flush().map(drop).map_err(ApiError::from) };
     // Closing makes every purge final.
     let settled = erasure::settle(&app.control, &app.store);
-    for outcome in [saved, counted, told, flushed, settled] {
+    for outcome in [saved, counted, told, read, flushed, settled] {
         match outcome {
             Err(error) if error.status == StatusCode::INSUFFICIENT_STORAGE => {
                 log::warn("the disk is full, so the next start has a longer log to read");
@@ -259,10 +262,13 @@ fn open(
     let quotas = Quotas::open(control.clone(), usage.clone(), store.clone());
     let quotas =
         quotas.map_err(|error| format!("{}: {}", path.display(), error.cause.unwrap_or_default()))?;
+    let access = Access::new(control.clone(), store.clone(), config.audit_reads);
     let app = App {
         store,
         control,
         usage,
+        access: Arc::new(access),
+        feedback: Feedback::default(),
         quotas: Arc::new(quotas),
         embedder: StaticEmbedder::built_in(),
         models: Models::new(StaticEmbedder::built_in(), config.embedding.clone(), metrics.clone()),

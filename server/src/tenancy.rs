@@ -142,7 +142,7 @@ fn drop_partitions(
     let mut dropped = Vec::new();
     for info in store.all_partitions(scope, &collection.name)? {
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
-        let place = Place { scope: scope.clone(), at, key: None, promise: None };
+        let place = Place { scope: scope.clone(), at, key: None, promise: None, watch: None };
         dropped.extend(erasure::drop_partition(control, store, &place, by.clone())?);
     }
     Ok(dropped)

@@ -188,7 +188,7 @@ fn undo(control: &Control, store: &Store, tenant: &Tenant) -> Result<(), ApiErro
 pub(crate) fn place_of(tenant: &Tenant) -> Result<Place, ApiError> {
     let name = PartitionName::new(&tenant.id).map_err(|error| ApiError::internal(error.to_string()))?;
     let at = PartitionRef { collection: COLLECTION.to_owned(), partition: Some(name) };
-    Ok(Place { scope: server_in(tenant.workspace, COLLECTION), at, key: None, promise: None })
+    Ok(Place { scope: server_in(tenant.workspace, COLLECTION), at, key: None, promise: None, watch: None })
 }
 
 #[cfg(test)]

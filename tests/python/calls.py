@@ -44,6 +44,10 @@ class Caller:
     def as_principal(self, principal: str, groups=None) -> "Caller":
         return Caller(self._form, self._client.as_principal(principal, groups), self._loop)
 
+    def facade(self, name: str) -> "Caller":
+        """What the client has under a name of its own, such as `audit`."""
+        return Caller(self._form, getattr(self._client, name), self._loop)
+
     def close(self) -> None:
         closing = self._client.close()
         if self._loop:

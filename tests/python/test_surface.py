@@ -22,13 +22,11 @@ LEFT_OUT = {
     "get_archive_price": (),
     "get_summary": ("doc_1",),
     "grep_memory_files": ("whales",),
-    "lineage": ("doc_1",),
     "list_connections": (),
     "list_memory_files": (),
     "put_summary": ("doc_1", "a summary"),
     "regenerate_summary": ("doc_1",),
     "revoke_grounding_receipt": ("receipt",),
-    "send_search_feedback": ("query", "doc_1", "used"),
     "set_thread_acl": ("talk", ["user:ada"]),
 }
 

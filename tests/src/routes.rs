@@ -398,6 +398,28 @@ pub const CASES: &[Case] = &[
         call: |client, t| client.get(&memory_query("/api/v1/memory/stats", t)),
     },
     Case {
+        method: "GET",
+        path: "/v1/schema/fields",
+        by_id: false,
+        call: |client, t| client.get(&query("/v1/schema/fields", t, &[])),
+    },
+    Case {
+        method: "PUT",
+        path: "/v1/schema/fields",
+        by_id: false,
+        call: |client, t| {
+            let body =
+                json!({"fields": [{"name": "walked", "type": "int", "source": {"metadata": "walked"}}]});
+            client.put(&query("/v1/schema/fields", t, &[]), &body)
+        },
+    },
+    Case {
+        method: "DELETE",
+        path: "/v1/schema/fields/{name}",
+        by_id: false,
+        call: |client, t| client.delete(&query("/v1/schema/fields/walked", t, &[])),
+    },
+    Case {
         method: "POST",
         path: "/api/v1/memory/forget",
         by_id: false,

@@ -229,7 +229,8 @@ pub fn office(inside: &Client, name: &'static str, id: String, mark: &str) -> Of
 }
 
 /// Fields of records that a look at them changes.
-const NOISE: [&str; 9] = [
+const NOISE: [&str; 10] = [
+    "query_id",
     "request_id",
     "last_used_at",
     "last_login_at",
@@ -264,10 +265,13 @@ pub fn filled(path: &str, place: &Place, office: &Office) -> String {
     let mut out = String::new();
     for part in path.split('/').skip(1) {
         let value = match part {
-            "{name}" => encoded(place.collection),
             "{id}" if path.starts_with("/v1/documents/jobs/") => encoded(&office.job),
             "{id}" if path.starts_with("/v1/threads/") => "talk".to_owned(),
-            "{id}" if path.contains("/documents/") => encoded(&place.document),
+            "{name}" if path.starts_with("/v1/schema/") => "walked".to_owned(),
+            "{name}" => encoded(place.collection),
+            "{id}" if path.contains("/documents/") || path.starts_with("/v1/audit/") => {
+                encoded(&place.document)
+            }
             "{id}" if path.starts_with("/v1/partitions/") => encoded(place.partition.unwrap_or("gone")),
             "{id}" if path.starts_with("/api/v1/tenants/") => encoded(&place.tenant),
             "{id}" if path.starts_with("/v1/receipts/") => encoded(&office.receipt),

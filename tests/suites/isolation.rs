@@ -133,6 +133,12 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
             json!({"q": "secret budgets", "k": 50, "partitions": [place.partition.unwrap_or("gone")]})
         }
         "/v1/search/batch" => json!({"queries": [{"q": "secret budgets", "k": 50}], "partition": partition}),
+        "/v1/search/feedback" => {
+            json!({"query_id": "qry_00", "doc_id": place.document, "signal": "used"})
+        }
+        "/v1/schema/fields" => {
+            json!({"fields": [{"name": "walked", "type": "int", "source": {"metadata": place.mark}}]})
+        }
         "/v1/documents/{id}/move" | "/v1/threads/{id}/move" => {
             json!({"expect_partition": partition, "to_partition": "xqdefacme"})
         }

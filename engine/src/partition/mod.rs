@@ -228,6 +228,12 @@ impl Core {
         (shelf.state.incarnation, shelf.state.key_slot)
     }
 
+    /// Its key, of which incarnation that is, and where it is kept; `None` once it was dropped.
+    pub(crate) fn kept_key(&self) -> Option<(Key, [u8; 16], u32)> {
+        let shelf = self.shelf();
+        shelf.key.clone().map(|key| (key, shelf.state.incarnation, shelf.state.key_slot))
+    }
+
     /// Whether it has a live document of this id that is seen on this behalf.
     pub(crate) fn has(
         &self,

@@ -13,12 +13,14 @@
 use super::once::{Again, Remembered, remember};
 use super::standing::{Act, Overlay, Standing};
 use super::view::{Location, Rows, View};
+use super::write::limit;
 use super::{Core, DocumentInfo, Partition, ReadError, WriteError, Writer, look_again};
 use crate::io::lock;
 use crate::log::{Ticket, Urgency};
 use std::sync::{Arc, MutexGuard};
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
+use strongroom_format::limits::METADATA_BYTES_MAX;
 use strongroom_format::record::ChangeKind;
 
 impl Partition {
@@ -31,6 +33,16 @@ impl Partition {
     /// version. [`WriteError::Exists`] when one of the ids is taken there. For a request that is done once, `to` is the handle
     /// that says so; see [`Partition::once`].
     pub fn move_to(&self, to: &Self, ids: &[&str]) -> Result<Vec<DocumentInfo>, WriteError> {
+        self.move_to_telling(to, ids, |_, metadata| metadata.to_owned())
+    }
+
+    /// The same, where their metadata may tell of what they were before. `tell` is given that and the metadata.
+    pub fn move_to_telling(
+        &self,
+        to: &Self,
+        ids: &[&str],
+        tell: impl Fn(&DocumentInfo, &str) -> String,
+    ) -> Result<Vec<DocumentInfo>, WriteError> {
         if Arc::ptr_eq(&self.core, &to.core) {
             return Err(WriteError::Invalid {
                 what: "the partition to move to",
@@ -70,6 +82,9 @@ impl Partition {
         })?;
         let (mut arriving, mut infos) = (Vec::new(), Vec::new());
         for mut document in documents {
+            let before = DocumentInfo::of(document.info(), document.content.len() as u64);
+            document.metadata = tell(&before, &document.metadata);
+            limit("metadata, in bytes", document.metadata.len(), METADATA_BYTES_MAX)?;
             document.version = document.version.saturating_add(1);
             infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
             arriving.push(Act::Put(Box::new(document)));

@@ -8,12 +8,24 @@ use super::write::{WRITE_DOCUMENTS_MAX, limit};
 use super::{DocumentInfo, NewDocument, Partition, WriteError};
 use crate::log::Urgency;
 use strongroom_format::document::Document;
+use strongroom_format::limits::METADATA_BYTES_MAX;
 use strongroom_format::record::ChangeKind;
 
 impl Partition {
     /// Replaces a live document under its id: everything but the id and the time of creation.
     pub fn update(&self, id: &str, document: NewDocument) -> Result<DocumentInfo, WriteError> {
-        self.replace(id, None, document)
+        self.replace(id, None, document, &as_it_is)
+    }
+
+    /// The same, where the new document's metadata may tell of the one whose place it takes. `tell` is given that one and the
+    /// metadata, perhaps more than once.
+    pub fn update_telling(
+        &self,
+        id: &str,
+        document: NewDocument,
+        tell: impl Fn(&DocumentInfo, &str) -> String,
+    ) -> Result<DocumentInfo, WriteError> {
+        self.replace(id, None, document, &tell)
     }
 
     /// The same of one version alone: [`WriteError::Changed`] when the live document is another by now.
@@ -23,13 +35,22 @@ impl Partition {
         version: u32,
         document: NewDocument,
     ) -> Result<DocumentInfo, WriteError> {
-        self.replace(id, Some(version), document)
+        self.replace(id, Some(version), document, &as_it_is)
     }
 
     /// Inserts documents, each in the place of the live one of its id if there is one. They become durable together, or not at
     /// all. The id of a soft-deleted document is taken, and so
     /// is that of one that the caller may not read.
     pub fn upsert_many(&self, documents: Vec<NewDocument>) -> Result<Vec<DocumentInfo>, WriteError> {
+        self.upsert_many_telling(documents, as_it_is)
+    }
+
+    /// The same, where the metadata of those that take another one's place may tell of that one.
+    pub fn upsert_many_telling(
+        &self,
+        documents: Vec<NewDocument>,
+        tell: impl Fn(&DocumentInfo, &str) -> String,
+    ) -> Result<Vec<DocumentInfo>, WriteError> {
         limit("documents in one write", documents.len(), WRITE_DOCUMENTS_MAX)?;
         let mut documents =
             documents.into_iter().map(|document| self.prepare(document)).collect::<Result<Vec<_>, _>>()?;
@@ -56,7 +77,7 @@ impl Partition {
             let mut infos = Vec::with_capacity(documents.len());
             for (mut document, before) in std::mem::take(&mut documents).into_iter().zip(befores) {
                 if let Some(before) = before {
-                    follow(&mut document, before);
+                    follow(&mut document, before, &tell)?;
                 }
                 infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
                 acts.push(Act::Put(Box::new(document)));
@@ -70,6 +91,7 @@ impl Partition {
         id: &str,
         version: Option<u32>,
         document: NewDocument,
+        tell: Tell<'_>,
     ) -> Result<DocumentInfo, WriteError> {
         let mut document = self.prepare(document)?;
         document.id = id.to_owned();
@@ -83,30 +105,35 @@ impl Partition {
             if version.is_some_and(|version| version != before.version) {
                 return Err(WriteError::Changed);
             }
-            follow(&mut document, before);
+            follow(&mut document, before, tell)?;
             let info = DocumentInfo::of(document.info(), document.content.len() as u64);
             Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
         })
     }
 }
 
-/// What the next document keeps of the one before.
-struct Before {
-    version: u32,
-    created_ms: u64,
+/// What the metadata is to be of a document that takes this one's place.
+type Tell<'a> = &'a dyn Fn(&DocumentInfo, &str) -> String;
+
+fn as_it_is(_: &DocumentInfo, metadata: &str) -> String {
+    metadata.to_owned()
 }
 
-fn before(overlay: &Overlay<'_>, id: &str, pending: Option<&Document>) -> Result<Before, WriteError> {
+/// The document whose place is taken.
+fn before(overlay: &Overlay<'_>, id: &str, pending: Option<&Document>) -> Result<DocumentInfo, WriteError> {
     if let Some(pending) = pending {
-        return Ok(Before { version: pending.version, created_ms: pending.created_ms });
+        return Ok(DocumentInfo::of(pending.info(), pending.content.len() as u64));
     }
     let location = overlay.view.find(id).ok_or(WriteError::NotFound)?;
-    let (before, _) = overlay.view.info(location)?;
-    Ok(Before { version: before.version, created_ms: before.created_ms })
+    let (before, content_bytes) = overlay.view.info(location)?;
+    Ok(DocumentInfo::of(before, content_bytes))
 }
 
-fn follow(document: &mut Document, before: Before) {
+fn follow(document: &mut Document, before: DocumentInfo, tell: Tell<'_>) -> Result<(), WriteError> {
+    document.metadata = tell(&before, &document.metadata);
+    limit("metadata, in bytes", document.metadata.len(), METADATA_BYTES_MAX)?;
     document.updated_ms = Some(document.created_ms);
     document.version = before.version.saturating_add(1);
     document.created_ms = before.created_ms;
+    Ok(())
 }

@@ -18,6 +18,9 @@ use std::fmt::Write;
 /// The first line of each statement; no receipt begins so.
 const TITLE: &str = "strongroom trace 1";
 
+/// The first line of each statement about a document's version; no receipt and no trace begins so.
+const VERSION_TITLE: &str = "strongroom version 1";
+
 /// So many partitions are told one by one; of more, a digest.
 const OPENED_MAX: usize = 32;
 
@@ -28,6 +31,21 @@ pub struct Statement {
     pub text: String,
     /// Ed25519, over the bytes of the text.
     pub signature: [u8; 64],
+}
+
+/// What is stated of one version of a document. The host tells it, from what it keeps sealed in the partition.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'a> {
+    /// The document's id.
+    pub document: &'a str,
+    /// Which version, from 1.
+    pub number: u32,
+    /// When it was written, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// SHA-256 of what was sent, in hexadecimal.
+    pub digest: &'a str,
+    /// The id of the key that wrote it, when it was a key and that is known.
+    pub key: Option<&'a str>,
 }
 
 /// Why a statement is not believed.
@@ -80,9 +98,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// One version of a document of a partition of the scope's workspace, signed. It says what the partition's records say of it now.
+    pub fn sign_version(&self, scope: &Scope, incarnation: [u8; 16], version: &Version<'_>) -> Statement {
+        let mut text = format!("{VERSION_TITLE}\ndocument {}\n", plain(version.document));
+        say(&mut text, format_args!("version {}", version.number));
+        say(&mut text, format_args!("at_ms {}", version.at_ms));
+        say(&mut text, format_args!("sha256 {}", plain(version.digest)));
+        say(&mut text, format_args!("key {}", version.key.map_or_else(|| "-".to_owned(), plain)));
+        say(&mut text, format_args!("workspace {}", scope.workspace()));
+        say(&mut text, format_args!("incarnation {}", hex(&incarnation)));
+        say(&mut text, format_args!("signer {}", hex(&self.signer.public_key())));
+        let signature = self.signer.sign(text.as_bytes());
+        Statement { text, signature }
+    }
+}
+
 /// The public key of a statement's signer, when the statement holds. Whether that is the right server's is for the caller to say.
 pub fn verify_statement(text: &str, signature: &[u8; 64]) -> Result<[u8; 32], StatementError> {
-    if text.lines().next() != Some(TITLE) {
+    if !text.lines().next().is_some_and(|title| [TITLE, VERSION_TITLE].contains(&title)) {
         return Err(StatementError::NotOne);
     }
     let last = text.strip_suffix('\n').and_then(|text| text.lines().next_back());

@@ -90,6 +90,23 @@ impl Caller {
         }
     }
 
+    /// Whether the request reads documents whatever their labels.
+    pub(crate) fn is_administrator(&self) -> bool {
+        matches!(self.acting(), ActingAs::Administrator)
+    }
+
+    /// The right to read who read what: in the whole workspace, or in the one partition that the caller is pinned to. `None`
+    /// when that isn't there.
+    pub(crate) fn reach_of_reads(&self) -> Result<Option<Scope>, ApiError> {
+        if self.pins.partition.is_none() && self.pins.collection.is_some() {
+            return Err(ApiError::forbidden(
+                "pinned_key",
+                "reads are told of a workspace or of one partition, and this key is pinned to a collection; use one that is not",
+            ));
+        }
+        self.overview()
+    }
+
     /// Refuses a key that is kept to one partition.
     pub(crate) fn require_unpinned(&self) -> Result<(), ApiError> {
         if self.pins.partition.is_none() {

@@ -11,11 +11,12 @@
 
 use std::sync::Arc;
 
-use strongroom_engine::{PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
+use strongroom_engine::{DocumentInfo, PartitionName, PartitionRef, Reach, Scope, WorkspaceId};
 
 use crate::control::PartitionHash;
 use crate::idempotency::Promise;
 use crate::message::error::ApiError;
+use crate::watch::{Watch, What};
 
 /// The collection of Aether's routes.
 pub(crate) const DEFAULT_COLLECTION: &str = "default";
@@ -37,12 +38,14 @@ pub(crate) struct Place {
     pub(crate) key: Option<Arc<str>>,
     /// Whether what the request writes here is to be written once.
     pub(crate) promise: Option<Arc<Promise>>,
+    /// What takes down what the request sees here.
+    pub(crate) watch: Option<Arc<Watch>>,
 }
 
 impl Place {
     /// A partition that a scope was granted for.
     pub(super) fn new(scope: Scope, at: PartitionRef) -> Self {
-        Self { scope, at, key: None, promise: None }
+        Self { scope, at, key: None, promise: None, watch: None }
     }
 
     /// The key that what is done here counts on.
@@ -58,6 +61,25 @@ impl Place {
     /// The same, for a request that is to be done once.
     pub(crate) fn with_promise(self, promise: Option<&Arc<Promise>>) -> Self {
         Self { promise: promise.cloned(), ..self }
+    }
+
+    /// The same, for a request that is watched.
+    pub(crate) fn with_watch(self, watch: Option<&Arc<Watch>>) -> Self {
+        Self { watch: watch.cloned(), ..self }
+    }
+
+    /// Takes down that the request is shown a document.
+    pub(crate) fn shows(&self, document: &DocumentInfo) {
+        if let Some(watch) = &self.watch {
+            watch.shows(&self.at, [document], || What::Document(document.id.clone()));
+        }
+    }
+
+    /// Takes down that it is shown several, which it didn't ask for by their ids.
+    pub(crate) fn lists<'a>(&self, documents: impl IntoIterator<Item = &'a DocumentInfo>) {
+        if let Some(watch) = &self.watch {
+            watch.shows(&self.at, documents, || What::Several);
+        }
     }
 
     /// Whether the request had been done before, and wrote nothing this time.

@@ -20,8 +20,8 @@ use crate::app::control_path;
 use crate::control::{Head, check_audit};
 use crate::{log, random};
 
-/// The first version of the database whose rows are chained.
-const CHAINED_SINCE: i64 = 4;
+/// The first version of the database whose rows are chained as they are now.
+const CHAINED_SINCE: i64 = 8;
 const HEADS_BYTES_MAX: u64 = 64 << 20;
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ pub(crate) mod api_key;
 mod audit;
 mod collections;
 mod directory;
+pub(crate) mod fields;
 mod invitations;
 mod jobs;
 mod keys;
@@ -48,7 +49,7 @@ use rusqlite::Connection;
 use strongroom_engine::{PartitionName, WorkspaceId};
 
 pub(crate) use audit::{
-    Action, Actor, AuditFilter, AuditRow, By, Entry, Head, Outcome, check as check_audit,
+    AccessFilter, Action, Actor, AuditFilter, AuditRow, By, Entry, Head, Outcome, check as check_audit,
 };
 pub(crate) use collections::{
     Collection, Embedding, Life, NewCollection, SearchMode, Settings, metric_of, metric_word,

@@ -78,6 +78,7 @@ impl Control {
                      WHERE workspace = ?1 AND collection = ?2 AND partition = ?3",
                     moved,
                 )?;
+                super::fields::rename(db, &workspace, &old, &new)?;
                 db.execute(
                     "DELETE FROM renames WHERE workspace = ?1 AND collection = ?2 AND old = ?3",
                     params![workspace, rename.collection, old],

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     sql(include_str!("migrations/5-usage.sql")),
     sql(include_str!("migrations/6-tenants.sql")),
     sql(include_str!("migrations/7-lifecycle.sql")),
+    sql(include_str!("migrations/8-records.sql")),
 ];
 
 /// The write-ahead log is begun anew once it has this many pages of 4 KiB, so that on a full disk it takes little of the room

@@ -26,6 +26,7 @@ pub(super) struct Secret {
     partitions: PartitionHasher,
     slugs: [u8; 32],
     memories: [u8; 32],
+    fields: [u8; 32],
     root_key_hash: Option<[u8; 32]>,
 }
 
@@ -128,8 +129,9 @@ impl Secret {
         let tokens = key("strongroom 1 control tokens");
         let partitions = PartitionHasher(key("strongroom 1 control partitions"));
         let (slugs, memories) = (key("strongroom 1 control slugs"), key("strongroom 1 control memories"));
+        let fields = key("strongroom 1 control fields");
         let root_key_hash = root_key.map(|text| hash(&keys, &[b"root", text.as_bytes()]));
-        Self { keys, tokens, partitions, slugs, memories, root_key_hash }
+        Self { keys, tokens, partitions, slugs, memories, fields, root_key_hash }
     }
 
     pub(super) fn is_root_key(&self, text: &str) -> bool {
@@ -157,6 +159,11 @@ impl Secret {
     /// What the database keeps of a tenant's slug.
     pub(super) fn slug_hash(&self, workspace: WorkspaceId, slug: &str) -> [u8; 32] {
         hash(&self.slugs, &[&workspace.0, slug.as_bytes()])
+    }
+
+    /// What the database keeps of a declared field's name.
+    pub(super) fn field_id(&self, workspace: WorkspaceId, name: &str) -> String {
+        random::hex(&hash(&self.fields, &[&workspace.0, name.as_bytes()])[..16])
     }
 
     /// The id of a memory. Another partition's, user's or text's is another one.

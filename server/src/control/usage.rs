@@ -34,6 +34,15 @@ pub(crate) struct Tally {
     pub(crate) bytes_in: u64,
     /// Microseconds that searches took.
     pub(crate) search_us: u64,
+    pub(crate) feedback: Feedback,
+}
+
+/// How often those who searched reported what became of a document that was found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Feedback {
+    pub(crate) used: u64,
+    pub(crate) cited: u64,
+    pub(crate) ignored: u64,
 }
 
 impl Tally {
@@ -51,6 +60,9 @@ impl Tally {
         self.embedding_tokens = self.embedding_tokens.saturating_add(more.embedding_tokens);
         self.bytes_in = self.bytes_in.saturating_add(more.bytes_in);
         self.search_us = self.search_us.saturating_add(more.search_us);
+        self.feedback.used = self.feedback.used.saturating_add(more.feedback.used);
+        self.feedback.cited = self.feedback.cited.saturating_add(more.feedback.cited);
+        self.feedback.ignored = self.feedback.ignored.saturating_add(more.feedback.ignored);
     }
 
     /// Whether something may have changed of what is stored.
@@ -66,6 +78,11 @@ impl Tally {
             embedding_tokens: row.get(first + 3)?,
             bytes_in: row.get(first + 4)?,
             search_us: row.get(first + 5)?,
+            feedback: Feedback {
+                used: row.get(first + 6)?,
+                cited: row.get(first + 7)?,
+                ignored: row.get(first + 8)?,
+            },
         })
     }
 }
@@ -132,12 +149,16 @@ pub(crate) struct Asked<'a> {
     pub(crate) key: Option<&'a str>,
 }
 
-const SUMS: &str = "queries, inserts, deletes, embedding_tokens, bytes_in, search_us";
+const SUMS: &str = "queries, inserts, deletes, embedding_tokens, bytes_in, search_us,
+    feedback_used, feedback_cited, feedback_ignored";
 const SUMMED: &str =
-    "sum(queries), sum(inserts), sum(deletes), sum(embedding_tokens), sum(bytes_in), sum(search_us)";
+    "sum(queries), sum(inserts), sum(deletes), sum(embedding_tokens), sum(bytes_in), sum(search_us),
+    sum(feedback_used), sum(feedback_cited), sum(feedback_ignored)";
 const ADDED: &str = "queries = queries + excluded.queries, inserts = inserts + excluded.inserts,
     deletes = deletes + excluded.deletes, embedding_tokens = embedding_tokens + excluded.embedding_tokens,
-    bytes_in = bytes_in + excluded.bytes_in, search_us = search_us + excluded.search_us";
+    bytes_in = bytes_in + excluded.bytes_in, search_us = search_us + excluded.search_us,
+    feedback_used = feedback_used + excluded.feedback_used, feedback_cited = feedback_cited + excluded.feedback_cited,
+    feedback_ignored = feedback_ignored + excluded.feedback_ignored";
 const LIVES: &str = "WHERE EXISTS (SELECT 1 FROM workspaces WHERE id = ?1)";
 
 /// How a partition stands in the database.
@@ -163,11 +184,12 @@ impl Control {
         {
             let mut keys = change.prepare_cached(&format!(
                 "INSERT INTO usage_keys (workspace, day, collection, key_id, {SUMS})
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 {LIVES} ON CONFLICT DO UPDATE SET {ADDED}"
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 {LIVES} ON CONFLICT DO UPDATE SET {ADDED}"
             ))?;
             for (of, tally) in &batch.keys {
                 let key = of.key.as_deref().unwrap_or_default();
-                let Tally { queries, inserts, deletes, embedding_tokens, bytes_in, search_us } = tally;
+                let Tally { queries, inserts, deletes, embedding_tokens, bytes_in, search_us, feedback } =
+                    tally;
                 keys.execute(params![
                     random::hex(&of.workspace.0),
                     of.day,
@@ -178,19 +200,23 @@ impl Control {
                     deletes,
                     embedding_tokens,
                     bytes_in,
-                    search_us
+                    search_us,
+                    feedback.used,
+                    feedback.cited,
+                    feedback.ignored
                 ])?;
             }
             let mut partitions = change.prepare_cached(&format!(
                 "INSERT INTO usage_partitions
                      (workspace, day, collection, partition, {SUMS}, documents, passages, stored_bytes)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 {LIVES}
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16 {LIVES}
                  ON CONFLICT DO UPDATE SET {ADDED}, documents = ifnull(excluded.documents, documents),
                      passages = ifnull(excluded.passages, passages),
                      stored_bytes = ifnull(excluded.stored_bytes, stored_bytes)"
             ))?;
             for (of, tally, stored) in &batch.partitions {
-                let Tally { queries, inserts, deletes, embedding_tokens, bytes_in, search_us } = tally;
+                let Tally { queries, inserts, deletes, embedding_tokens, bytes_in, search_us, feedback } =
+                    tally;
                 partitions.execute(params![
                     random::hex(&of.workspace.0),
                     of.day,
@@ -202,6 +228,9 @@ impl Control {
                     embedding_tokens,
                     bytes_in,
                     search_us,
+                    feedback.used,
+                    feedback.cited,
+                    feedback.ignored,
                     stored.map(|stored| stored.documents),
                     stored.map(|stored| stored.passages),
                     stored.map(|stored| stored.bytes)
@@ -334,13 +363,19 @@ impl Control {
         Ok(found)
     }
 
-    /// Forgets what is told of one partition. Totals stay.
+    /// Forgets what is told of one partition, and the fields that were declared for it. Totals stay.
     pub(crate) fn forget_usage(&self, of: &OfPartition) -> Result<(), ControlError> {
-        self.lock().execute(
+        let (workspace, partition) = (random::hex(&of.workspace.0), column(of.partition));
+        let mut db = self.lock();
+        let change = db.transaction()?;
+        change.execute(
             "DELETE FROM usage_partitions WHERE workspace = ?1 AND collection = ?2 AND partition = ?3",
-            params![random::hex(&of.workspace.0), &*of.collection, column(of.partition)],
+            params![workspace, &*of.collection, partition],
         )?;
-        Ok(())
+        if of.partition.is_some() {
+            super::fields::forget(&change, &workspace, &partition)?;
+        }
+        Ok(change.commit()?)
     }
 
     /// Forgets days before this one.

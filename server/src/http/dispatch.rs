@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::edge::{Peer, RequestId, Template};
 use super::routes::{Access, BodyKind, Kind, Partition, Route, routes};
+use crate::access::{Asked, DOCUMENT, Does, THREAD};
 use crate::app::App;
 use crate::auth::{Caller, Named, authenticate, counting, dead_key_of, session};
 use crate::call::{Call, Parts, admit, place};
@@ -36,6 +37,7 @@ use crate::pool::{self, Tenant};
 use crate::quota::Admission;
 use crate::statement::{self, Traced};
 use crate::waste::{Debtor, Tab, Wait};
+use crate::watch::Watch;
 
 /// The route on which what was used is read.
 const USAGE: &str = "/v1/usage";
@@ -141,8 +143,11 @@ async fn enter(app: Arc<App>, route: &'static Route, request: Request) -> Respon
         app.answers.hold(pool::current(), response)
     });
     let outcome = answering.await;
-    let Known { who, admission, traced } = known;
+    let Known { who, admission, traced, read } = known;
     let statement = traced.and_then(|(traced, scope)| traced.header(&app, &scope));
+    if let (Some((workspace, by)), Some(read)) = (&who, read) {
+        app.access.tell(read.asked(*workspace, by.clone()), outcome.as_ref().map(drop));
+    }
     if let (Err(error), Some((workspace, by))) = (&outcome, who)
         && [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&error.status)
     {
@@ -170,6 +175,58 @@ struct Known {
     admission: Option<Arc<Admission>>,
     /// What is opened for it, and the right to have that signed.
     traced: Option<(Arc<Traced>, strongroom_engine::Scope)>,
+    /// What it is seen to do with documents.
+    read: Option<Read>,
+}
+
+/// What has to be known of a request to say who read what.
+struct Read {
+    watch: Arc<Watch>,
+    principal: Option<String>,
+    is_administrator: bool,
+    does: Does,
+    resource: Option<String>,
+}
+
+impl Read {
+    /// A request on this route; `values` are those of its path.
+    fn new(app: &App, route: &Route, caller: &Caller, query: &Query, values: &[String]) -> Self {
+        let does = match (route.kind, route.access) {
+            (Kind::Data, Access::Key(Scope::DocumentRead)) => Does::Read,
+            (Kind::Data, Access::Key(Scope::QueryRead)) => Does::Search,
+            _ => Does::Other,
+        };
+        Self {
+            watch: app.access.watch(),
+            principal: query.get(acting::PARAMETERS[0]).map(|principal| principal.trim().to_owned()),
+            is_administrator: caller.is_administrator(),
+            does,
+            resource: resource(route.path, values),
+        }
+    }
+
+    fn asked(self, workspace: WorkspaceId, by: By) -> Asked {
+        let Self { watch, principal, is_administrator, does, resource } = self;
+        Asked { workspace, by, principal, is_administrator, does, resource, seen: watch.seen() }
+    }
+}
+
+/// What a path names: `document:…` or `thread:…`.
+fn resource(path: &str, values: &[String]) -> Option<String> {
+    let mut last = "";
+    let mut values = values.iter();
+    for part in path.split('/') {
+        if part.starts_with('{') {
+            let value = values.next()?;
+            match last {
+                "documents" | "records" => return Some(format!("{DOCUMENT}{value}")),
+                "threads" => return Some(format!("{THREAD}{value}")),
+                _ => {}
+            }
+        }
+        last = part;
+    }
+    None
 }
 
 /// Everything that comes before the handler, in order.
@@ -177,7 +234,7 @@ async fn check(
     app: Arc<App>,
     route: &'static Route,
     request: Request,
-    Known { who, admission, traced }: &mut Known,
+    Known { who, admission, traced, read }: &mut Known,
 ) -> Result<Call, ApiError> {
     let (head, body) = request.into_parts();
     let (peer, by) = whence(&head);
@@ -232,17 +289,21 @@ async fn check(
         *traced = Some((wanted, scope));
     }
     let mut decided = None;
+    let mut watch = None;
     if let Some(caller) = &mut caller {
         if let Some(labels) = acting::labels(&query)? {
             caller.act_under(labels);
         }
+        let values = path_values(route.path, head.uri.path()).unwrap_or_default();
+        let under_watch = read.insert(Read::new(&app, route, caller, &query, &values));
+        watch = Some(Arc::clone(&under_watch.watch));
         if query.get("partition").is_none() {
             find_pin(&app, caller).await?;
         }
         if route.partition == Partition::InQuery {
             let named = Named { collection: None, partition: query.get("partition") };
             let place = place(&app, caller, named)?;
-            admit(admission.as_deref(), &place, is_query)?;
+            admit(admission.as_deref(), watch.as_deref(), &place, is_query)?;
             decided = Some(place);
         }
     }
@@ -274,6 +335,7 @@ async fn check(
         is_query,
         promise,
         traced: traced.as_ref().map(|(traced, _)| Arc::clone(traced)),
+        watch,
         values,
         headers: head.headers,
         body,

@@ -149,7 +149,7 @@ async fn a_body_that_drips_is_cut_off_though_it_never_stops() {
     writer.write_all(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n").await.unwrap();
     let dripping = tokio::spawn(async move {
         while writer.write_all(b"x").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            sleep(Duration::from_millis(20)).await;
         }
     });
     let mut answer = [0; 12];

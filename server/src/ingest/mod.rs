@@ -9,6 +9,7 @@
 //! 2. A write that meets a partition which is being deleted takes a new handle: the document then belongs to the
 //!    partition's next incarnation.
 
+pub(crate) mod history;
 pub(crate) mod media;
 pub(crate) mod original;
 pub(crate) mod typed;

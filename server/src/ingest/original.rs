@@ -22,8 +22,10 @@ use crate::random;
 /// The name of the note, and how JSON writes it.
 const NAME: &str = "\0file";
 const NAME_IN_JSON: &str = "\"\\u0000file\"";
+/// How JSON writes the beginning of any note's name.
+const NOTE_IN_JSON: &str = "\"\\u0000";
 /// What the engine takes as a document's metadata, in bytes.
-const METADATA_BYTES_MAX: usize = 64 << 10;
+pub(super) const METADATA_BYTES_MAX: usize = 64 << 10;
 
 /// A file on its way in, beside the text that was read out of it.
 #[derive(Debug, Clone)]
@@ -95,8 +97,9 @@ fn note(document: &DocumentInfo) -> Option<Note> {
 /// A document's metadata as its user gave it.
 pub(crate) fn metadata(text: &str) -> Map<String, Value> {
     let mut object = read(text);
-    if text.contains(NAME_IN_JSON) {
-        object.shift_remove(NAME);
+    // A name that begins with NUL is a note of the server's own; no caller can give one.
+    if text.contains(NOTE_IN_JSON) {
+        object.retain(|name, _| !name.starts_with('\0'));
     }
     object
 }

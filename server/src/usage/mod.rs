@@ -37,7 +37,7 @@ use crate::log;
 use crate::message::error::ApiError;
 use pending::Pending;
 
-pub(crate) use crate::control::usage::Tally;
+pub(crate) use crate::control::usage::{Feedback, Tally};
 
 /// How often sums are written.
 const FLUSH_PERIOD: Duration = Duration::from_secs(2);

@@ -22,8 +22,15 @@ fn of(partition: u8, day: u32) -> OfPartition {
     }
 }
 
-const ONE: Tally =
-    Tally { queries: 1, inserts: 0, deletes: 0, embedding_tokens: 3, bytes_in: 0, search_us: 5 };
+const ONE: Tally = Tally {
+    queries: 1,
+    inserts: 0,
+    deletes: 0,
+    embedding_tokens: 3,
+    bytes_in: 0,
+    search_us: 5,
+    feedback: Feedback { used: 0, cited: 0, ignored: 0 },
+};
 
 /// Lost otherwise: what was counted while sums were being written would be in no bill, or in two.
 #[test]

@@ -91,6 +91,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         app.control.enter_refusals(false)?;
+        app.access.settle(false)?;
         let (rows, total) = app.control.audit_rows(workspace, filter(&call.query)?, offset, limit)?;
         let entries = rows.iter().map(|row| Record::of(&app.control, row)).collect();
         json::answer(StatusCode::OK, &List { entries, total })
@@ -105,6 +106,7 @@ pub(crate) async fn head(call: Call) -> Result<Answer<Head>, ApiError> {
     let pool = app.pool.clone();
     pool.run(move || {
         app.control.enter_refusals(false)?;
+        app.access.settle(false)?;
         let head = app.control.audit_head(workspace)?;
         json::answer(
             StatusCode::OK,
@@ -126,6 +128,7 @@ pub(crate) async fn export(call: Call) -> Result<Answer<JsonLines>, ApiError> {
     let beginning = app.clone();
     let begun = app.pool.run(move || {
         beginning.control.enter_refusals(false)?;
+        beginning.access.settle(false)?;
         beginning
             .control
             .enter(|| vec![Entry::done(workspace, by, Action::AuditExport, random::hex(&workspace.0))])?;
@@ -249,6 +252,7 @@ fn line(workspace: WorkspaceId, row: &AuditRow) -> Value {
         "peer": row.peer,
         "user_agent": row.user_agent,
         "times": row.times,
+        "note": row.note.as_deref().map(random::hex),
         "hash": random::hex(&row.hash),
     })
 }

@@ -108,6 +108,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer<Listed<'static>>, ApiError
         let page = ingest::read(&app.store, &place, |partition| partition.list(&filter, from, most))?;
         let (found, total) = page.map_or((Vec::new(), 0), |page| (page.documents, page.total));
         let has_more = offset.saturating_add(found.len() as u64) < total;
+        place.lists(&found);
         let documents = found.iter().map(|document| Record::new(document, place.partition())).collect();
         json::answer(StatusCode::OK, &Listed { documents, total, has_more, offset, limit })
     })
@@ -120,7 +121,9 @@ pub(crate) async fn get(call: Call) -> Result<Answer<Record<'static>>, ApiError>
     let pool = app.pool.clone();
     pool.run(move || {
         let found = ingest::read(&app.store, &place, |partition| partition.get(&id))?.flatten();
-        json::answer(StatusCode::OK, &Record::new(&found.ok_or_else(no_document)?, place.partition()))
+        let found = found.ok_or_else(no_document)?;
+        place.shows(&found);
+        json::answer(StatusCode::OK, &Record::new(&found, place.partition()))
     })
     .await
 }
@@ -206,9 +209,11 @@ fn content(
     id: &str,
     until: fn(&DocumentInfo) -> u64,
 ) -> Result<Whole, ApiError> {
-    ingest::read(&app.store, place, |partition| desk.read(partition, id, until))?
+    let whole = ingest::read(&app.store, place, |partition| desk.read(partition, id, until))?
         .flatten()
-        .ok_or_else(no_document)?
+        .ok_or_else(no_document)??;
+    place.shows(&whole.document);
+    Ok(whole)
 }
 
 /// `GET /v1/documents/{id}/text`

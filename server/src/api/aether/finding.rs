@@ -24,12 +24,14 @@ use super::record::{Found, TraceAnswer};
 use super::reranking::{Order, Outcome, Wish};
 use crate::app::App;
 use crate::auth::Place;
+use crate::feedback;
 use crate::ingest::{self, original};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
 use crate::statement::Traced;
 use crate::usage::Tally;
+use crate::watch::What;
 
 /// What a search asks for, apart from the vector.
 #[derive(Clone)]
@@ -60,6 +62,9 @@ pub(super) struct Ask {
 pub(crate) struct Searched {
     /// Best first.
     results: Vec<Found>,
+    /// By which to report what became of what was found; left out when nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_id: Option<String>,
     /// What was opened, with trace=true.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceAnswer>,
@@ -230,6 +235,11 @@ pub(super) fn answer(
 ) -> Result<Searched, ApiError> {
     let hits = found.map_or(&[][..], |found| &found.hits);
     let hits: Vec<_> = hits.iter().filter(|hit| reaches(hit, wanted.score_min)).collect();
+    let query_id = if hits.is_empty() { None } else { Some(feedback::query_id(&app.store, &wanted.place)?) };
+    if let Some(watch) = &wanted.place.watch {
+        let what = || What::Search(query_id.clone().unwrap_or_default());
+        watch.shows(&wanted.place.at, hits.iter().map(|hit| &hit.document), what);
+    }
     let results = hits.iter().map(|hit| Found::new(hit, wanted.place.partition())).collect();
     let mut trace = None;
     if let Some(traced) = &wanted.traced {
@@ -237,5 +247,5 @@ pub(super) fn answer(
         let signed = traced.of_search(app, &wanted.place, opened)?;
         trace = Some(TraceAnswer::new(wanted.place.partition(), opened, hits.len(), signed));
     }
-    Ok(Searched { results, trace, query: None, order: Order::default() })
+    Ok(Searched { results, query_id, trace, query: None, order: Order::default() })
 }

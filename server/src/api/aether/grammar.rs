@@ -22,6 +22,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use strongroom_engine::{Condition, FieldValue, Number, Subject, Test};
 
+use super::declared::Declared;
 use crate::clock;
 use crate::config::Limits;
 use crate::ingest::typed::typed;
@@ -84,6 +85,37 @@ impl JsonSchema for Clause {
                 },
             ],
         })
+    }
+}
+
+impl Clause {
+    /// The same with declared fields by the names that they are read from, and compared with values of their types alone.
+    pub(super) fn resolved(mut self, declared: &Declared) -> Result<Self, ApiError> {
+        let all = |clauses: Option<Vec<Self>>| {
+            let resolve = |clauses: Vec<Self>| {
+                clauses.into_iter().map(|clause| clause.resolved(declared)).collect::<Result<Vec<_>, _>>()
+            };
+            clauses.map(resolve).transpose()
+        };
+        (self.and, self.or) = (all(self.and)?, all(self.or)?);
+        self.not = self.not.map(|clause| clause.resolved(declared).map(Box::new)).transpose()?;
+        let Some((name, (kind, path))) =
+            self.field.as_deref().and_then(|name| Some((name, declared.find(name)?)))
+        else {
+            return Ok(self);
+        };
+        if self.op.as_deref() != Some("exists") {
+            let one = self.value.as_slice();
+            let values = self.value.as_ref().and_then(Value::as_array).map_or(one, Vec::as_slice);
+            if !values.iter().all(|value| value.is_null() || kind.takes(value)) {
+                let kind = kind.word();
+                return Err(invalid(format!(
+                    "{name:?} is declared as {kind}, and is compared with such values alone"
+                )));
+            }
+        }
+        self.field = Some(format!("metadata.{path}"));
+        Ok(self)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::clock;
 use crate::config::Limits;
-use crate::ingest::{self, Intake, media};
+use crate::ingest::{self, Intake, history, media};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json::{self, Texts};
@@ -94,7 +94,10 @@ pub(crate) async fn update(mut call: With<Octets>) -> Result<Answer<Record<'stat
         app.text_collection(place.scope.workspace())?;
         let _room = app.quotas.room(&place, 0, intake.stored_bytes())?;
         let (document, tally) = app.embed_document(&place, intake)?;
-        let done = ingest::change(&app.store, &place, |partition| partition.update(&id, document.clone()))?;
+        let tell = |before: &DocumentInfo, metadata: &str| history::following(metadata, place.key(), before);
+        let done = ingest::change(&app.store, &place, |partition| {
+            partition.update_telling(&id, document.clone(), tell)
+        })?;
         drop(held);
         let done = done.ok_or_else(no_document)?;
         app.usage.count(&place, place.key(), tally);
@@ -158,7 +161,7 @@ pub(crate) async fn with_vectors(mut call: With<WithVectors>) -> Result<Answer<R
         let (intake, passages) = checked_vectors(body, &app.limits)?;
         let bytes_in = intake.content.len() as u64;
         let _room = app.quotas.room(&place, 1, bytes_in)?;
-        let document = intake.with_passages(passages)?;
+        let document = history::written_by(intake.with_passages(passages)?, place.key());
         let done =
             ingest::write(&app.store, &place, &collection, |partition| partition.put(document.clone()))?;
         app.usage.count(&place, place.key(), Tally { inserts: 1, bytes_in, ..Tally::default() });

@@ -5,6 +5,7 @@
 
 pub(crate) mod across;
 pub(crate) mod bundles;
+pub(crate) mod declared;
 pub(crate) mod documents;
 mod fields;
 pub(crate) mod filters;
@@ -12,12 +13,15 @@ mod finding;
 pub(crate) mod grammar;
 pub(crate) mod insert;
 pub(crate) mod jobs;
+pub(crate) mod lineage;
 mod look_alikes;
 mod manner;
 pub(crate) mod moving;
 pub(crate) mod partitions;
 mod ranking;
+pub(crate) mod reads;
 mod record;
+pub(crate) mod reports;
 pub(in crate::api) mod reranking;
 pub(crate) mod search;
 mod sections;

@@ -19,10 +19,11 @@ use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::control::scopes::Scope;
 use crate::control::{Action, By, Entry};
+use crate::ingest::{self, history};
 use crate::message::content::Answer;
 use crate::message::error::{ApiError, no_document};
 use crate::message::json;
-use crate::{ingest, random};
+use crate::{clock, random};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -103,7 +104,11 @@ pub(super) fn move_all(
     let is_repeated = to.promise.is_some() && app.store.partition(&to.scope, &to.at)?.is_some();
     let Some(source) = source.filter(|_| bytes > 0 || is_repeated) else { return Err(no_document()) };
     let _room = app.quotas.room(to, ids.len() as u64, bytes)?;
-    let moved = ingest::write(&app.store, to, &collection, |partition| source.move_to(partition, ids))?;
+    let moved = ingest::write(&app.store, to, &collection, |partition| {
+        source.move_to_telling(partition, ids, |before, metadata| {
+            history::moved(metadata, from.key(), clock::now_ms(), before)
+        })
+    })?;
     if !to.was_answered() {
         app.quotas.freed(from);
         let resource = random::hex(&source.incarnation());

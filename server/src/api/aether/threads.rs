@@ -213,6 +213,7 @@ pub(crate) async fn get(call: Call) -> Result<Answer<Turns<'static>>, ApiError> 
             // One that went meanwhile is left out.
             documents.extend(ingest::read(&app.store, &place, |partition| partition.get(id))?.flatten());
         }
+        place.lists(&documents);
         if recent_first {
             documents.reverse();
         }

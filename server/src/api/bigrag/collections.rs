@@ -276,7 +276,7 @@ fn used(app: &App, collection: &Collection, scope: Option<&Scope>, days: u32) ->
 fn places(app: &App, collection: &Collection, scope: &Scope) -> Result<Vec<Place>, ApiError> {
     let place = |info: PartitionInfo| {
         let at = PartitionRef { collection: collection.name.clone(), partition: info.name };
-        Place { scope: scope.clone(), at, key: None, promise: None }
+        Place { scope: scope.clone(), at, key: None, promise: None, watch: None }
     };
     Ok(app.store.all_partitions(scope, &collection.name)?.into_iter().map(place).collect())
 }

@@ -96,6 +96,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer<Listed>, ApiError> {
         let page = wanted.page(&place, |place, from, most| {
             ingest::read(&app.store, place, |partition| partition.list(&Filter::default(), from, most))
         })?;
+        place.lists(&page.documents);
         let documents = page.documents.iter().map(|one| Document::of(&collection, one)).collect();
         json::answer(StatusCode::OK, &Listed { documents, total: wanted.with_total.then_some(page.total) })
     })

@@ -323,6 +323,7 @@ impl Ask {
     /// Blocks. What was deleted or changed while a reranker thought is left out.
     fn tell(&self, app: &App, mut hits: Vec<Hit>) -> Result<Queried, ApiError> {
         hits.retain(|hit| f64::from(hit.score.clamp(0.0, 1.0)) >= self.score_min);
+        self.place.lists(hits.iter().map(|hit| &hit.document));
         let mut contents: HashMap<String, Option<Option<Vec<u8>>>> = HashMap::new();
         let mut results = Vec::with_capacity(hits.len());
         for hit in &hits {

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use strongroom_engine::{Damage, Partition, PartitionRef, ReadError, Scope};
+use strongroom_engine::{Damage, DocumentInfo, Partition, PartitionRef, ReadError, Scope};
 
 use crate::app::App;
 use crate::auth::{Place, partition_name};
@@ -23,6 +23,8 @@ use crate::control::{By, Collection, no_collection};
 use crate::erasure;
 use crate::ingest;
 use crate::message::error::{ApiError, no_document};
+use crate::watch::Watch;
+use crate::whole::Whole;
 
 /// The collection of this name, unless the caller's key is for another.
 pub(super) fn collection(call: &Call, name: &str) -> Result<Arc<Collection>, ApiError> {
@@ -172,7 +174,32 @@ pub(super) enum Reach {
         scope: Scope,
         /// The key that what is done counts on.
         key: Option<Arc<str>>,
+        watch: Option<Arc<Watch>>,
     },
+}
+
+/// What is found of a document.
+pub(super) trait Found {
+    /// The document, if it is shown.
+    fn document(&self) -> Option<&DocumentInfo>;
+}
+
+impl Found for DocumentInfo {
+    fn document(&self) -> Option<&DocumentInfo> {
+        Some(self)
+    }
+}
+
+impl<T> Found for (DocumentInfo, T) {
+    fn document(&self) -> Option<&DocumentInfo> {
+        Some(&self.0)
+    }
+}
+
+impl Found for Result<Whole, ApiError> {
+    fn document(&self) -> Option<&DocumentInfo> {
+        self.as_ref().ok().map(|whole| &whole.document)
+    }
 }
 
 /// Where this call looks.
@@ -186,24 +213,33 @@ pub(super) fn by_id(call: &Call, collection: &Arc<Collection>) -> Result<Reach, 
         collection: Arc::clone(collection),
         scope: caller.whole_collection(&collection.name)?,
         key: caller.key_id().map(Arc::from),
+        watch: call.watch(),
     })
 }
 
 impl Reach {
     /// What is found of a document, in the first partition that has it. Blocks.
-    pub(super) fn find<T>(
+    pub(super) fn find<T: Found>(
         &self,
         app: &App,
         id: &str,
         mut look: impl FnMut(&Partition) -> Result<Option<T>, ReadError>,
     ) -> Result<T, ApiError> {
         match self {
-            Self::One(place) => ingest::read(&app.store, place, look)?.flatten().ok_or_else(no_document),
+            Self::One(place) => {
+                let found = ingest::read(&app.store, place, look)?.flatten().ok_or_else(no_document)?;
+                found.document().into_iter().for_each(|document| place.shows(document));
+                Ok(found)
+            }
             Self::All { collection, scope, .. } => {
                 let holders = app.store.holders(scope, &collection.name, id)?;
                 for partition in &holders.partitions {
                     match look(partition) {
-                        Ok(Some(found)) => return Ok(found),
+                        Ok(Some(found)) => {
+                            let place = self.place_of(partition)?;
+                            found.document().into_iter().for_each(|document| place.shows(document));
+                            return Ok(found);
+                        }
                         // It went meanwhile.
                         Ok(None) | Err(ReadError::Dropped) => {}
                         Err(error) => return Err(error.into()),
@@ -222,15 +258,23 @@ impl Reach {
                     ingest::read(&app.store, place, |partition| partition.get(id))?.flatten().is_some();
                 Ok((is_there.then(|| place.clone()).into_iter().collect(), None))
             }
-            Self::All { collection, scope, key } => {
+            Self::All { collection, scope, .. } => {
                 let holders = app.store.holders(scope, &collection.name, id)?;
-                let place = |partition: &Partition| {
-                    let partition = partition.name().as_deref().map(partition_name).transpose()?;
-                    let at = PartitionRef { collection: collection.name.clone(), partition };
-                    Ok(Place { scope: scope.clone(), at, key: key.clone(), promise: None })
-                };
-                let places = holders.partitions.iter().map(place).collect::<Result<_, ApiError>>()?;
-                Ok((places, holders.unread))
+                let places = holders.partitions.iter().map(|partition| self.place_of(partition));
+                Ok((places.collect::<Result<_, ApiError>>()?, holders.unread))
+            }
+        }
+    }
+
+    /// One of the partitions.
+    fn place_of(&self, partition: &Partition) -> Result<Place, ApiError> {
+        match self {
+            Self::One(place) => Ok(place.clone()),
+            Self::All { collection, scope, key, watch } => {
+                let partition = partition.name().as_deref().map(partition_name).transpose()?;
+                let at = PartitionRef { collection: collection.name.clone(), partition };
+                let (scope, key, watch) = (scope.clone(), key.clone(), watch.clone());
+                Ok(Place { scope, at, key, promise: None, watch })
             }
         }
     }

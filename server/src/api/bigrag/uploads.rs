@@ -25,7 +25,7 @@ use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::Collection;
 use crate::events::Event;
-use crate::ingest::{self, Intake, media};
+use crate::ingest::{self, Intake, history, media};
 use crate::message::content::{self, Answer};
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -102,7 +102,8 @@ async fn store(
         let intake = app.with_text(file.intake(collection, metadata.clone(), &app.limits)?).await?;
         bytes_in += intake.sent_bytes();
         let most = app.limits.passages_max;
-        documents.push(app.models.document(&app.store, &app.pool, collection, intake, most).await?);
+        let document = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
+        documents.push(history::written_by(document, place.key()));
     }
     let (own, at, into) = (app.clone(), place.clone(), Arc::clone(collection));
     let held = form.held;

@@ -9,14 +9,14 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use strongroom_engine::{NewDocument, NewPassage, Passage};
+use strongroom_engine::{DocumentInfo, NewDocument, NewPassage, Passage};
 
 use super::{tenant, uploads};
 use crate::auth::Place;
 use crate::call::With;
 use crate::config::Limits;
 use crate::control::Collection;
-use crate::ingest::{self, typed};
+use crate::ingest::{self, history, typed};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -74,6 +74,7 @@ pub(crate) async fn upsert(mut call: With<Upsert>) -> Result<Answer<Upserted>, A
             tenant::of_metadata(&call, &collection, &place).map_err(|error| numbered(number, error))?;
         let document =
             entry.checked(&collection, &call.app.limits).map_err(|error| numbered(number, error))?;
+        let document = history::written_by(document, place.key());
         match groups.iter_mut().find(|(known, _)| known.at == place.at) {
             Some((_, group)) => {
                 if group.iter().any(|other| other.id == document.id) {
@@ -94,7 +95,11 @@ pub(crate) async fn upsert(mut call: With<Upsert>) -> Result<Answer<Upserted>, A
             let inserts = group.len() as u64;
             let bytes_in = group.iter().map(|document| document.content.len() as u64).sum();
             let _room = app.quotas.room(place, inserts, bytes_in)?;
-            ingest::write(&app.store, place, &collection, |partition| partition.upsert_many(group.clone()))?;
+            let tell =
+                |before: &DocumentInfo, metadata: &str| history::following(metadata, place.key(), before);
+            ingest::write(&app.store, place, &collection, |partition| {
+                partition.upsert_many_telling(group.clone(), tell)
+            })?;
             app.usage.count(place, place.key(), Tally { inserts, bytes_in, ..Tally::default() });
         }
         drop(held);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strongroom_engine::{PartitionName, Scope, WorkspaceId};
 use time::{Date, OffsetDateTime};
 
-use super::told::{Done, Held, OfCollection, OfDay, OfKey, OfPartition, Partitions, Usage};
+use super::told::{Done, Feedback, Held, OfCollection, OfDay, OfKey, OfPartition, Partitions, Usage};
 use crate::app::App;
 use crate::auth::{Caller, DEFAULT_COLLECTION, Named, Place, counting};
 use crate::control::usage::Stored;
@@ -91,6 +91,7 @@ impl Wanted {
             inserts_total: total.tally.inserts,
             deletes_total: total.tally.deletes,
             bytes_in_total: total.tally.bytes_in,
+            feedback: Feedback::of(&total.tally),
             by_collection,
             by_day: self.by_day(app, total.stored)?,
             by_key: by_key.into_iter().skip(self.offset).take(self.limit).collect(),

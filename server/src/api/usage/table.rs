@@ -14,7 +14,17 @@ pub(super) enum Rows {
     Partition,
 }
 
-const SUMS: [&str; 6] = ["queries", "inserts", "deletes", "embedding_tokens", "bytes_in", "avg_latency_ms"];
+const SUMS: [&str; 9] = [
+    "queries",
+    "inserts",
+    "deletes",
+    "embedding_tokens",
+    "bytes_in",
+    "avg_latency_ms",
+    "feedback_used",
+    "feedback_cited",
+    "feedback_ignored",
+];
 const STORED: [&str; 3] = ["documents", "chunks", "storage_bytes"];
 
 impl Rows {
@@ -64,6 +74,6 @@ mod tests {
         let text = Rows::Partition.text(&json!({"by_partition": {"partitions": [row]}}));
         let (head, line) = text.split_once("\r\n").unwrap();
         assert!(head.starts_with("collection,partition,queries,inserts,"), "{head}");
-        assert_eq!(line, "default,\"a,\"\"b\"\"\r\nc\",2,,,,,0.5,,,\r\n");
+        assert_eq!(line, "default,\"a,\"\"b\"\"\r\nc\",2,,,,,0.5,,,,,,\r\n");
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Usage {
     pub(super) inserts_total: u64,
     pub(super) deletes_total: u64,
     pub(super) bytes_in_total: u64,
+    #[serde(flatten)]
+    pub(super) feedback: Feedback,
     pub(super) by_collection: Vec<OfCollection>,
     /// Each day of the window, the first one first.
     pub(super) by_day: Vec<OfDay>,
@@ -43,6 +45,17 @@ pub(crate) struct Done {
     embedding_tokens: u64,
     bytes_in: u64,
     avg_latency_ms: f64,
+    #[serde(flatten)]
+    feedback: Feedback,
+}
+
+/// How often it was reported what became of a document that a search found.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SearchFeedbackCounts")]
+pub(crate) struct Feedback {
+    feedback_used: u64,
+    feedback_cited: u64,
+    feedback_ignored: u64,
 }
 
 /// What is there.
@@ -118,7 +131,15 @@ impl Done {
             embedding_tokens: tally.embedding_tokens,
             bytes_in: tally.bytes_in,
             avg_latency_ms: average_us as f64 / 1e3,
+            feedback: Feedback::of(tally),
         }
+    }
+}
+
+impl Feedback {
+    pub(super) fn of(tally: &Tally) -> Self {
+        let crate::usage::Feedback { used, cited, ignored } = tally.feedback;
+        Self { feedback_used: used, feedback_cited: cited, feedback_ignored: ignored }
     }
 }
 

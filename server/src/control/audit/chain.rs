@@ -22,6 +22,9 @@ use crate::random;
 /// What every text under the hash begins with.
 const LABEL: &[u8] = b"strongroom audit 1";
 
+/// The same of a row with a note, which is hashed at the end, as it is sealed.
+const LABEL_NOTED: &[u8] = b"strongroom audit 2";
+
 /// The hash before a workspace's first row.
 pub(super) const BEGIN: [u8; 32] = [0; 32];
 
@@ -63,7 +66,7 @@ pub(super) fn link(previous: &[u8; 32], workspace: &str, row: &AuditRow) -> [u8;
         }
     };
     let word = |word: &Option<String>| word.as_ref().map(|word| word.as_bytes().to_vec());
-    part(Some(LABEL));
+    part(Some(if row.note.is_some() { LABEL_NOTED } else { LABEL }));
     part(Some(previous));
     part(Some(workspace.as_bytes()));
     part(Some(&row.seq.to_le_bytes()));
@@ -80,13 +83,16 @@ pub(super) fn link(previous: &[u8; 32], workspace: &str, row: &AuditRow) -> [u8;
         part(word(words).as_deref());
     }
     part(Some(&row.times.to_le_bytes()));
+    if let Some(note) = &row.note {
+        part(Some(note));
+    }
     text.finalize().into()
 }
 
 /// The last step of the migration that brings the chain: gives the rows that are there their hashes.
 pub(in crate::control) fn begin(db: &Connection) -> Result<(), ControlError> {
     let mut ordered =
-        db.prepare(&format!("SELECT {COLUMNS}, workspace FROM audit ORDER BY workspace, seq"))?;
+        db.prepare(&format!("SELECT {COLUMNS}, NULL AS note, workspace FROM audit ORDER BY workspace, seq"))?;
     let mut rows = ordered.query([])?;
     let mut hashes = Vec::new();
     let mut last: Option<(String, [u8; 32])> = None;
@@ -121,7 +127,7 @@ pub(super) fn head(db: &Connection, workspace: &str) -> Result<Head, ControlErro
 /// Checks every chain, and that each of the `known` heads stands in it where it stood.
 pub(crate) fn check(db: &Connection, known: &[Head]) -> Result<Checked, ControlError> {
     let mut ordered =
-        db.prepare(&format!("SELECT {COLUMNS}, workspace FROM audit ORDER BY workspace, seq"))?;
+        db.prepare(&format!("SELECT {COLUMNS}, note, workspace FROM audit ORDER BY workspace, seq"))?;
     let mut rows = ordered.query([])?;
     let mut checked = Checked::default();
     let mut met = vec![false; known.len()];

@@ -106,7 +106,7 @@ macro_rules! actions {
         }
 
         impl Action {
-            pub(super) fn word(self) -> &'static str {
+            pub(crate) fn word(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
@@ -158,6 +158,11 @@ actions! {
     SignInFailed "session.refuse" "member" "Somebody failed to sign in.",
     SignOut "session.end" "member" "A member signed out, of one session or of all.",
     AuditExport "audit.export" "workspace" "The audit log was read as a whole.",
+    // Of these the partition is told in clear, and the rest in a note that its key seals.
+    DocumentRead "document.read" "partition" "Documents of a partition were read.",
+    SearchHit "document.found" "partition" "A search of a partition found documents.",
+    DocumentHidden "document.hide" "partition" "A document was asked for that its labels hide from who asked.",
+    LabelBypass "document.bypass" "partition" "Labelled documents were read with the right to read them whatever their labels.",
     // The route is the resource.
     Denied "access.deny" "route" "A caller asked for more than it may, or with a key that is dead.",
 }
@@ -196,6 +201,8 @@ pub(crate) struct Entry {
     pub(crate) outcome: Outcome,
     /// How often, of what is counted and not told one by one.
     pub(crate) times: u64,
+    /// What else is known, sealed under the key of the partition that it is of.
+    pub(crate) note: Option<Vec<u8>>,
 }
 
 impl Entry {
@@ -209,6 +216,7 @@ impl Entry {
             receipt: None,
             outcome: Outcome::Done,
             times: 1,
+            note: None,
         }
     }
 

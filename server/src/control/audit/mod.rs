@@ -51,8 +51,10 @@ pub(crate) struct AuditRow {
     pub(crate) request_id: Option<String>,
     pub(crate) peer: Option<String>,
     pub(crate) user_agent: Option<String>,
-    /// How often: more than once for refusals, which are counted.
+    /// How often: more than once for refusals and reads, which are counted.
     pub(crate) times: u64,
+    /// What else is known of it, sealed under the key of the partition that it is of.
+    pub(crate) note: Option<Vec<u8>>,
     /// Over all of this and the hash of the row before it.
     pub(crate) hash: [u8; 32],
 }
@@ -70,7 +72,20 @@ pub(crate) struct AuditFilter<'a> {
     pub(crate) until_ms: Option<u64>,
 }
 
-/// A row, as [`read`] takes it.
+/// Which rows of reads and refusals are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccessFilter<'a> {
+    /// One of these.
+    pub(crate) actions: &'a [Action],
+    /// Of this partition, by its incarnation in hexadecimal; else of all, and of none.
+    pub(crate) incarnation: Option<&'a str>,
+    /// From this time on, in milliseconds since 1970.
+    pub(crate) since_ms: Option<u64>,
+    /// Until this time, and at it.
+    pub(crate) until_ms: Option<u64>,
+}
+
+/// A row, as [`read`] takes it, but for its note, which follows.
 const COLUMNS: &str =
     "seq, at_ms, actor_kind, actor_id, action, resource_type, resource_id, receipt, outcome, request_id,
     peer, user_agent, times, hash";
@@ -192,10 +207,41 @@ impl Control {
             [&workspace, &action, &actor_id, &resource_type, &resource_id, &since, &until];
         let total =
             db.prepare_cached(&format!("SELECT count(*) {WANTED}"))?.query_row(wanted, |row| row.get(0))?;
-        let mut rows =
-            db.prepare_cached(&format!("SELECT {COLUMNS} {WANTED} ORDER BY seq DESC LIMIT ?8 OFFSET ?9"))?;
+        let mut rows = db.prepare_cached(&format!(
+            "SELECT {COLUMNS}, note {WANTED} ORDER BY seq DESC LIMIT ?8 OFFSET ?9"
+        ))?;
         let (limit, offset) = (whole(limit), whole(offset));
         let page = [&wanted[..], &[&limit, &offset]].concat();
+        Ok((collect(rows.query(page.as_slice())?)?, total))
+    }
+
+    /// The rows of reads and refusals that a filter lets through, newest first, from an offset on, and how many there are in all.
+    pub(crate) fn access_rows(
+        &self,
+        workspace: WorkspaceId,
+        filter: AccessFilter<'_>,
+        offset: u64,
+        limit: u64,
+    ) -> Result<(Vec<AuditRow>, u64), ControlError> {
+        let db = self.lock();
+        // Words of our own.
+        let words: Vec<_> = filter.actions.iter().map(|action| format!("'{}'", action.word())).collect();
+        let wanted = format!(
+            "FROM audit WHERE workspace = ?1 AND action IN ({}) AND (?2 IS NULL OR resource_id = ?2)
+             AND (?3 IS NULL OR at_ms >= ?3) AND (?4 IS NULL OR at_ms <= ?4)",
+            words.join(", ")
+        );
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (since, until) = (filter.since_ms.map(whole), filter.until_ms.map(whole));
+        let workspace = random::hex(&workspace.0);
+        let asked: [&dyn ToSql; 4] = [&workspace, &filter.incarnation, &since, &until];
+        let total =
+            db.prepare_cached(&format!("SELECT count(*) {wanted}"))?.query_row(asked, |row| row.get(0))?;
+        let mut rows = db.prepare_cached(&format!(
+            "SELECT {COLUMNS}, note {wanted} ORDER BY seq DESC LIMIT ?5 OFFSET ?6"
+        ))?;
+        let (limit, offset) = (whole(limit), whole(offset));
+        let page = [&asked[..], &[&limit, &offset]].concat();
         Ok((collect(rows.query(page.as_slice())?)?, total))
     }
 
@@ -208,7 +254,7 @@ impl Control {
     ) -> Result<Vec<AuditRow>, ControlError> {
         let db = self.lock();
         let mut rows = db.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM audit WHERE workspace = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+            "SELECT {COLUMNS}, note FROM audit WHERE workspace = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
         ))?;
         collect(rows.query(params![random::hex(&workspace.0), seq, limit])?)
     }
@@ -242,12 +288,13 @@ fn insert(db: &Connection, entry: &Entry) -> Result<(), ControlError> {
         peer: entry.by.peer.clone(),
         user_agent: entry.by.user_agent.clone(),
         times: entry.times,
+        note: entry.note.clone(),
         hash: chain::BEGIN,
     };
     row.hash = chain::link(&last.hash, &workspace, &row);
     let mut write = db.prepare_cached(&format!(
-        "INSERT INTO audit ({COLUMNS}, workspace)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        "INSERT INTO audit ({COLUMNS}, note, workspace)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ))?;
     write.execute(params![
         row.seq,
@@ -264,6 +311,7 @@ fn insert(db: &Connection, entry: &Entry) -> Result<(), ControlError> {
         row.user_agent,
         row.times,
         row.hash,
+        row.note,
         workspace,
     ])?;
     Ok(())
@@ -277,7 +325,7 @@ fn collect(mut rows: rusqlite::Rows<'_>) -> Result<Vec<AuditRow>, ControlError> 
     Ok(found)
 }
 
-/// Reads a row that begins with [`COLUMNS`].
+/// Reads a row that begins with [`COLUMNS`] and its note.
 fn read(row: &Row<'_>) -> Result<AuditRow, ControlError> {
     let (kind, id): (String, Option<String>) = (row.get(2)?, row.get(3)?);
     let actor = Actor::parse(&kind, id)
@@ -297,5 +345,6 @@ fn read(row: &Row<'_>) -> Result<AuditRow, ControlError> {
         times: row.get(12)?,
         // None but in rows that the migration is about to link.
         hash: row.get::<_, Option<[u8; 32]>>(13)?.unwrap_or(chain::BEGIN),
+        note: row.get(14)?,
     })
 }

@@ -66,7 +66,16 @@ impl Tally {
             if count.unwritten > 0 && (all || is_over) {
                 let Kind { workspace, action, resource, outcome, .. } = kind.clone();
                 let (by, times) = (count.by.clone(), std::mem::take(&mut count.unwritten));
-                due.push(Entry { workspace, by, action, resource, receipt: None, outcome, times });
+                due.push(Entry {
+                    workspace,
+                    by,
+                    action,
+                    resource,
+                    receipt: None,
+                    outcome,
+                    times,
+                    note: None,
+                });
                 count.written_minute = Some(minute);
                 return true;
             }

@@ -145,6 +145,7 @@ fn no_two_rows_read_alike_under_the_hash() {
         peer: None,
         user_agent: None,
         times: 1,
+        note: None,
         hash: [0; 32],
     };
     let rows = [
@@ -156,6 +157,8 @@ fn no_two_rows_read_alike_under_the_hash() {
         AuditRow { user_agent: Some("x".to_owned()), ..row() },
         AuditRow { actor: Actor::Key("operator".to_owned()), ..row() },
         AuditRow { seq: 2, at_ms: 1, ..row() },
+        AuditRow { note: Some(Vec::new()), ..row() },
+        AuditRow { note: Some(vec![0]), ..row() },
     ];
     let mut hashes: Vec<_> = rows.iter().map(|row| chain::link(&chain::BEGIN, "w", row)).collect();
     hashes.push(chain::link(&[1; 32], "w", &row()));

@@ -10,6 +10,9 @@ use super::super::routes::Route;
 use crate::control::rules::GRACE_SECONDS_MAX;
 use crate::usage::DAYS_MAX;
 
+/// Where reads and refusals are told.
+const ACCESS: &str = "/v1/audit/access";
+
 /// A parameter as OpenAPI has it; `None` for one that nobody described.
 pub(super) fn query(route: &Route, name: &str) -> Option<Value> {
     let (schema, text) = described(route, name)?;
@@ -28,10 +31,13 @@ pub(super) fn path(route: &Route) -> Vec<Value> {
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let told = |name: &str| {
         let text = match name {
+            "name" if route.path.starts_with("/v1/schema/") => "The field's name.",
             "name" => "The collection's name.",
             "*rest" => "What is below.",
             _ if route.path.contains("/documents/jobs/") => "The job's id.",
-            _ if route.path.contains("/documents/") => "The document's id.",
+            _ if route.path.contains("/documents/") || route.path.starts_with("/v1/audit/") => {
+                "The document's id."
+            }
             _ if route.path.contains("/threads/") => "The conversation's id, which its first turn makes.",
             _ if route.path.contains("/partitions/") => "The partition's id.",
             _ if route.path.contains("/tenants/") => "The tenant's id.",
@@ -50,6 +56,14 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
     let from_one = || json!({"type": "integer", "minimum": 1});
     let words = |words: &[&str], usual: &str| json!({"type": "string", "enum": words, "default": usual});
     Some(match name {
+        "partition" if route.path == ACCESS => (
+            json!({"type": "string", "minLength": 1, "maxLength": 256}),
+            "Only of this partition. Without it: the key's own partition, or the whole workspace.",
+        ),
+        "partition" if route.path.starts_with("/v1/audit/records/") => (
+            json!({"type": "string", "minLength": 1, "maxLength": 256}),
+            "Where the document is. Without it: in the key's own partition, or in whichever has it.",
+        ),
         "partition" => (
             json!({"type": "string", "minLength": 1, "maxLength": 256}),
             "The partition's id. Without it: the key's own partition, or the default one; a multi-tenant key has to name one.",
@@ -195,6 +209,8 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
             json!({"type": "integer", "minimum": 0, "maximum": 36_500}),
             "Only documents created within so many days.",
         ),
+        "since" if route.path == ACCESS => (time(), "Only what was done then or later, in RFC 3339."),
+        "until" if route.path == ACCESS => (time(), "Only what was done then or before, in RFC 3339."),
         "since" if route.path.ends_with("/audit") => {
             (time(), "Only what was done then or later, in RFC 3339.")
         }
@@ -228,6 +244,18 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
         ),
         "format" => (json!({"type": "string", "enum": ["json", "csv"]}), "Beats the header Accept."),
         "by" => (words(&["day", "collection", "key", "partition"], "day"), "Which rows a CSV has."),
+        "action" if route.path == ACCESS => (
+            json!({"type": "string", "enum": ["read", "search_hit", "denied", "admin_bypass"]}),
+            "Only these.",
+        ),
+        "actor" => (
+            not_empty(),
+            "Only of this actor: whom a request said that it acts for, or `key:` and the key's prefix where it said nobody.",
+        ),
+        "resource" => (
+            not_empty(),
+            "Only of this document or conversation, by its id, or this search, by its query_id.",
+        ),
         "action" => (not_empty(), "Only acts of this name, such as `document.purge`."),
         "actor_id" => (not_empty(), "Only what this key or member did."),
         "resource_type" => (not_empty(), "Only acts on things of this kind."),
@@ -248,7 +276,9 @@ fn not_empty() -> Value {
 fn limit(path: &str) -> (u64, u64) {
     match path {
         "/api/v1/memory/recent" => (100, 20),
-        "/v1/receipts" | "/v1/admin/audit" | "/v1/usage" | "/api/v1/tenants" | "/api/v1/usage" => (1000, 100),
+        "/v1/receipts" | "/v1/admin/audit" | ACCESS | "/v1/usage" | "/api/v1/tenants" | "/api/v1/usage" => {
+            (1000, 100)
+        }
         _ if path.starts_with("/v1/admin/") => (1000, 1000),
         _ if path.ends_with("/chunks") => (1000, 100),
         _ => (1000, 50),

@@ -63,6 +63,7 @@ const SEARCH: &[&str] = &[
 ];
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
 const BY_ID: &[&str] = &["partition"];
+const READS: &[&str] = &["actor", "resource", "action", "since", "until", "limit", "offset", "partition"];
 const IN_COLLECTION: &[&str] = &["collection"];
 
 /// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
@@ -132,6 +133,20 @@ pub(super) static ROUTES: &[Route] = &[
         "Many searches at once", aether::search::search_batch),
     route!("POST" "/v1/search/across", Free, Access::Key(Scope::QueryAcross), InBody, &[], Json, 200,
         "Search several partitions at once, with an express grant", aether::across::search),
+    route!("POST" "/v1/search/feedback", Free, Access::Key(Scope::QueryRead), None, &[], Json, 200,
+        "Report what became of what a search found", aether::reports::report),
+    // Declared fields
+    route!("GET" "/v1/schema/fields", Data, Access::Key(Scope::CollectionRead), InQuery, BY_ID, None, 200,
+        "The declared fields, and how many documents have them", aether::declared::list),
+    route!("PUT" "/v1/schema/fields", Data, Access::Key(Scope::CollectionWrite), InQuery, BY_ID, Json, 200,
+        "Declare typed fields for structured queries", aether::declared::declare),
+    route!("DELETE" "/v1/schema/fields/{name}", Data, Access::Key(Scope::CollectionWrite), InQuery, BY_ID, None, 200,
+        "Take a declaration back", aether::declared::delete),
+    // Records
+    route!("GET" "/v1/audit/access", Free, Access::Key(Scope::AuditRead), None, READS, None, 200,
+        "Who read what, and who was refused", aether::reads::list),
+    route!("GET" "/v1/audit/records/{id}", Free, Access::Key(Scope::DocumentRead), None, BY_ID, None, 200,
+        "A document's versions, signed", aether::lineage::get),
     // Partitions
     route!("GET" "/v1/partitions", Free, Access::Key(Scope::PartitionRead), None, &["collection", "state"], None, 200,
         "The partitions, with warnings about look-alikes", aether::partitions::list),
@@ -155,11 +170,10 @@ pub(super) static ROUTES: &[Route] = &[
     // Named, not offered yet
     route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
     route!(later "/v1/documents/{id}/summary", "A document's summary"),
-    route!(later "/v1/search/feedback", "Feedback on search results"),
-    route!(later "/v1/schema/{*rest}", "Declared fields"),
     route!(later "/v1/threads/{id}/acl", "Who may read a thread"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
-    route!(later "/v1/audit/{*rest}", "The audit log and grounding receipts"),
+    route!(later "/v1/audit/grounding", "Grounding receipts"),
+    route!(later "/v1/audit/receipts/{*rest}", "Grounding receipts"),
     route!(later "/v1/connections", "Connections to other services"),
     route!(later "/v1/connections/{*rest}", "Connections to other services"),
     route!(later "/v1/archive/{*rest}", "Permanent archives"),

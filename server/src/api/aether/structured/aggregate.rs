@@ -13,8 +13,7 @@ use serde_json::Number;
 use strongroom_engine::DocumentInfo;
 
 use super::invalid;
-use super::value::{FieldName, Known, whole};
-use crate::config::Limits;
+use super::value::{FieldName, Known, Names, whole};
 use crate::message::error::ApiError;
 
 /// Different values that one `count_distinct` tells apart.
@@ -67,7 +66,7 @@ pub(super) struct Aggregate {
 }
 
 impl Aggregate {
-    pub(super) fn of(wish: Wish, limits: &Limits) -> Result<Self, ApiError> {
+    pub(super) fn of(wish: Wish, names: &Names<'_>) -> Result<Self, ApiError> {
         let Wish { op, field, name } = wish;
         if field.is_none() && op != Op::Count {
             return Err(invalid(format!("{} needs a field", op.word())));
@@ -75,7 +74,7 @@ impl Aggregate {
         let usual =
             || field.as_ref().map_or_else(|| op.word().to_owned(), |field| format!("{}_{field}", op.word()));
         let name = name.filter(|name| !name.is_empty()).unwrap_or_else(usual);
-        let field = field.map(|field| FieldName::parse(&field, limits)).transpose()?;
+        let field = field.map(|field| FieldName::parse(&field, names)).transpose()?;
         Ok(Self { name, op, field })
     }
 }
@@ -195,11 +194,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::aether::declared::Declared;
+    use crate::config::Limits;
 
     fn of(op: &str, values: &[Value]) -> Result<Value, &'static str> {
         let wish: Wish = serde_json::from_value(json!({"op": op, "field": "a"})).unwrap();
         let limits = Limits::default();
-        let aggregates = [Aggregate::of(wish, &limits).map_err(|error| error.code)?];
+        let names = Names { declared: &Declared::default(), limits: &limits };
+        let aggregates = [Aggregate::of(wish, &names).map_err(|error| error.code)?];
         let mut group = Group::new(&aggregates);
         for value in values {
             let metadata = json!({"a": value}).to_string();

@@ -10,12 +10,15 @@
 mod aggregate;
 mod value;
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, Filter};
 
+use super::declared::Declared;
 use super::filters::FilterFields;
 use super::grammar::Clause;
 use super::record::Record;
@@ -27,8 +30,9 @@ use crate::ingest;
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
+use crate::usage::Tally;
 use aggregate::{Aggregate, Group, Wish};
-use value::{FieldName, Known};
+use value::{FieldName, Known, Names};
 
 /// Documents that one query looks at.
 const SCANNED_MAX: u64 = 100_000;
@@ -134,14 +138,19 @@ pub(in crate::api) async fn query(call: Call, body: Value) -> Result<Answer<Stru
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
-        let filter = FilterFields { filter: body.filter, ..FilterFields::default() };
+        let begun = Instant::now();
+        let declared = Declared::load(&app, &place)?;
+        let names = Names { declared: &declared, limits: &app.limits };
+        let filter = body.filter.map(|filter| filter.resolved(&declared)).transpose()?;
+        let filter = FilterFields { filter, ..FilterFields::default() };
         let filter = filter.into_filter(clock::now_ms(), &app.limits)?;
         let answer = if body.aggregate.is_empty() {
-            page(&app, &place, &filter, &body.sort, (body.offset, body.limit))?
+            page(&app, &place, &filter, (&body.sort, &names), (body.offset, body.limit))?
         } else {
-            let wanted = Wanted::new(body.group_by, body.aggregate, body.sort, &app)?;
+            let wanted = Wanted::new(body.group_by, body.aggregate, body.sort, &names)?;
             groups(&app, &place, &filter, &wanted, (body.offset, body.limit))?
         };
+        app.usage.count(&place, place.key(), Tally::of_search(begun.elapsed(), 0));
         json::answer(StatusCode::OK, &answer)
     })
     .await
@@ -168,10 +177,10 @@ fn page(
     app: &App,
     place: &Place,
     filter: &Filter,
-    sort: &[Sort],
+    (sort, names): (&[Sort], &Names<'_>),
     (offset, limit): (u64, Option<u64>),
 ) -> Result<Structured, ApiError> {
-    let by = sort.iter().map(|sort| Ok((FieldName::parse(&sort.by, &app.limits)?, sort.dir)));
+    let by = sort.iter().map(|sort| Ok((FieldName::parse(&sort.by, names)?, sort.dir)));
     let by = by.collect::<Result<Vec<_>, ApiError>>()?;
     let found = fold(app, place, filter, Vec::new, |found: &mut Vec<_>, document| {
         let keys: Vec<Known> = by.iter().map(|(field, _)| field.first_of(&document)).collect();
@@ -192,6 +201,7 @@ fn page(
     for (_, _, id) in found.iter().skip(from).take(most) {
         // One that went meanwhile is left out.
         let document = ingest::read(&app.store, place, |partition| partition.get(id))?.flatten();
+        place.lists(&document);
         records.extend(document.map(|document| serde_json::json!(Record::new(&document, place.partition()))));
     }
     let has_more = offset.saturating_add(most as u64) < total;
@@ -212,16 +222,20 @@ enum Key {
 }
 
 impl Wanted {
-    fn new(group_by: Vec<String>, wishes: Vec<Wish>, sort: Vec<Sort>, app: &App) -> Result<Self, ApiError> {
-        let named =
-            group_by.into_iter().map(|name| Ok((name.clone(), FieldName::parse(&name, &app.limits)?)));
+    fn new(
+        group_by: Vec<String>,
+        wishes: Vec<Wish>,
+        sort: Vec<Sort>,
+        names: &Names<'_>,
+    ) -> Result<Self, ApiError> {
+        let named = group_by.into_iter().map(|name| Ok((name.clone(), FieldName::parse(&name, names)?)));
         let group_by = named.collect::<Result<Vec<_>, ApiError>>()?;
-        let aggregates = wishes.into_iter().map(|wish| Aggregate::of(wish, &app.limits));
+        let aggregates = wishes.into_iter().map(|wish| Aggregate::of(wish, names));
         let aggregates = aggregates.collect::<Result<Vec<_>, _>>()?;
-        let names = group_by.iter().map(|(name, _)| name).chain(aggregates.iter().map(|one| &one.name));
-        let mut names: Vec<&String> = names.collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let outputs = group_by.iter().map(|(name, _)| name).chain(aggregates.iter().map(|one| &one.name));
+        let mut outputs: Vec<&String> = outputs.collect();
+        outputs.sort_unstable();
+        if let Some(twice) = outputs.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(invalid(format!("two outputs are called {:?}; name them with \"as\"", twice[0])));
         }
         let key = |by: &str| {

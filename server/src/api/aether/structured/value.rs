@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value, json};
 use strongroom_engine::DocumentInfo;
 
+use crate::api::aether::declared::{Declared, Type, at_path};
 use crate::clock;
 use crate::config::Limits;
 use crate::ingest::original;
@@ -25,10 +26,21 @@ pub(super) enum FieldName {
     Size,
     Version,
     Metadata(String),
+    /// One that was declared: values of its type, from this place in the metadata.
+    Declared(Type, String),
+}
+
+/// What names of fields mean.
+pub(super) struct Names<'a> {
+    pub(super) declared: &'a Declared,
+    pub(super) limits: &'a Limits,
 }
 
 impl FieldName {
-    pub(super) fn parse(name: &str, limits: &Limits) -> Result<Self, ApiError> {
+    pub(super) fn parse(name: &str, names: &Names<'_>) -> Result<Self, ApiError> {
+        if let Some((kind, path)) = names.declared.find(name) {
+            return Ok(Self::Declared(kind, path.to_owned()));
+        }
         Ok(match name {
             "tags" => Self::Tags,
             "entity_id" => Self::Entity,
@@ -41,7 +53,7 @@ impl FieldName {
             "version" => Self::Version,
             other => {
                 let path = other.strip_prefix("metadata.").unwrap_or(other);
-                let most = limits.name_bytes_max;
+                let most = names.limits.name_bytes_max;
                 if path.is_empty() || path.len() > most {
                     return Err(super::invalid(format!("the name of a field has 1 to {most} bytes")));
                 }
@@ -64,21 +76,15 @@ impl FieldName {
             Self::Updated => document.updated_ms.map_or_else(Vec::new, time),
             Self::Size => vec![Known::Number(original::size(document).into())],
             Self::Version => vec![Known::Number(document.version.into())],
-            Self::Metadata(path) => {
-                let metadata = original::metadata(&document.metadata);
-                // A name with dots in it may also be one name.
-                let found = metadata.get(path).cloned().or_else(|| {
-                    let mut value = Value::Object(metadata.clone());
-                    for part in path.split('.') {
-                        value = value.get(part)?.clone();
-                    }
-                    Some(value)
-                });
-                match found {
-                    Some(Value::Array(values)) => values.iter().filter_map(Known::of).collect(),
-                    Some(value) => Known::of(&value).into_iter().collect(),
-                    None => Vec::new(),
-                }
+            Self::Metadata(path) => match at_path(&original::metadata(&document.metadata), path) {
+                Some(Value::Array(values)) => values.iter().filter_map(Known::of).collect(),
+                Some(value) => Known::of(&value).into_iter().collect(),
+                None => Vec::new(),
+            },
+            Self::Declared(kind, path) => {
+                let value = at_path(&original::metadata(&document.metadata), path);
+                let values = value.and_then(|value| kind.read(&value)).unwrap_or_default();
+                values.iter().filter_map(Known::of).collect()
             }
         }
     }
