@@ -27,11 +27,11 @@ mod verify;
 mod words;
 mod workspace;
 
-pub use filter::{ActingAs, Condition, Filter, Subject, Test};
+pub use filter::{ActingAs, Condition, Filter, Numbered, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Opened, Page, Partition,
-    Passage, PassageInfo, Query, ReadError, SearchRequest, SearchResponse, TakenIn, Trace, Unit, Whole,
+    Passage, PassageInfo, Query, ReadError, Said, SearchRequest, SearchResponse, TakenIn, Trace, Unit, Whole,
     Witness, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};

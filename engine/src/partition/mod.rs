@@ -30,6 +30,7 @@ mod once;
 mod read;
 mod rekey;
 mod replace;
+mod revise;
 mod scored;
 mod search;
 mod sight;
@@ -48,6 +49,7 @@ pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use once::Once;
+pub use revise::Said;
 pub use types::{
     DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, PassageInfo, Query, SearchRequest,
     SearchResponse, Trace, Unit,

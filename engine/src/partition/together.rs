@@ -113,7 +113,7 @@ impl Partition {
 
 impl Overlay<'_> {
     /// The ids that this is true of: of the view, and of what is queued.
-    fn ids(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn ids(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
         let known = self.view.directory().map(|(id, _)| id);
         let queued = self.queued().filter_map(Act::document_id);
         let mut ids: Vec<String> = known.chain(queued).filter(|id| is_one(id)).map(str::to_owned).collect();
