@@ -193,10 +193,8 @@ fn a_reader_sees_all_of_a_change_or_nothing() {
 fn ids_of_one_form_are_found_in_memory_and_in_segments() {
     let store = open(&Sim::new(5));
     let all = handle(&store, ActingAs::Administrator);
-    let form = |name: &str| Filter {
-        ids: Some(Numbered { name: name.to_owned(), digits: 2 }),
-        ..Filter::default()
-    };
+    let form =
+        |name: &str| Filter { ids: Some(Numbered { name: name.to_owned(), digits: 2 }), ..Filter::default() };
     for id in ["t_01", "t_02", "t_1", "t_x1", "t_012", "u_01", "t_", "01", "t_0é"] {
         all.put(document(id)).unwrap();
     }

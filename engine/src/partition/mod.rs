@@ -50,6 +50,7 @@ pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use once::Once;
 pub use revise::Said;
+pub use together::Sibling;
 pub use types::{
     DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, PassageInfo, Query, SearchRequest,
     SearchResponse, Trace, Unit,

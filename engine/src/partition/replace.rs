@@ -8,12 +8,24 @@ use super::write::{WRITE_DOCUMENTS_MAX, limit};
 use super::{DocumentInfo, NewDocument, Partition, WriteError};
 use crate::log::Urgency;
 use strongroom_format::document::Document;
+use strongroom_format::limits::METADATA_BYTES_MAX;
 use strongroom_format::record::ChangeKind;
 
 impl Partition {
     /// Replaces a live document under its id: everything but the id and the time of creation.
     pub fn update(&self, id: &str, document: NewDocument) -> Result<DocumentInfo, WriteError> {
-        self.replace(id, None, document)
+        self.replace(id, None, document, |_, metadata| metadata)
+    }
+
+    /// The same, with metadata that `keep` makes of the one before and the new one: for what a host notes of a document and its
+    /// replacement doesn't say.
+    pub fn update_keeping(
+        &self,
+        id: &str,
+        document: NewDocument,
+        keep: impl Fn(&str, String) -> String,
+    ) -> Result<DocumentInfo, WriteError> {
+        self.replace(id, None, document, keep)
     }
 
     /// The same of one version alone: [`WriteError::Changed`] when the live document is another by now.
@@ -23,7 +35,7 @@ impl Partition {
         version: u32,
         document: NewDocument,
     ) -> Result<DocumentInfo, WriteError> {
-        self.replace(id, Some(version), document)
+        self.replace(id, Some(version), document, |_, metadata| metadata)
     }
 
     /// Inserts documents, each in the place of the live one of its id if there is one. They become durable together, or not at
@@ -70,6 +82,7 @@ impl Partition {
         id: &str,
         version: Option<u32>,
         document: NewDocument,
+        keep: impl Fn(&str, String) -> String,
     ) -> Result<DocumentInfo, WriteError> {
         let mut document = self.prepare(document)?;
         document.id = id.to_owned();
@@ -83,6 +96,9 @@ impl Partition {
             if version.is_some_and(|version| version != before.version) {
                 return Err(WriteError::Changed);
             }
+            let metadata = keep(&before.metadata, document.metadata.clone());
+            limit("metadata, in bytes", metadata.len(), METADATA_BYTES_MAX)?;
+            document.metadata = metadata;
             follow(&mut document, before);
             let info = DocumentInfo::of(document.info(), document.content.len() as u64);
             Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
@@ -94,15 +110,17 @@ impl Partition {
 struct Before {
     version: u32,
     created_ms: u64,
+    metadata: String,
 }
 
 fn before(overlay: &Overlay<'_>, id: &str, pending: Option<&Document>) -> Result<Before, WriteError> {
     if let Some(pending) = pending {
-        return Ok(Before { version: pending.version, created_ms: pending.created_ms });
+        let Document { version, created_ms, ref metadata, .. } = *pending;
+        return Ok(Before { version, created_ms, metadata: metadata.clone() });
     }
     let location = overlay.view.find(id).ok_or(WriteError::NotFound)?;
     let (before, _) = overlay.view.info(location)?;
-    Ok(Before { version: before.version, created_ms: before.created_ms })
+    Ok(Before { version: before.version, created_ms: before.created_ms, metadata: before.metadata })
 }
 
 fn follow(document: &mut Document, before: Before) {

@@ -27,6 +27,20 @@ pub struct Said {
     pub metadata: String,
 }
 
+impl Said {
+    /// Checks it against the limits.
+    pub(super) fn check(&self) -> Result<(), WriteError> {
+        limit("metadata, in bytes", self.metadata.len(), METADATA_BYTES_MAX)?;
+        check_labels(self.readers.as_deref(), self.entity.as_ref())
+    }
+
+    pub(super) fn put_into(self, document: &mut Document) {
+        document.entity = self.entity;
+        document.readers = self.readers.map(distinct);
+        document.metadata = self.metadata;
+    }
+}
+
 impl Partition {
     /// Changes what is said of a live document, if `change` says that it did.
     pub fn revise(
@@ -116,16 +130,29 @@ fn revised(
     if !change(before, &mut said)? {
         return Ok(None);
     }
-    limit("metadata, in bytes", said.metadata.len(), METADATA_BYTES_MAX)?;
-    check_labels(said.readers.as_deref(), said.entity.as_ref())?;
-    document.entity = said.entity;
-    document.readers = said.readers.map(distinct);
-    document.metadata = said.metadata;
+    said.check()?;
+    said.put_into(&mut document);
     document.version = document.version.saturating_add(1);
     Ok(Some(document))
 }
 
 impl Overlay<'_> {
+    /// What a document, be it deleted or for other eyes, says of itself once what is queued is durable.
+    pub(super) fn info(&self, id: &str) -> Result<Option<DocumentInfo>, ReadError> {
+        for pending in self.pending.iter().rev() {
+            match &pending.act {
+                Act::Put(document) if document.id == id => return Ok(Some(told(document))),
+                Act::Change(change) if change.id == id && change.kind == ChangeKind::Purged => {
+                    return Ok(None);
+                }
+                _ => {}
+            }
+        }
+        let Some(location) = self.view.find(id) else { return Ok(None) };
+        let (document, content_bytes) = self.view.info(location)?;
+        Ok(Some(DocumentInfo::of(document, content_bytes)))
+    }
+
     /// A document with all that there is of it once what is queued is durable, and since when it is soft-deleted.
     fn whole(&self, id: &str) -> Result<Option<(Document, Option<u64>)>, ReadError> {
         let mut deleted = None;

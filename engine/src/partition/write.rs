@@ -208,8 +208,9 @@ impl Core {
                     // Who it is can be told whatever became of what it holds.
                     let is_told = first.act.is_told();
                     let mut shelf = if is_told { None } else { Some(self.loaded()?) };
-                    while let Some(Pending { record, act, .. }) =
-                        writer.pending.pop_front_if(|next| next.ticket.is(&ticket) && next.act.is_told() == is_told)
+                    while let Some(Pending { record, act, .. }) = writer
+                        .pending
+                        .pop_front_if(|next| next.ticket.is(&ticket) && next.act.is_told() == is_told)
                     {
                         writer.applied_through = writer.applied_through.max(record);
                         match (act, &mut shelf) {

@@ -10,6 +10,7 @@
 //!    partition's next incarnation.
 
 pub(crate) mod media;
+pub(crate) mod notes;
 pub(crate) mod original;
 pub(crate) mod typed;
 
@@ -26,6 +27,7 @@ use crate::control::{Collection, no_collection};
 use crate::idempotency;
 use crate::message::error::ApiError;
 use media::Reading;
+use notes::Notes;
 use original::Original;
 use strongroom_extract::{Extracted, Kind};
 
@@ -46,6 +48,8 @@ pub(crate) struct Intake {
     pub(crate) original: Option<Original>,
     pub(crate) tags: Vec<String>,
     pub(crate) metadata: String,
+    /// What the server notes of it.
+    pub(crate) notes: Notes,
     pub(crate) entity: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) readers: Option<Vec<String>>,
@@ -57,7 +61,7 @@ impl Intake {
     /// A document as it is stored, to be cut and embedded anew.
     pub(crate) fn of_stored(document: DocumentInfo, content: Vec<u8>, chunking: ChunkOptions) -> Self {
         let (content, original) = original::parted(&document, content);
-        let metadata = original::metadata(&document.metadata);
+        let metadata = notes::without(&document.metadata);
         Self {
             filename: document.filename,
             content_type: document.content_type,
@@ -65,6 +69,7 @@ impl Intake {
             original,
             tags: document.tags,
             metadata: if metadata.is_empty() { String::new() } else { Value::Object(metadata).to_string() },
+            notes: notes::lasting(&document.metadata),
             entity: document.entity,
             source: document.source,
             readers: document.readers,
@@ -158,6 +163,7 @@ impl Intake {
                 ([&self.content[..], &original.bytes[..]].concat(), metadata)
             }
         };
+        let metadata = notes::with(metadata, self.notes);
         Ok(NewDocument {
             id: None,
             filename: self.filename,
@@ -294,6 +300,7 @@ mod tests {
             original: None,
             tags: vec!["t".to_owned()],
             metadata: String::new(),
+            notes: Notes::new(),
             entity: None,
             source: None,
             readers: None,

@@ -20,6 +20,7 @@ use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::clock;
 use crate::config::Limits;
+use crate::ingest::notes::Notes;
 use crate::ingest::{self, Intake, media};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
@@ -45,6 +46,7 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
         content_type: media::decide(query.get("content_type"), header, filename)?,
         content: Bytes::new(),
         original: None,
+        notes: Notes::new(),
         tags: fields::tags(query.text("tags").map(|text| Texts::Joined(text.to_owned())), limits)?,
         metadata: fields::metadata_text(query.get("metadata"), limits)?,
         entity: text("entity_id")?,
@@ -245,6 +247,7 @@ fn intake_of_body(
         content_type: content_type.map_or_else(|| Ok("text/plain".to_owned()), media::checked)?,
         content: content.into(),
         original: None,
+        notes: Notes::new(),
         tags: fields::tags(given.tags, limits)?,
         metadata: fields::metadata(given.metadata.as_ref(), limits)?,
         entity: checked("entity_id", given.entity_id)?,

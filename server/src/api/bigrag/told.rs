@@ -10,7 +10,7 @@ use strongroom_engine::{DocumentInfo, Hit, PassageInfo};
 
 use crate::clock;
 use crate::control::Collection;
-use crate::ingest::original;
+use crate::ingest::{notes, original};
 
 /// Of longer documents nobody counts the characters.
 pub(super) const COUNTED_BYTES_MAX: u64 = 256 << 10;
@@ -175,7 +175,7 @@ fn characters(content: &[u8], byte: u32) -> Option<usize> {
 
 /// Stored metadata as an object.
 pub(super) fn metadata(document: &DocumentInfo) -> Map<String, Value> {
-    original::metadata(&document.metadata)
+    notes::without(&document.metadata)
 }
 
 /// The ending of its name, or else what its media type says.

@@ -25,6 +25,7 @@ use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::Collection;
 use crate::events::Event;
+use crate::ingest::notes::Notes;
 use crate::ingest::{self, Intake, media};
 use crate::message::content::{self, Answer};
 use crate::message::error::ApiError;
@@ -210,6 +211,7 @@ impl File {
             filename: self.name,
             content: self.content,
             original: None,
+            notes: Notes::new(),
             tags: Vec::new(),
             metadata,
             entity: None,

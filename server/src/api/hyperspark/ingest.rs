@@ -24,6 +24,7 @@ use crate::call::With;
 use crate::clock;
 use crate::config::Limits;
 use crate::control::Collection;
+use crate::ingest::notes::Notes;
 use crate::ingest::{self as documents, Intake};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
@@ -290,6 +291,7 @@ async fn embed(
         filename: "memory".to_owned(),
         content_type: "text/plain".to_owned(),
         original: None,
+        notes: Notes::new(),
         content: Bytes::copy_from_slice(draft.content.as_bytes()),
         tags: Vec::new(),
         metadata,

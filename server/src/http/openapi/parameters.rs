@@ -92,6 +92,9 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
         ),
         "entity_id" if route.params.contains(&"filename") => (text(), "What or whom the document is about."),
         "entity_id" => (text(), "Only documents about this entity."),
+        "thread_id" => {
+            (json!({"type": "string", "minLength": 1, "maxLength": 256}), "Only turns of this conversation.")
+        }
         "source" if route.params.contains(&"filename") => (text(), "Where the document is from."),
         "source" => (text(), "Only documents from these sources, joined by commas."),
         "metadata" => (

@@ -18,8 +18,18 @@ const INSERT: &[&str] = &[
     "ttl_seconds",
     "partition",
 ];
-const FILTERS: [&str; 9] =
-    ["tags", "any_tags", "content_type", "source", "entity_id", "since", "until", "last_n_days", "filter"];
+const FILTERS: [&str; 10] = [
+    "tags",
+    "any_tags",
+    "content_type",
+    "source",
+    "entity_id",
+    "since",
+    "until",
+    "last_n_days",
+    "filter",
+    "thread_id",
+];
 const LIST: &[&str] = &[
     "offset",
     "limit",
@@ -32,6 +42,7 @@ const LIST: &[&str] = &[
     FILTERS[6],
     FILTERS[7],
     FILTERS[8],
+    FILTERS[9],
     "partition",
 ];
 const SEARCH: &[&str] = &[
@@ -59,6 +70,7 @@ const SEARCH: &[&str] = &[
     FILTERS[6],
     FILTERS[7],
     FILTERS[8],
+    FILTERS[9],
     "partition",
 ];
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
@@ -67,7 +79,7 @@ const IN_COLLECTION: &[&str] = &["collection"];
 
 /// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
 /// a second one would be taken for the first one's repetition.
-pub(super) const KEEP_KEYS: [(&str, &str); 12] = [
+pub(super) const KEEP_KEYS: [(&str, &str); 13] = [
     ("POST", "/v1/documents"),
     ("POST", "/v1/documents/async"),
     ("POST", "/v1/documents/embed"),
@@ -79,6 +91,7 @@ pub(super) const KEEP_KEYS: [(&str, &str); 12] = [
     ("POST", "/v1/threads/{id}/append"),
     ("POST", "/v1/threads/{id}/restore"),
     ("POST", "/v1/threads/{id}/move"),
+    ("PUT", "/v1/threads/{id}/acl"),
     ("DELETE", "/v1/threads/{id}"),
 ];
 
@@ -123,6 +136,8 @@ pub(super) static ROUTES: &[Route] = &[
         "Bring a deleted conversation back", aether::threads::restore),
     route!("POST" "/v1/threads/{id}/move", Free, Access::Key(Scope::DocumentUpload), InBody, &[], Json, 200,
         "Move a conversation to another partition", aether::threads::move_thread),
+    route!("PUT" "/v1/threads/{id}/acl", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 200,
+        "Say who may read a conversation", aether::threads::set_readers),
     // Search
     route!("GET" "/v1/search", Data, Access::Key(Scope::QueryRead), InQuery, SEARCH, None, 200,
         "Search by meaning", aether::search::search),
@@ -157,7 +172,6 @@ pub(super) static ROUTES: &[Route] = &[
     route!(later "/v1/documents/{id}/summary", "A document's summary"),
     route!(later "/v1/search/feedback", "Feedback on search results"),
     route!(later "/v1/schema/{*rest}", "Declared fields"),
-    route!(later "/v1/threads/{id}/acl", "Who may read a thread"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
     route!(later "/v1/audit/{*rest}", "The audit log and grounding receipts"),
     route!(later "/v1/connections", "Connections to other services"),

@@ -9,7 +9,7 @@ use strongroom_engine::DocumentInfo;
 
 use crate::clock;
 use crate::config::Limits;
-use crate::ingest::original;
+use crate::ingest::{notes, original};
 use crate::message::error::ApiError;
 
 /// A field's name.
@@ -65,7 +65,7 @@ impl FieldName {
             Self::Size => vec![Known::Number(original::size(document).into())],
             Self::Version => vec![Known::Number(document.version.into())],
             Self::Metadata(path) => {
-                let metadata = original::metadata(&document.metadata);
+                let metadata = notes::without(&document.metadata);
                 // A name with dots in it may also be one name.
                 let found = metadata.get(path).cloned().or_else(|| {
                     let mut value = Value::Object(metadata.clone());
