@@ -18,6 +18,7 @@ use strongroom_engine::StoreOptions;
 use crate::embedding::settings as embedding;
 use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
+use crate::summarize::settings as summarizer;
 use crate::{base64, outbound, span};
 
 /// Everything that a server is started with.
@@ -37,6 +38,7 @@ pub struct Config {
     pub(crate) flush_age_ms: u64,
     /// Who orders what a search found, when it asks for that.
     pub(crate) reranker: Option<reranker::Settings>,
+    pub(crate) summarizer: Option<summarizer::Settings>,
     /// How many recalls of memories a workspace may have in a month.
     pub(crate) memory_plan_queries: Option<u64>,
     /// Where collections are embedded that ask for another model than the built-in one.
@@ -222,6 +224,7 @@ pub(crate) struct Told {
     pub(crate) flush_age: Option<String>,
     pub(crate) memory_plan_queries: Option<u64>,
     pub(crate) reranker: reranker::Told,
+    pub(crate) summarizer: summarizer::Told,
     pub(crate) embedding: embedding::Told,
     pub(crate) mail: mail::Told,
     pub(crate) public_url: Option<String>,
@@ -237,6 +240,7 @@ struct File {
     flush_age: Option<String>,
     memory_plan_queries: Option<u64>,
     reranker: reranker::Told,
+    summarizer: summarizer::Told,
     embedding: embedding::Told,
     embedding_prices: BTreeMap<String, f64>,
     mail: mail::Told,
@@ -279,6 +283,7 @@ pub(crate) fn resolve(
     let retention_ms = span("retention", command_line.retention, file.retention, usual.retention_ms)?;
     let flush_age_ms = span("flush_age", command_line.flush_age, file.flush_age, usual.flush_age_ms)?;
     let reranker = reranker::resolve(command_line.reranker, &environment, file.reranker)?;
+    let summarizer = summarizer::resolve(command_line.summarizer, &environment, file.summarizer)?;
     let plan =
         environment("STRONGROOM_MEMORY_PLAN_QUERIES").map(|text| text.trim().parse::<u64>()).transpose();
     let plan = plan.map_err(|_| "STRONGROOM_MEMORY_PLAN_QUERIES must be a whole number".to_owned())?;
@@ -310,6 +315,7 @@ pub(crate) fn resolve(
         retention_ms,
         flush_age_ms,
         reranker,
+        summarizer,
         memory_plan_queries,
         embedding,
         embedding_prices: file.embedding_prices,

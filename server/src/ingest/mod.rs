@@ -12,6 +12,7 @@
 pub(crate) mod media;
 pub(crate) mod notes;
 pub(crate) mod original;
+pub(crate) mod summary;
 pub(crate) mod typed;
 
 use bytes::Bytes;

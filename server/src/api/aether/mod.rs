@@ -4,6 +4,7 @@
 //! 100, partitions named in the query or in the body.
 
 pub(crate) mod across;
+pub(crate) mod backfill;
 pub(crate) mod bundles;
 pub(crate) mod documents;
 mod fields;
@@ -22,5 +23,6 @@ pub(in crate::api) mod reranking;
 pub(crate) mod search;
 mod sections;
 pub(in crate::api) mod structured;
+pub(crate) mod summaries;
 pub(crate) mod threads;
 mod turns;

@@ -7,6 +7,7 @@ use strongroom_engine::{DocumentInfo, Hit, Trace};
 
 use super::turns::turn_of;
 use crate::clock;
+use crate::ingest::summary::Note;
 use crate::ingest::{media, notes, original};
 use crate::statement::Signed;
 
@@ -42,6 +43,9 @@ pub(crate) struct Record<'a> {
     thread_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_index: Option<u32>,
+    /// `pending` while a summary is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'static str>,
 }
 
 impl<'a> Record<'a> {
@@ -68,6 +72,7 @@ impl<'a> Record<'a> {
             metadata: notes::without(&document.metadata),
             thread_id,
             turn_index,
+            summary: Note::of(&document.metadata).asked.map(|_| "pending"),
         }
     }
 }

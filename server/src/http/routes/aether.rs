@@ -16,6 +16,7 @@ const INSERT: &[&str] = &[
     "acl_readers",
     "expires_at",
     "ttl_seconds",
+    "summarize",
     "partition",
 ];
 const FILTERS: [&str; 10] = [
@@ -124,6 +125,14 @@ pub(super) static ROUTES: &[Route] = &[
         "A document's bytes as they came", aether::documents::download),
     route!("GET" "/v1/documents/{id}/text", Data, Access::Key(Scope::DocumentRead), InQuery, TEXT, None, 200,
         "A document's text, by page or section", aether::documents::text),
+    route!("GET" "/v1/documents/{id}/summary", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
+        "A document's summary, and whether another one is on its way", aether::summaries::get),
+    route!("PUT" "/v1/documents/{id}/summary", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 200,
+        "Store a summary of your own", aether::summaries::put),
+    route!("POST" "/v1/documents/{id}/summary", Data, Access::Key(Scope::DocumentUpload), InQuery, &["force", "partition"],
+        None, 202, "Have a document summed up, in the background", aether::summaries::regenerate),
+    route!("POST" "/v1/documents/backfill-entity", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 200,
+        "Set documents' entities from their tags", aether::backfill::backfill),
     // Threads
     route!("POST" "/v1/threads/{id}/append", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 201,
         "Append a turn to a conversation", aether::threads::append),
@@ -168,8 +177,6 @@ pub(super) static ROUTES: &[Route] = &[
     route!("POST" "/v1/import", Data, Access::Key(Scope::All), InQuery, BY_ID, Document, 200,
         "Take a bundle into a partition", aether::bundles::import),
     // Named, not offered yet
-    route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
-    route!(later "/v1/documents/{id}/summary", "A document's summary"),
     route!(later "/v1/search/feedback", "Feedback on search results"),
     route!(later "/v1/schema/{*rest}", "Declared fields"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),

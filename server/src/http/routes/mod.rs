@@ -166,7 +166,7 @@ impl Route {
     /// Parameters that every route takes and that change nothing on this one.
     pub(crate) fn ignored(&self) -> &'static [&'static str] {
         match (self.kind, self.body) {
-            (Kind::Data, BodyKind::Document) => &["partition", "summarize", "extract_facts"],
+            (Kind::Data, BodyKind::Document) => &["partition", "extract_facts"],
             (Kind::Data, _) if self.partition_field() == "partition" => &["partition"],
             _ => &[],
         }
