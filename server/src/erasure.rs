@@ -70,7 +70,28 @@ pub(crate) fn purge_many(
     by: By,
 ) -> Result<Option<Purged>, ApiError> {
     let purged = ingest::purge(store, place, ids)?;
-    let told = purged.as_ref().map(|purged| match &purged.receipt {
+    enter(control, store, purged.as_ref().map(|purged| told(place, purged, by)))?;
+    Ok(purged)
+}
+
+/// Purges those of these documents that are live, together, and answers which those were; `None` when none was.
+pub(crate) fn purge_these(
+    control: &Control,
+    store: &Store,
+    place: &Place,
+    ids: &[&str],
+    by: By,
+) -> Result<Option<(Purged, Vec<String>)>, ApiError> {
+    let done = ingest::purge_these(store, place, ids)?;
+    // Of what was purged before there is a row already, unless it became final only now.
+    let is_news = |purged: &Purged| !place.was_answered() || purged.receipt.is_some();
+    let purged = done.as_ref().map(|(purged, _)| purged).filter(|purged| is_news(purged));
+    enter(control, store, purged.map(|purged| told(place, purged, by)))?;
+    Ok(done)
+}
+
+fn told(place: &Place, purged: &Purged, by: By) -> Entry {
+    match &purged.receipt {
         Some(receipt) => entry(Action::DocumentPurge, receipt, by),
         // Another call's rewriting served this one too, or maintenance will: the receipt's row is theirs.
         None => Entry {
@@ -82,9 +103,7 @@ pub(crate) fn purge_many(
                 random::hex(&purged.incarnation),
             )
         },
-    });
-    enter(control, store, told)?;
-    Ok(purged)
+    }
 }
 
 /// Writes the rows that are missing of what this process erased.

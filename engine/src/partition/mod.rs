@@ -242,6 +242,12 @@ impl Core {
         self.attempt(|| self.look_for(witness, |view| view.live(id, eyes).is_some()))
     }
 
+    /// Whether it was asked something under this key, and answered.
+    pub(crate) fn remembers(&self, key: &[u8; 16], witness: Option<&Witness>) -> Result<bool, ReadError> {
+        let now_ms = self.now_ms().max(1);
+        self.attempt(|| self.look_for(witness, |view| view.memos().find(key, now_ms).is_some()))
+    }
+
     /// Tells a witness that this partition's key was handed to a caller.
     fn tell(&self, witness: Option<&Witness>) {
         if let Some(witness) = witness {

@@ -13,6 +13,7 @@ use crate::log::{Outcome, Urgency};
 use crate::nearness::admit;
 use crate::seal::{Key, Place, Purpose, Unsealable};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
@@ -88,6 +89,20 @@ impl Partition {
         self.write(Urgency::Erasure, |overlay| match overlay.standing(id, self.eyes()) {
             Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
+        })
+    }
+
+    /// The same of those of these that are live, in one write, and answers which those were; [`WriteError::NotFound`] when none is.
+    pub fn purge_these(&self, ids: &[&str]) -> Result<Vec<String>, WriteError> {
+        let ids: BTreeSet<&str> = ids.iter().copied().collect();
+        self.write(Urgency::Erasure, |overlay| {
+            let is_live = |id: &&str| matches!(overlay.standing(id, self.eyes()), Standing::Live(_));
+            let live: Vec<String> = ids.iter().copied().filter(is_live).map(str::to_owned).collect();
+            if live.is_empty() {
+                return Err(WriteError::NotFound);
+            }
+            limit("documents in one write", live.len(), WRITE_DOCUMENTS_MAX)?;
+            Ok((live.iter().map(|id| self.change(id, ChangeKind::Purged)).collect(), live))
         })
     }
 

@@ -271,6 +271,31 @@ pub(crate) fn purge(store: &Store, place: &Place, ids: &[&str]) -> Result<Option
     Ok(None)
 }
 
+/// Purges those of these documents that are live, in one write, and answers which those were; `None` when none was.
+pub(crate) fn purge_these(
+    store: &Store,
+    place: &Place,
+    ids: &[&str],
+) -> Result<Option<(Purged, Vec<String>)>, ApiError> {
+    let once = place.promise.as_ref().map(|promise| promise.once());
+    for _ in 0..HANDLES_MAX {
+        match store.purge_these(&place.scope, &place.at, ids, once) {
+            Err(StoreError::Write(WriteError::Dropped)) => {}
+            Err(StoreError::Write(WriteError::NotFound)) => return Ok(None),
+            outcome => return Ok(Some(outcome?)),
+        }
+    }
+    Ok(None)
+}
+
+/// What a request wrote when it came before, if it did; see [`Partition::remembered`].
+pub(crate) fn remembered(store: &Store, place: &Place) -> Result<Option<Vec<String>>, ApiError> {
+    if place.promise.is_none() {
+        return Ok(None);
+    }
+    Ok(change(store, place, |partition| partition.remembered())?.flatten())
+}
+
 /// Reads from a partition; `None` when there is no such partition.
 pub(crate) fn read<T>(
     store: &Store,

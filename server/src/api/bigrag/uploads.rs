@@ -115,12 +115,14 @@ async fn store(
         own.quotas.tokens(&at, embedding_tokens)?;
         let stored =
             ingest::write(&own.store, &at, &into, |partition| partition.put_many(documents.clone()))?;
-        own.usage.count(&at, at.key(), Tally { inserts, bytes_in, embedding_tokens, ..Tally::default() });
+        if !at.was_answered() {
+            own.usage.count(&at, at.key(), Tally { inserts, bytes_in, embedding_tokens, ..Tally::default() });
+        }
         drop(held);
         Ok(stored)
     });
     let stored = stored.await?;
-    for document in &stored {
+    for document in stored.iter().filter(|_| !place.was_answered()) {
         tell(&app, collection, &place, document);
     }
     Ok(stored)
@@ -230,7 +232,7 @@ impl Form {
             call.header(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(kind)
             .map_err(|_| malformed("a file comes as multipart/form-data, in the field `file`".to_owned()))?;
-        let (bytes, held) = call.body().await?.into_parts();
+        let (bytes, held) = call.form().await?.into_parts();
         let mut parts = multer::Multipart::new(Body::from(bytes).into_data_stream(), boundary);
         let (mut files, mut metadata, mut fields) = (Vec::new(), None, 0);
         while let Some(part) = parts.next_field().await.map_err(unreadable)? {
@@ -261,6 +263,17 @@ impl Form {
         }
         if files.is_empty() {
             return Err(malformed("it has no file: send one in the field `file`".to_owned()));
+        }
+        if let Some(promise) = call.promise() {
+            let said: Vec<u8> = metadata
+                .iter()
+                .flat_map(|metadata| Value::Object(metadata.clone()).to_string().into_bytes())
+                .collect();
+            let parts = files.iter().map(|file: &File| {
+                let kind = file.content_type.as_deref().unwrap_or_default();
+                [&b"file"[..], file.name.as_bytes(), kind.as_bytes(), &file.content]
+            });
+            promise.read_form(parts.chain([[&b"metadata"[..], &[], &[], &said]]));
         }
         Ok(Self { files, metadata: metadata.unwrap_or_default(), held })
     }

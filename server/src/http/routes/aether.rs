@@ -78,9 +78,8 @@ const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"
 const BY_ID: &[&str] = &["partition"];
 const IN_COLLECTION: &[&str] = &["collection"];
 
-/// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
-/// a second one would be taken for the first one's repetition.
-pub(super) const KEEP_KEYS: [(&str, &str); 13] = [
+/// Those that keep keys.
+pub(super) const KEEP_KEYS: &[(&str, &str)] = &[
     ("POST", "/v1/documents"),
     ("POST", "/v1/documents/async"),
     ("POST", "/v1/documents/embed"),
