@@ -16,6 +16,7 @@ use strongroom_engine::{
 
 use crate::auth::{Place, server_itself};
 use crate::control::{Action, By, Control, ControlError, Entry, Outcome};
+use crate::ingest::PurgedThese;
 use crate::message::error::ApiError;
 use crate::{ingest, log, random};
 
@@ -74,19 +75,18 @@ pub(crate) fn purge_many(
     Ok(purged)
 }
 
-/// Purges those of these documents that are live, together, and answers which those were; `None` when none was.
+/// Purges those of these documents that are live, together; `None` when none was.
 pub(crate) fn purge_these(
     control: &Control,
     store: &Store,
     place: &Place,
     ids: &[&str],
     by: By,
-) -> Result<Option<(Purged, Vec<String>)>, ApiError> {
+) -> Result<Option<PurgedThese>, ApiError> {
     let done = ingest::purge_these(store, place, ids)?;
     // Of what was purged before there is a row already, unless it became final only now.
-    let is_news = |purged: &Purged| !place.was_answered() || purged.receipt.is_some();
-    let purged = done.as_ref().map(|(purged, _)| purged).filter(|purged| is_news(purged));
-    enter(control, store, purged.map(|purged| told(place, purged, by)))?;
+    let news = done.as_ref().filter(|done| !done.is_again || done.purged.receipt.is_some());
+    enter(control, store, news.map(|done| told(place, &done.purged, by)))?;
     Ok(done)
 }
 

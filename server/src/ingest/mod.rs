@@ -15,11 +15,13 @@ pub(crate) mod original;
 pub(crate) mod summary;
 pub(crate) mod typed;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::Value;
 use strongroom_embed::{Chunk, ChunkOptions, Embedder, Form, chunk_as};
 use strongroom_engine::{
-    DocumentInfo, NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError,
+    DocumentInfo, NewDocument, NewPassage, Once, Partition, Passage, Purged, ReadError, Store, StoreError,
     WriteError,
 };
 
@@ -271,18 +273,33 @@ pub(crate) fn purge(store: &Store, place: &Place, ids: &[&str]) -> Result<Option
     Ok(None)
 }
 
-/// Purges those of these documents that are live, in one write, and answers which those were; `None` when none was.
+/// What became of a purge of several documents.
+pub(crate) struct PurgedThese {
+    pub(crate) purged: Purged,
+    /// Which documents were purged: when the same request came before, by that.
+    pub(crate) ids: Vec<String>,
+    /// Whether it came before.
+    pub(crate) is_again: bool,
+}
+
+/// Purges those of these documents that are live, in one write; `None` when none was.
 pub(crate) fn purge_these(
     store: &Store,
     place: &Place,
     ids: &[&str],
-) -> Result<Option<(Purged, Vec<String>)>, ApiError> {
+) -> Result<Option<PurgedThese>, ApiError> {
+    // Its own, for a request that purges in several partitions may have come as far as to some of them.
     let once = place.promise.as_ref().map(|promise| promise.once());
+    let once = once.map(|once| Arc::new(Once::new(once.key, once.request)));
     for _ in 0..HANDLES_MAX {
-        match store.purge_these(&place.scope, &place.at, ids, once) {
+        match store.purge_these(&place.scope, &place.at, ids, once.as_ref()) {
             Err(StoreError::Write(WriteError::Dropped)) => {}
             Err(StoreError::Write(WriteError::NotFound)) => return Ok(None),
-            outcome => return Ok(Some(outcome?)),
+            outcome => {
+                let (purged, ids) = outcome?;
+                let is_again = once.is_some_and(|once| once.was_answered());
+                return Ok(Some(PurgedThese { purged, ids, is_again }));
+            }
         }
     }
     Ok(None)

@@ -26,22 +26,23 @@ pub(crate) struct Settings {
 
 /// What one of the three sources said.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[group(skip)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Told {
     /// Where a model answers POST in the form of OpenAI's chats, for summaries [env: STRONGROOM_SUMMARIZER]
-    #[arg(long = "summarizer", value_name = "URL")]
+    #[arg(id = "summarizer", long = "summarizer", value_name = "URL")]
     address: Option<String>,
     /// The model to name to the summarizer [env: STRONGROOM_SUMMARIZER_MODEL]
-    #[arg(long = "summarizer-model", value_name = "NAME")]
+    #[arg(id = "summarizer_model", long = "summarizer-model", value_name = "NAME")]
     model: Option<String>,
     /// A file with the summarizer's key [or env: STRONGROOM_SUMMARIZER_KEY]
-    #[arg(long = "summarizer-key-file", value_name = "FILE")]
+    #[arg(id = "summarizer_key_file", long = "summarizer-key-file", value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// How long a summary takes at most [default: 60s; env: STRONGROOM_SUMMARIZER_TIMEOUT]
-    #[arg(long = "summarizer-timeout", value_name = "SPAN")]
+    #[arg(id = "summarizer_timeout", long = "summarizer-timeout", value_name = "SPAN")]
     timeout: Option<String>,
     /// How many documents are summed up at once [default: 2; env: STRONGROOM_SUMMARIZER_CALLS]
-    #[arg(long = "summarizer-calls", value_name = "NUMBER")]
+    #[arg(id = "summarizer_calls", long = "summarizer-calls", value_name = "NUMBER")]
     calls: Option<usize>,
 }
 

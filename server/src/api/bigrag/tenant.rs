@@ -279,12 +279,12 @@ impl Reach {
         for (place, numbers) in places {
             let here: Vec<&str> = numbers.iter().map(|&number| ids[number].as_str()).collect();
             match erasure::purge_these(&app.control, &app.store, &place, &here, by.clone()) {
-                Ok(Some((_, purged))) => {
-                    if !place.was_answered() {
-                        app.deleted(&place, purged.len() as u64);
+                Ok(Some(done)) => {
+                    if !done.is_again {
+                        app.deleted(&place, done.ids.len() as u64);
                     }
                     for (id, outcome) in ids.iter().zip(&mut outcomes) {
-                        if purged.iter().any(|purged| purged == id) {
+                        if done.ids.contains(id) {
                             *outcome = Ok(true);
                         }
                     }

@@ -115,9 +115,7 @@ async fn store(
         own.quotas.tokens(&at, embedding_tokens)?;
         let stored =
             ingest::write(&own.store, &at, &into, |partition| partition.put_many(documents.clone()))?;
-        if !at.was_answered() {
-            own.usage.count(&at, at.key(), Tally { inserts, bytes_in, embedding_tokens, ..Tally::default() });
-        }
+        own.usage.count(&at, at.key(), Tally { inserts, bytes_in, embedding_tokens, ..Tally::default() });
         drop(held);
         Ok(stored)
     });

@@ -95,9 +95,7 @@ pub(crate) async fn upsert(mut call: With<Upsert>) -> Result<Answer<Upserted>, A
             let bytes_in = group.iter().map(|document| document.content.len() as u64).sum();
             let _room = app.quotas.room(place, inserts, bytes_in)?;
             ingest::write(&app.store, place, &collection, |partition| partition.upsert_many(group.clone()))?;
-            if !place.was_answered() {
-                app.usage.count(place, place.key(), Tally { inserts, bytes_in, ..Tally::default() });
-            }
+            app.usage.count(place, place.key(), Tally { inserts, bytes_in, ..Tally::default() });
         }
         drop(held);
         json::answer(StatusCode::OK, &Upserted { status: "ok", upserted })

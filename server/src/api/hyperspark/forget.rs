@@ -6,13 +6,14 @@
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strongroom_engine::{Filter, Partition, Purged, SignedReceipt};
+use strongroom_engine::{Filter, Partition, SignedReceipt};
 
 use super::reach::{Maybe, Target, look_into, target, user};
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::control::By;
+use crate::ingest::PurgedThese;
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -94,9 +95,7 @@ pub(crate) async fn forget(mut call: With<Body>) -> Result<Answer<Forgotten>, Ap
             What::These { ids, user } => forget_these(&app, &target, &ids, user.as_deref(), &by)?,
             What::AllOf(user) => forget_all(&app, &target, &user, &by)?,
         };
-        if !target.place.was_answered() {
-            app.deleted(&target.place, done.forgotten as u64);
-        }
+        app.deleted(&target.place, done.forgotten as u64);
         let final_by =
             done.is_unfinished.then(|| clock::rfc3339(clock::now_ms().saturating_add(app.purge_ms)));
         let receipts: Vec<_> = done.receipts.iter().map(|signed| random::hex(&signed.receipt.id)).collect();
@@ -176,8 +175,7 @@ fn forget_these(
     }
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let purged = erasure::purge_these(&app.control, &app.store, &target.place, &ids, by.clone())?;
-    let (purged, gone) = purged.ok_or_else(no_memory)?;
-    Ok(Done::default().and(gone.len(), purged))
+    Ok(Done::default().and(purged.ok_or_else(no_memory)?))
 }
 
 fn forget_all(app: &App, target: &Target, user: &str, by: &By) -> Result<Done, ApiError> {
@@ -197,9 +195,8 @@ fn forget_all(app: &App, target: &Target, user: &str, by: &By) -> Result<Done, A
             let is_last = look_number == 0 && number + 1 == chunks;
             let place = if is_last { &target.place } else { &unpromised };
             // Somebody else may have forgotten some of them meanwhile.
-            let purged = erasure::purge_these(&app.control, &app.store, place, ids, by.clone())?;
-            if let Some((purged, gone)) = purged {
-                done = done.and(gone.len(), purged);
+            if let Some(purged) = erasure::purge_these(&app.control, &app.store, place, ids, by.clone())? {
+                done = done.and(purged);
             }
         }
     }
@@ -207,10 +204,10 @@ fn forget_all(app: &App, target: &Target, user: &str, by: &By) -> Result<Done, A
 }
 
 impl Done {
-    fn and(mut self, forgotten: usize, purged: Purged) -> Self {
-        self.forgotten += forgotten;
-        self.is_unfinished |= !purged.is_final;
-        self.receipts.extend(purged.receipt);
+    fn and(mut self, done: PurgedThese) -> Self {
+        self.forgotten += done.ids.len();
+        self.is_unfinished |= !done.purged.is_final;
+        self.receipts.extend(done.purged.receipt);
         self
     }
 }

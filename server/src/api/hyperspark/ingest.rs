@@ -239,7 +239,7 @@ async fn write(
             let _room = app.quotas.room(place, done.inserts, done.bytes_in)?;
             app.quotas.tokens(place, done.embedding_tokens)?;
             let written = put_all(app, &put.1, &collection, &documents)?;
-            if written.is_some() && !place.was_answered() {
+            if written.is_some() {
                 app.usage.count(place, place.key(), done);
             }
             Ok(written)

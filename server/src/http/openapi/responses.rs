@@ -140,7 +140,13 @@ pub(super) fn errors() -> [(&'static str, Value); 3] {
                 "type": "object",
                 "description": "A failure, as Aether's clients read it.",
                 "required": ["error", "code", "detail", "request_id"],
-                "properties": {"error": words, "code": code, "detail": words, "request_id": id},
+                "properties": {
+                    "error": words, "code": code, "detail": words, "request_id": id,
+                    "current_revision": {
+                        "type": ["string", "null"],
+                        "description": "Of 412: the revision that there is; null when there is none.",
+                    },
+                },
             }),
         ),
         (
