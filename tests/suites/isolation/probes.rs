@@ -23,6 +23,8 @@ use super::{Sent, is_read, offered, request};
 
 /// Connections that probe at once.
 const PROBERS: usize = 8;
+/// So many faults say enough.
+const FAULTS_MAX: usize = 800;
 
 /// What no name, or id, should be.
 const HOSTILE: [&str; 22] = [
@@ -444,7 +446,7 @@ fn run(crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize, probers: u
                     let mut sum = Sum::default();
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= count || sum.faults.len() >= 100 {
+                        if number >= count || sum.faults.len() >= FAULTS_MAX / probers {
                             return sum;
                         }
                         prober.probe(number, &mut sum);
