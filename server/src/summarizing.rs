@@ -77,7 +77,7 @@ async fn sum_up(app: Arc<App>, summarizer: Arc<Summarizer>, asked: Asked) {
             let note = told(&summarizer, &document, answer, is_all);
             let (writing, of) = (app.clone(), whose.clone());
             let written = app.pool.run_for(tenant, move || write(&writing, &place, &of, &note)).await;
-            written.inspect_err(|error| complain(error)).is_ok()
+            written.inspect_err(complain).is_ok()
         }
         Err(error) => {
             complain(&error);

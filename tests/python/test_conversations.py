@@ -105,6 +105,7 @@ def test_a_summary_that_is_asked_for(acme, tmp_path):  # noqa: F811
     path.write_text("Bread dough rises slowly.")
     assert acme.insert(path, summarize=False).summary is None
     job = acme.wait_for_job(acme.insert_async(path, summarize=True)["job_id"], poll_interval=0.01)
+    assert job["summary_state"] == "pending"
     assert settled(acme, job["doc_id"]).content == "About: Bread dough rises"
     items = [BatchInsertItem(filename="a.txt", content="One two three four"),
              BatchInsertItem(filename="b.txt", content="Quiet", summarize=False)]

@@ -114,6 +114,14 @@ fn a_users_summary_is_kept_with_the_document() {
     assert_eq!((&stale["content"], &stale["stale"]), (&second["content"], &json!(true)));
     client.put_bytes(&own, b"The lease ends in 2031.").expect(200);
     assert_eq!(summary(&client, &id)["stale"], false);
+    // Cut and embedded anew, the document has it still.
+    client
+        .post_bytes(
+            &format!("/v1/collections/default/documents/{}/reprocess?partition=acme", encoded(&id)),
+            b"",
+        )
+        .expect(200);
+    assert_eq!(summary(&client, &id)["content"], second["content"]);
     // It moves with the document, goes with it, and comes back with it.
     let moving = |from: &str, to: &str| {
         let body = json!({"expect_partition": from, "to_partition": to});
