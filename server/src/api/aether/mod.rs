@@ -7,7 +7,7 @@ pub(crate) mod across;
 pub(crate) mod backfill;
 pub(crate) mod bundles;
 pub(crate) mod documents;
-mod fields;
+pub(in crate::api) mod fields;
 pub(crate) mod filters;
 mod finding;
 pub(crate) mod grammar;

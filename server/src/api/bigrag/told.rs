@@ -38,6 +38,12 @@ pub(crate) struct Document {
     progress: Option<f64>,
     created_at: String,
     updated_at: String,
+    /// From when on nobody reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// Labels of those who may read it; without them, everybody who reaches the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acl_readers: Option<Vec<String>>,
 }
 
 impl Document {
@@ -58,6 +64,8 @@ impl Document {
             progress: None,
             created_at: clock::rfc3339(document.created_ms),
             updated_at: clock::rfc3339(document.updated_ms.unwrap_or(document.created_ms)),
+            expires_at: document.expires_ms.map(clock::rfc3339),
+            acl_readers: document.readers.clone(),
         }
     }
 }
