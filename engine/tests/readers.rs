@@ -5,9 +5,9 @@
 
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
-    ActingAs, CollectionSpec, Filter, Fusion, NewDocument, NewPassage, Once, OperatorScope, Partition,
-    PartitionName, PartitionRef, Passage, Query, Reach, RootKey, Scope, SearchRequest, SearchResponse, Store,
-    StoreError, StoreOptions, Unit, WorkspaceId, WriteError,
+    ActingAs, CollectionSpec, DocumentInfo, Filter, Fusion, NewDocument, NewPassage, Once, OperatorScope,
+    Partition, PartitionName, PartitionRef, Passage, Query, Reach, RootKey, Said, Scope, SearchRequest,
+    SearchResponse, Sibling, Store, StoreError, StoreOptions, Unit, WorkspaceId, WriteError,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([1; 16]);
@@ -309,11 +309,19 @@ fn acts_on_many_see_with_the_same_eyes() {
     let count = bob.fold(&Filter::default(), 10, || 0, |count, _| *count += 1).unwrap();
     assert_eq!(count, Some(1), "sums tell what is hidden");
     // The number of what is hidden is taken all the same.
-    let next = |known: &[(String, bool)]| {
-        assert_eq!(known.len(), 4);
-        Some("next".to_owned())
+    let next = |known: &[Sibling<'_>], last: Option<&DocumentInfo>, said: &mut Said| {
+        let hidden: Vec<_> = known.iter().filter(|one| one.is_hidden).map(|one| one.id).collect();
+        assert_eq!((known.len(), hidden), (4, vec!["ada", "none", "sea"]));
+        assert_eq!(
+            last.map(|last| last.id.as_str()),
+            Some("sea"),
+            "the host is told of the last, whoever sees it"
+        );
+        said.entity = Some("of next".to_owned());
+        Ok("next".to_owned())
     };
-    bob.put_next(document("x", "a turn", None), every, next).unwrap();
+    let put = bob.put_next(document("x", "a turn", None), every, next).unwrap();
+    assert_eq!((put.id.as_str(), put.entity.as_deref()), ("next", Some("of next")));
     let elsewhere = PartitionRef {
         collection: "default".to_owned(),
         partition: Some(PartitionName::new("other").unwrap()),

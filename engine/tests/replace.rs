@@ -83,3 +83,19 @@ fn only_the_version_that_was_read_is_replaced() {
     assert_eq!(partition.update_version("a", 2, document("a", "third")).unwrap().version, 3);
     assert!(matches!(partition.update_version("b", 1, document("b", "none")), Err(WriteError::NotFound)));
 }
+
+/// Lost otherwise: what a host notes of a document would go with the text that it was noted of, or be of a text that came between.
+#[test]
+fn an_update_keeps_of_the_metadata_what_it_is_told_to() {
+    let (store, partition) = open(&Sim::new(1));
+    let with = |metadata: &str| NewDocument { metadata: metadata.to_owned(), ..document("a", "text") };
+    partition.put(with("one")).unwrap();
+    let keep = |before: &str, now: String| format!("{before} {now}");
+    assert_eq!(partition.update_keeping("a", with("two"), keep).unwrap().metadata, "one two");
+    store.flush().unwrap();
+    assert_eq!(partition.update_keeping("a", with("three"), keep).unwrap().metadata, "one two three");
+    assert_eq!(partition.get("a").unwrap().unwrap().metadata, "one two three");
+    let much = |_: &str, _: String| "x".repeat((256 << 10) + 1);
+    assert!(matches!(partition.update_keeping("a", with("four"), much), Err(WriteError::TooLarge { .. })));
+    assert_eq!(partition.update("a", with("five")).unwrap().metadata, "five");
+}

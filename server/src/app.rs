@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use strongroom_embed::Embedder;
 use strongroom_engine::{CollectionSpec, DocumentInfo, NewDocument, Store, WorkspaceId};
 use tokio::sync::watch;
@@ -30,6 +30,7 @@ use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::room::Room;
+use crate::summarize::{self, Summarizer};
 use crate::usage::{self, Tally, Usage};
 use crate::waste::Waste;
 use crate::worker::Worker;
@@ -45,6 +46,9 @@ pub(crate) struct App {
     pub(crate) embedder: &'static dyn Embedder,
     pub(crate) models: Models,
     pub(crate) reranker: Option<Arc<Reranker>>,
+    pub(crate) summarizer: Option<Arc<Summarizer>>,
+    /// Documents that wait for a summary.
+    pub(crate) summaries: summarize::Queue,
     pub(crate) pool: Pool,
     /// Reads what has to be read to have a text.
     pub(crate) files: Worker,
@@ -124,6 +128,19 @@ impl App {
     /// How many passages of a search the reranker is sent at most; `None` without a reranker.
     pub(crate) fn rerank_candidates_max(&self) -> Option<usize> {
         self.reranker.as_ref().map(|reranker| reranker.candidates_max)
+    }
+
+    /// Refuses to be asked for a summary where nobody makes any.
+    pub(crate) fn require_summarizer(&self) -> Result<(), ApiError> {
+        if self.summarizer.is_some() {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "summarizer_not_configured",
+            "this server has no summarizer, so it makes no summaries (`--summarizer` names one); a summary of your own can be stored \
+             with PUT",
+        ))
     }
 
     /// Reads the text out of a document that is a file; text is left as it is.

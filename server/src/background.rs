@@ -24,6 +24,7 @@ use crate::jobs::Job;
 use crate::log;
 use crate::message::error::ApiError;
 use crate::pool::{Tenant, now_for, with_tenant};
+use crate::summarizing;
 
 /// Until a file is tried again for which there was no room.
 const READING_PAUSE: Duration = Duration::from_secs(1);
@@ -93,9 +94,10 @@ async fn run(app: Arc<App>, job: Job, is_read: Result<(), ApiError>) -> Result<(
         .run_for(tenant, move || {
             is_read?;
             worker.control.set_job(&job.id, &JobState::Processing)?;
-            let stored = worker.store_document(&job.place, job.intake);
+            let stored = worker.store_document(&job.place, job.intake)?;
             drop(job.held);
-            stored
+            summarizing::begin(&worker, &job.place, &stored);
+            Ok(stored)
         })
         .await;
     let (state, failure) = match outcome {

@@ -203,6 +203,16 @@ impl Call {
         place.with_promise(self.promise.as_ref()).with_watch(self.watch.as_ref())
     }
 
+    /// The same place, with what the request promises.
+    pub(crate) fn promised(&self, place: Place) -> Place {
+        self.followed(place)
+    }
+
+    /// Whether what the request writes is to be written once.
+    pub(crate) fn promise(&self) -> Option<Arc<Promise>> {
+        self.promise.clone()
+    }
+
     /// Admits the request to the partition that it acts on.
     pub(crate) fn admit(&self, place: &Place) -> Result<(), ApiError> {
         admit(self.admission.as_deref(), self.watch.as_deref(), place, self.is_query)
@@ -230,12 +240,19 @@ impl Call {
 
     /// The body, up to this route's limit. Can be taken once.
     pub(crate) async fn body(&mut self) -> Result<Received, ApiError> {
-        self.app.waste.may_send(self.debtor, announced_bytes(&self.headers), Instant::now())?;
-        let body = std::mem::take(&mut self.body);
-        let received = self.app.bodies.read(&self.headers, body, self.body_bytes_max).await?;
+        let received = self.form().await?;
         if let Some(promise) = &self.promise {
             promise.read(&received.bytes);
         }
+        Ok(received)
+    }
+
+    /// The same where the body is a form: what it says is for its reader to tell the promise, since a form that is sent again is
+    /// written in other bytes.
+    pub(crate) async fn form(&mut self) -> Result<Received, ApiError> {
+        self.app.waste.may_send(self.debtor, announced_bytes(&self.headers), Instant::now())?;
+        let body = std::mem::take(&mut self.body);
+        let received = self.app.bodies.read(&self.headers, body, self.body_bytes_max).await?;
         if let Some(traced) = &self.traced {
             traced.read(&received.bytes);
         }

@@ -21,6 +21,7 @@ use crate::embedding::settings as embedding;
 use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
 use crate::serve::Server;
+use crate::summarize::settings as summarizer;
 use crate::worker::child;
 use crate::{demo, log};
 
@@ -62,7 +63,7 @@ struct Serve {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// A TOML file with data_dir, listen, master_key_file, retention, flush_age, audit_reads, memory_plan_queries,
-    /// public_url, [reranker], [embedding], [mail] and [limits]
+    /// public_url, [reranker], [summarizer], [embedding], [mail] and [limits]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A file with the root encryption key: 32 bytes as hexadecimal or base64 [or env: STRONGROOM_MASTER_KEY]
@@ -84,6 +85,8 @@ struct Serve {
     memory_plan_queries: Option<u64>,
     #[command(flatten)]
     reranker: reranker::Told,
+    #[command(flatten)]
+    summarizer: summarizer::Told,
     #[command(flatten)]
     embedding: embedding::Told,
     #[command(flatten)]
@@ -145,6 +148,7 @@ fn resolve(told: Serve) -> Result<Config, String> {
         audit_reads: told.audit_reads,
         memory_plan_queries: told.memory_plan_queries,
         reranker: told.reranker,
+        summarizer: told.summarizer,
         embedding: told.embedding,
         mail: told.mail,
         public_url: told.public_url,

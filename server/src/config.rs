@@ -18,6 +18,7 @@ use strongroom_engine::StoreOptions;
 use crate::embedding::settings as embedding;
 use crate::mail::settings as mail;
 use crate::rerank::settings as reranker;
+use crate::summarize::settings as summarizer;
 use crate::watch::Reads;
 use crate::{base64, outbound, span};
 
@@ -40,6 +41,7 @@ pub struct Config {
     pub(crate) audit_reads: Reads,
     /// Who orders what a search found, when it asks for that.
     pub(crate) reranker: Option<reranker::Settings>,
+    pub(crate) summarizer: Option<summarizer::Settings>,
     /// How many recalls of memories a workspace may have in a month.
     pub(crate) memory_plan_queries: Option<u64>,
     /// Where collections are embedded that ask for another model than the built-in one.
@@ -229,6 +231,7 @@ pub(crate) struct Told {
     pub(crate) audit_reads: Option<String>,
     pub(crate) memory_plan_queries: Option<u64>,
     pub(crate) reranker: reranker::Told,
+    pub(crate) summarizer: summarizer::Told,
     pub(crate) embedding: embedding::Told,
     pub(crate) mail: mail::Told,
     pub(crate) public_url: Option<String>,
@@ -245,6 +248,7 @@ struct File {
     audit_reads: Option<String>,
     memory_plan_queries: Option<u64>,
     reranker: reranker::Told,
+    summarizer: summarizer::Told,
     embedding: embedding::Told,
     embedding_prices: BTreeMap<String, f64>,
     mail: mail::Told,
@@ -291,6 +295,7 @@ pub(crate) fn resolve(
     let audit_reads = audit_reads.map_or(Some(Reads::default()), |word| Reads::parse(word.trim()));
     let audit_reads = audit_reads.ok_or("audit_reads must be denied or all")?;
     let reranker = reranker::resolve(command_line.reranker, &environment, file.reranker)?;
+    let summarizer = summarizer::resolve(command_line.summarizer, &environment, file.summarizer)?;
     let plan =
         environment("STRONGROOM_MEMORY_PLAN_QUERIES").map(|text| text.trim().parse::<u64>()).transpose();
     let plan = plan.map_err(|_| "STRONGROOM_MEMORY_PLAN_QUERIES must be a whole number".to_owned())?;
@@ -323,6 +328,7 @@ pub(crate) fn resolve(
         flush_age_ms,
         audit_reads,
         reranker,
+        summarizer,
         memory_plan_queries,
         embedding,
         embedding_prices: file.embedding_prices,

@@ -16,6 +16,7 @@ use strongroom_engine::{
 
 use crate::auth::{Place, server_itself};
 use crate::control::{Action, By, Control, ControlError, Entry, Outcome};
+use crate::ingest::PurgedThese;
 use crate::message::error::ApiError;
 use crate::{ingest, log, random};
 
@@ -70,7 +71,27 @@ pub(crate) fn purge_many(
     by: By,
 ) -> Result<Option<Purged>, ApiError> {
     let purged = ingest::purge(store, place, ids)?;
-    let told = purged.as_ref().map(|purged| match &purged.receipt {
+    enter(control, store, purged.as_ref().map(|purged| told(place, purged, by)))?;
+    Ok(purged)
+}
+
+/// Purges those of these documents that are live, together; `None` when none was.
+pub(crate) fn purge_these(
+    control: &Control,
+    store: &Store,
+    place: &Place,
+    ids: &[&str],
+    by: By,
+) -> Result<Option<PurgedThese>, ApiError> {
+    let done = ingest::purge_these(store, place, ids)?;
+    // Of what was purged before there is a row already, unless it became final only now.
+    let news = done.as_ref().filter(|done| !done.is_again || done.purged.receipt.is_some());
+    enter(control, store, news.map(|done| told(place, &done.purged, by)))?;
+    Ok(done)
+}
+
+fn told(place: &Place, purged: &Purged, by: By) -> Entry {
+    match &purged.receipt {
         Some(receipt) => entry(Action::DocumentPurge, receipt, by),
         // Another call's rewriting served this one too, or maintenance will: the receipt's row is theirs.
         None => Entry {
@@ -82,9 +103,7 @@ pub(crate) fn purge_many(
                 random::hex(&purged.incarnation),
             )
         },
-    });
-    enter(control, store, told)?;
-    Ok(purged)
+    }
 }
 
 /// Writes the rows that are missing of what this process erased.

@@ -5,9 +5,10 @@
 //! request under the same key is answered the same and writes nothing; another one is refused with 409.
 //!
 //! Invariants:
-//! 1. A promise goes with the place that a request acts on, and only on routes that make one write there: `http/routes/aether.rs`
-//!    lists them.
-//! 2. Two requests are the same when method, address, media type and body are, byte for byte.
+//! 1. A promise goes with the place that a request acts on, and only on routes that make one write there: the table of routes
+//!    (`http/routes`) lists them.
+//! 2. Two requests are the same when method, address, media type and body are, byte for byte; two forms when their fields and files
+//!    are, since what stands between these is made anew each time.
 
 use std::sync::{Arc, OnceLock};
 
@@ -36,11 +37,11 @@ impl Promise {
     pub(crate) fn of(head: &Parts) -> Result<Option<Arc<Self>>, ApiError> {
         let Some(key) = key(&head.headers)? else { return Ok(None) };
         let media_type = head.headers.get(header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+        let media_type = if is_form(media_type) { FORM } else { media_type };
         let address = head.uri.path_and_query().map_or("", |address| address.as_str());
         let mut digest = Sha256::new();
         for part in [head.method.as_str().as_bytes(), address.as_bytes(), media_type] {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part);
+            add(&mut digest, part);
         }
         Ok(Some(Arc::new(Self {
             key: short(Sha256::new().chain_update(key)),
@@ -52,6 +53,13 @@ impl Promise {
     /// Takes down what the body is. Comes before anything is written.
     pub(crate) fn read(&self, body: &[u8]) {
         self.once.get_or_init(|| self.asked(body));
+    }
+
+    /// Takes down what a form says: each of its parts in their order, with all that it says of itself. Comes before anything is written.
+    pub(crate) fn read_form<'a>(&self, parts: impl Iterator<Item = [&'a [u8]; 4]>) {
+        let mut digest = Sha256::new();
+        parts.flatten().for_each(|part| add(&mut digest, part));
+        self.read(&digest.finalize());
     }
 
     /// The request as the engine knows it.
@@ -73,6 +81,18 @@ impl Promise {
 /// A handle whose write keeps the promise, if there is one.
 pub(crate) fn kept(promise: Option<&Promise>, partition: Partition) -> Partition {
     promise.map_or_else(|| partition.clone(), |promise| partition.once(promise.once()))
+}
+
+/// How forms are called, whatever stands between their parts.
+const FORM: &[u8] = b"multipart/form-data";
+
+fn is_form(media_type: &[u8]) -> bool {
+    media_type.get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+}
+
+fn add(digest: &mut Sha256, part: &[u8]) {
+    digest.update((part.len() as u64).to_le_bytes());
+    digest.update(part);
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, ApiError> {

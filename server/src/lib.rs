@@ -50,6 +50,8 @@ mod room;
 pub mod serve;
 mod span;
 mod statement;
+mod summarize;
+mod summarizing;
 mod tenancy;
 mod tenants;
 mod usage;

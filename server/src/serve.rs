@@ -46,10 +46,11 @@ use crate::pool::Pool;
 use crate::quota::Quotas;
 use crate::rerank::Reranker;
 use crate::room::Room;
+use crate::summarize::{self, Summarizer};
 use crate::usage::{self, Usage};
 use crate::waste::Waste;
 use crate::worker::Worker;
-use crate::{descriptors, erasure, lifecycle, log, master_key, reembedding, tenancy, tenants};
+use crate::{descriptors, erasure, lifecycle, log, master_key, reembedding, summarizing, tenancy, tenants};
 
 /// A stop takes no longer than this; supervisors commonly kill after ten seconds.
 const STOP_MAX: Duration = Duration::from_secs(9);
@@ -81,7 +82,8 @@ impl Server {
         let address =
             listener.local_addr().map_err(|error| format!("the listening socket has no address: {error}"))?;
         let (queue, waiting) = Queue::new(config.limits.jobs_max);
-        let opened = tokio::task::spawn_blocking(move || open(&config, queue, medium)).await;
+        let (summaries, asked) = summarize::Queue::new();
+        let opened = tokio::task::spawn_blocking(move || open(&config, queue, summaries, medium)).await;
         let (app, owner_key) =
             opened.map_err(|_| "opening the store failed; the line before says where".to_owned())??;
         let app = Arc::new(app);
@@ -89,6 +91,7 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let background = vec![
             tokio::spawn(background::work(app.clone(), waiting, stopping.clone())),
+            tokio::spawn(summarizing::work(app.clone(), asked, stopping.clone())),
             tokio::spawn(background::maintain(app.clone(), stopping.clone())),
             tokio::spawn(usage::keep(app.usage.clone(), stopping.clone())),
             tokio::spawn(background::watch_disk(app.clone(), stopping.clone())),
@@ -232,12 +235,15 @@ fn workers() -> Result<Workers, String> {
 fn open(
     config: &Config,
     queue: Queue,
+    summaries: summarize::Queue,
     medium: impl FnOnce(&Path) -> Result<Medium, StorageError>,
 ) -> Result<(App, Option<String>), String> {
     let (data_dir, limits) = (&config.data_dir, config.limits.clone());
     let metrics = Arc::new(Metrics::new());
     let reranker = config.reranker.clone().map(|settings| Reranker::new(settings, metrics.clone()));
     let reranker = reranker.transpose()?.map(Arc::new);
+    let summarizer = config.summarizer.clone().map(|settings| Summarizer::new(settings, metrics.clone()));
+    let summarizer = summarizer.transpose()?.map(Arc::new);
     let mailer = config.mail.as_ref().map(|settings| Mailer::new(settings, metrics.clone())).transpose()?;
     make_data_dir(data_dir)?;
     let master_key = master_key::find(&config.master_key, data_dir)?;
@@ -284,6 +290,8 @@ fn open(
         embedding_prices: config.embedding_prices.clone(),
         purge_ms,
         reranker,
+        summarizer,
+        summaries,
         metrics,
         damages: Damages::default(),
         jobs: queue,

@@ -1,5 +1,7 @@
 """A server for the tests, started as users start it."""
 
+import http.server
+import json
 import os
 import re
 import subprocess
@@ -30,6 +32,30 @@ def program() -> Path:
     return path
 
 
+class Summarizer(http.server.BaseHTTPRequestHandler):
+    """Answers the first three words of what it is to sum up, in the form of OpenAI's chats."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        words = asked["messages"][-1]["content"].split()[:3]
+        answer = {"choices": [{"message": {"role": "assistant", "content": f"About: {' '.join(words)}"}}]}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def start_summarizer() -> str:
+    """Its address; it ends with the process."""
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Summarizer)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{listening.server_address[1]}/v1/chat/completions"
+
+
 class Server:
     """A running server; it is ended by its own process id alone."""
 
@@ -38,7 +64,7 @@ class Server:
         self.said: list[str] = []
         self.process = subprocess.Popen(
             [program(), "serve", "--data-dir", f"{folder}/data", "--listen", "127.0.0.1:0"],
-            env={**usual, "STRONGROOM_ROOT_KEY": OPERATOR_KEY},
+            env={**usual, "STRONGROOM_ROOT_KEY": OPERATOR_KEY, "STRONGROOM_SUMMARIZER": start_summarizer()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

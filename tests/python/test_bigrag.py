@@ -147,3 +147,38 @@ def test_what_is_not_offered_says_so(client, name):
     ]
     for use in later:
         assert refused(client, use).status == 501
+
+
+class Losing(httpx.AsyncHTTPTransport):
+    """Has each write done and loses its first answer, as a network may."""
+
+    def __init__(self):
+        super().__init__()
+        self.lost = set()
+
+    async def handle_async_request(self, request):
+        answer = await super().handle_async_request(request)
+        key = request.headers.get("idempotency-key")
+        if key is not None and key not in self.lost:
+            self.lost.add(key)
+            await answer.aread()
+            raise httpx.ReadTimeout("the answer was lost", request=request)
+        return answer
+
+
+def test_a_write_whose_answer_was_lost_is_done_once(server):
+    key = server.mint(workspace=server.fresh_workspace())
+    of_acme = {"tenant_id": "acme"}
+
+    async def run():
+        async with BigRAG(api_key=key, base_url=server.url, max_retries=0) as own:
+            await own.collections.create({"name": "manuals", "tenant_field": "tenant_id"})
+        async with httpx.AsyncClient(transport=Losing()) as lossy:
+            own = BigRAG(api_key=key, base_url=server.url, max_retries=1, http_client=lossy)
+            kept = await own.documents.upload("manuals", ("a.txt", WHALES.encode()), metadata=of_acme)
+            gone = await own.documents.upload("manuals", ("b.txt", BREAD.encode()), metadata=of_acme)
+            assert (await own.documents.delete("manuals", gone["id"]))["status"] == "deleted"
+            return kept["id"], await own.queries.query("manuals", {"query": "whales", "filters": of_acme})
+
+    kept, answer = asyncio.run(run())
+    assert [hit["document_id"] for hit in answer["results"]] == [kept]

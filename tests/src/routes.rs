@@ -205,6 +205,14 @@ pub const CASES: &[Case] = &[
         call: |client, t| client.get(&query("/v1/threads/walk", t, &[])),
     },
     Case {
+        method: "PUT",
+        path: "/v1/threads/{id}/acl",
+        by_id: false,
+        call: |client, t| {
+            client.put(&query("/v1/threads/walk/acl", t, &[]), &json!({"acl_readers": ["user:walker"]}))
+        },
+    },
+    Case {
         method: "DELETE",
         path: "/v1/threads/{id}",
         by_id: false,
@@ -215,6 +223,32 @@ pub const CASES: &[Case] = &[
         path: "/v1/threads/{id}/restore",
         by_id: false,
         call: |client, t| client.post_bytes(&query("/v1/threads/walk/restore", t, &[]), b""),
+    },
+    Case {
+        method: "GET",
+        path: "/v1/documents/{id}/summary",
+        by_id: true,
+        call: |client, t| client.get(&document(t, "/summary", &[])),
+    },
+    Case {
+        method: "PUT",
+        path: "/v1/documents/{id}/summary",
+        by_id: true,
+        call: |client, t| client.put(&document(t, "/summary", &[]), &json!({"content": "A walk."})),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/documents/{id}/summary",
+        by_id: true,
+        call: |client, t| client.post_bytes(&document(t, "/summary", &[("force", "true")]), b""),
+    },
+    Case {
+        method: "POST",
+        path: "/v1/documents/backfill-entity",
+        by_id: false,
+        call: |client, t| {
+            client.post(&query("/v1/documents/backfill-entity", t, &[]), &json!({"tag_prefix": "of:"}))
+        },
     },
     Case {
         method: "GET",

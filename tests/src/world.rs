@@ -201,7 +201,10 @@ fn fill_place(inside: &Client, place: &Place, text: &str) -> String {
     let answer = inside.post_bytes(&with_query("/v1/documents", &pairs), text.as_bytes()).expect(201);
     let named: Vec<_> = place.partition.map(|name| ("partition", name)).into_iter().collect();
     inside.post(&with_query("/v1/threads/talk/append", &named), &json!({"text": text})).expect(201);
-    documents::id_of(&answer)
+    let id = documents::id_of(&answer);
+    let summary = with_query(&format!("/v1/documents/{}/summary", encoded(&id)), &named);
+    inside.put(&summary, &json!({"content": text})).expect(200);
+    id
 }
 
 /// Makes what a workspace has beside data, with the mark in every name.

@@ -142,6 +142,9 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
         "/v1/documents/{id}/move" | "/v1/threads/{id}/move" => {
             json!({"expect_partition": partition, "to_partition": "xqdefacme"})
         }
+        "/v1/threads/{id}/acl" => json!({"acl_readers": ["user:walker"]}),
+        "/v1/documents/{id}/summary" => json!({"content": "A walk along every route."}),
+        "/v1/documents/backfill-entity" => json!({"tag_prefix": "of:"}),
         "/v1/partitions/{id}/copy" => json!({"to": "xqdefacme"}),
         "/v1/threads/{id}/append" => json!({"text": "A walk along every route."}),
         "/v1/collections" => json!({"name": format!("of {}", place.mark)}),

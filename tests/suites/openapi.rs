@@ -12,7 +12,7 @@ use strongroom::{Route, routes};
 use strongroom_tests::client::Answer;
 use strongroom_tests::described;
 use strongroom_tests::routes::dimension;
-use strongroom_tests::server::Server;
+use strongroom_tests::server::Plan;
 use strongroom_tests::walk::{Step, Walker, steps};
 
 /// Fields whose values are secrets, or nobody's business; what stands in their place in an example.
@@ -96,7 +96,9 @@ fn is_json(answer: &Answer) -> bool {
 /// Lost otherwise: a reader of the reference would copy an example and be refused, or meet a route that nobody describes.
 #[test]
 fn every_example_works() {
-    let server = Server::start();
+    // A summarizer is set up, and nobody is there.
+    let server =
+        Plan::default().set("STRONGROOM_SUMMARIZER", "http://127.0.0.1:9/v1/chat/completions").start();
     let mut walker = Walker::new(server.operator(), dimension(&server.operator()));
     let (mut examples, mut untrue) = (Map::new(), Vec::new());
     for step in steps() {

@@ -11,7 +11,7 @@ use strongroom_tests::documents::{contents, get, insert, list_all, search};
 use strongroom_tests::keys::{client_with, mint};
 use strongroom_tests::residue::{everything_under, files_with, names_with};
 use strongroom_tests::routes::{CASES, Target, dimension, uncovered, vector};
-use strongroom_tests::server::Server;
+use strongroom_tests::server::{Plan, Server};
 
 /// Words that stand in the hostile ids below, to look for on the disk.
 const MARKS: &[&str] =
@@ -201,7 +201,8 @@ fn ids_that_are_none_are_refused_on_each_route() {
 fn a_multi_tenant_key_names_a_partition_on_every_data_route() {
     let data = routes().filter(|r| r.kind == Kind::Data).map(|r| (r.method, r.path));
     assert_eq!(uncovered(data), [""; 0], "every route on data has its case, and only those");
-    let server = Server::start();
+    // Nobody is there; but it is asked.
+    let server = Plan::default().set("STRONGROOM_SUMMARIZER", "http://127.0.0.1:9/").start();
     let operator = server.operator();
     let dimension = dimension(&operator);
     let tenant = client_with(&operator, &json!({"multi_tenant": true}));

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 use strongroom_tests::client::{Answer, Client, encoded, with_query};
+use strongroom_tests::collections::{BOUNDARY, form};
 use strongroom_tests::documents::{id_of, insert_path, path};
 use strongroom_tests::keys::client_with;
 use strongroom_tests::server::Server;
@@ -235,4 +236,66 @@ fn answers_are_the_same_whatever_is_hidden() {
         (list("score"), list("passage"), trace)
     };
     assert_eq!(told(false), told(true));
+}
+
+// A file that bigRAG's client uploads for somebody would be read by everybody, or stay when its time is over.
+#[test]
+fn an_uploaded_file_has_its_readers_and_its_time() {
+    let server = Server::start();
+    let client = server.operator();
+    let send = |fields: &[(&str, &str)], key: &str| {
+        let mut body = String::new();
+        for (name, value) in fields {
+            body += &format!(
+                "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
+        }
+        let file = String::from_utf8(form(&[("file", "n.txt", "whales sing")], None)).expect("text");
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let headers = [("content-type", kind.as_str()), ("idempotency-key", key)];
+        let path = "/v1/collections/default/documents?partition=acme";
+        client.send("POST", path, &headers, (body + &file).into_bytes())
+    };
+    let ada =
+        send(&[("acl_readers", "user:ada, group:sea"), ("ttl_seconds", "3600")], "ada").expect(201).json();
+    assert_eq!(ada["acl_readers"], json!(["user:ada", "group:sea"]));
+    assert!(
+        ada["expires_at"].as_str().is_some_and(|at| at > ada["created_at"].as_str().unwrap_or("9")),
+        "{ada}"
+    );
+    let nobody =
+        send(&[("acl_readers", ""), ("expires_at", "2999-01-01T00:00:00Z")], "nobody").expect(201).json();
+    assert_eq!(
+        (&nobody["acl_readers"], &nobody["expires_at"]),
+        (&json!([]), &json!("2999-01-01T00:00:00.000Z"))
+    );
+    let all = send(&[], "all").expect(201).json();
+    assert!(all.get("acl_readers").is_none() && all.get("expires_at").is_none(), "{all}");
+    let seen = |who: &str| {
+        let pairs = [("partition", "acme"), ("acting_principal", who)];
+        let listed = client.get(&with_query("/v1/collections/default/documents", &pairs)).expect(200).json();
+        let query = with_query("/v1/collections/default/query", &pairs);
+        let found = client.post(&query, &json!({"query": "whales"})).expect(200).json();
+        let total = listed["total"].as_u64().expect("a total");
+        assert_eq!(found["total"], total);
+        total
+    };
+    assert_eq!((seen("user:ada"), seen("user:eve")), (2, 1));
+    // What they are for is part of the request.
+    send(&[("acl_readers", "user:ada, group:sea"), ("ttl_seconds", "3600")], "ada").expect(201);
+    send(&[("acl_readers", "user:eve"), ("ttl_seconds", "3600")], "ada")
+        .expect_error(409, "idempotency_conflict");
+    send(&[], "ada").expect_error(409, "idempotency_conflict");
+    for bad in [
+        &[("ttl_seconds", "0")][..],
+        &[("ttl_seconds", "soon")],
+        &[("expires_at", "yesterday")],
+        &[("expires_at", "2001-01-01T00:00:00Z")],
+        &[("ttl_seconds", "9"), ("expires_at", "2999-01-01T00:00:00Z")],
+        &[("acl_readers", "a,,b")],
+        &[("acl_readers", "a"), ("acl_readers", "b")],
+        &[("readers", "a")],
+    ] {
+        assert_eq!(send(bad, "bad").status, 400, "{bad:?}");
+    }
 }

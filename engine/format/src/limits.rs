@@ -26,8 +26,8 @@ pub const TAG_BYTES_MAX: usize = 256;
 pub const READERS_MAX: usize = 64;
 /// Such a label, in bytes.
 pub const READER_BYTES_MAX: usize = 256;
-/// A document's metadata as JSON text, in bytes.
-pub const METADATA_BYTES_MAX: usize = 64 << 10;
+/// A document's metadata as JSON text, in bytes: a user's, and what the host notes beside it.
+pub const METADATA_BYTES_MAX: usize = 256 << 10;
 /// Fields of one document.
 pub const FIELDS_MAX: usize = 1 << 14;
 /// The path of a field, in bytes.

@@ -6,11 +6,13 @@
 mod answer;
 mod condition;
 mod eyes;
+mod numbered;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 
 pub use condition::{Condition, Subject, Test};
 pub use eyes::{ActingAs, Eyes};
+pub use numbered::Numbered;
 
 use crate::io::Fault;
 use crate::memtable::Memtable;
@@ -37,6 +39,8 @@ pub struct Filter {
     pub since_ms: Option<u64>,
     /// Created at this time or before.
     pub until_ms: Option<u64>,
+    /// Only those whose ids are of this form.
+    pub ids: Option<Numbered>,
     /// What else must hold.
     pub condition: Option<Condition>,
 }
@@ -75,11 +79,14 @@ impl Filter {
         if let Some(condition) = &self.condition {
             narrow(answer::answer(condition, segment)?);
         }
-        let in_time = |ordinal: &u32| self.in_time(segment.directory()[*ordinal as usize].created_ms);
+        let passes = |ordinal: &u32| {
+            let row = &segment.directory()[*ordinal as usize];
+            self.in_time(row.created_ms) && self.is_of_form(&row.id)
+        };
         Ok(match matches {
-            None => live.iter().filter(in_time).collect(),
+            None => live.iter().filter(passes).collect(),
             Some(matches) => {
-                matches.iter().filter(|&ordinal| live.contains(ordinal)).filter(in_time).collect()
+                matches.iter().filter(|&ordinal| live.contains(ordinal)).filter(passes).collect()
             }
         })
     }
@@ -94,11 +101,16 @@ impl Filter {
             && self.until_ms.is_none_or(|until| created_ms <= until)
     }
 
+    fn is_of_form(&self, id: &str) -> bool {
+        self.ids.as_ref().is_none_or(|ids| ids.fit(id))
+    }
+
     fn matches(&self, document: &Document) -> bool {
         let one_of = |wanted: &[String], value: Option<&str>| {
             wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
         };
         self.in_time(document.created_ms)
+            && self.is_of_form(&document.id)
             && self.all_tags.iter().all(|tag| document.tags.contains(tag))
             && (self.any_tags.is_empty() || self.any_tags.iter().any(|tag| document.tags.contains(tag)))
             && self.entity.as_ref().is_none_or(|entity| document.entity.as_ref() == Some(entity))

@@ -49,6 +49,11 @@ pub enum LogError {
 pub struct Ticket(Arc<OnceLock<Result<(), LogError>>>);
 
 impl Ticket {
+    /// Whether both are the same place.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn outcome(&self) -> Outcome {
         match self.0.get() {
             None => Outcome::Pending,

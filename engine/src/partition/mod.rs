@@ -30,6 +30,7 @@ mod once;
 mod read;
 mod rekey;
 mod replace;
+mod revise;
 mod scored;
 mod search;
 mod sight;
@@ -48,6 +49,8 @@ pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use once::Once;
+pub use revise::Said;
+pub use together::Sibling;
 pub use types::{
     DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, PassageInfo, Query, SearchRequest,
     SearchResponse, Trace, Unit,
@@ -243,6 +246,12 @@ impl Core {
     ) -> Result<bool, ReadError> {
         let eyes = Eyes { acting, now_ms: self.sight_ms() };
         self.attempt(|| self.look_for(witness, |view| view.live(id, eyes).is_some()))
+    }
+
+    /// Whether it was asked something under this key, and answered.
+    pub(crate) fn remembers(&self, key: &[u8; 16], witness: Option<&Witness>) -> Result<bool, ReadError> {
+        let now_ms = self.now_ms().max(1);
+        self.attempt(|| self.look_for(witness, |view| view.memos().find(key, now_ms).is_some()))
     }
 
     /// Tells a witness that this partition's key was handed to a caller.

@@ -66,6 +66,12 @@ impl Again for DocumentInfo {
     }
 }
 
+impl Again for Vec<String> {
+    fn again(_: &Overlay<'_>, memo: &Memo, _: u64, _: Eyes<'_>) -> Result<Self, WriteError> {
+        Ok(memo.ids.clone())
+    }
+}
+
 /// What is remembered of a request with some key.
 pub(super) enum Remembered {
     /// It waits for its sync.
@@ -110,6 +116,33 @@ impl Partition {
     #[must_use]
     pub fn once(&self, once: &Arc<Once>) -> Self {
         Self { once: Some(Arc::clone(once)), ..self.clone() }
+    }
+
+    /// The ids that this handle's request wrote when it was done before; `None` when it wasn't, or is none that is done once. For hosts
+    /// that would find something else to do the second time.
+    pub fn remembered(&self) -> Result<Option<Vec<String>>, WriteError> {
+        let Some(once) = &self.once else { return Ok(None) };
+        loop {
+            let now_ms = self.core.now_ms().max(1);
+            let found = self.core.write(Urgency::Erasure, |overlay| {
+                self.is_served()?;
+                Ok((Vec::new(), overlay.remembered(&once.key, now_ms)))
+            })?;
+            match found {
+                Some(Remembered::Queued(memo, _) | Remembered::Durable(memo, _))
+                    if memo.request != once.request =>
+                {
+                    return Err(WriteError::AnotherRequest);
+                }
+                Some(Remembered::Durable(memo, _)) => {
+                    once.found();
+                    return Ok(Some(memo.ids));
+                }
+                // Whether it failed shows at the next look.
+                Some(Remembered::Queued(_, ticket)) => drop(self.core.env.log.wait(&ticket)),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// Runs one write, once if that is wanted.

@@ -42,6 +42,11 @@ impl Act {
         }
     }
 
+    /// Whether it says who the partition is, and nothing of documents.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Genesis | Self::Amend(_))
+    }
+
     /// The document that it acts on.
     pub(super) fn document_id(&self) -> Option<&str> {
         match self {

@@ -5,11 +5,22 @@
 
 use super::once::Again;
 use super::standing::{Act, Overlay, Standing};
-use super::{DocumentInfo, NewDocument, Partition, ReadError, WriteError};
+use super::{DocumentInfo, NewDocument, Partition, ReadError, Said, WriteError};
 use crate::filter::Eyes;
 use crate::log::Urgency;
 use strongroom_format::memo::Memo;
 use strongroom_format::record::ChangeKind;
+
+/// One of the documents that belong together, as the writer of the next one is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sibling<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Whether it is soft-deleted.
+    pub is_deleted: bool,
+    /// Whether it is there, but not for whom the next one is written.
+    pub is_hidden: bool,
+}
 
 /// How many documents an act was on; when it was done before, how many it had been on.
 impl Again for u64 {
@@ -33,32 +44,44 @@ impl Partition {
         })
     }
 
-    /// Inserts a document among them, under the id that `next` gives it. It is told their ids, in their order, and whether each is
-    /// of a soft-deleted document: also of those that wait for their sync, so that two inserts never come to one id.
-    /// [`WriteError::Exists`] when it gives none.
+    /// Inserts a document among them, under the id that `next` gives it. It is told of them in the order of their ids, also of those that
+    /// wait for their sync, so that two inserts never come to one id; what the last one of them is, whoever sees it; and what is
+    /// said of the new one, which it may change. [`WriteError::Exists`] when the id is taken.
     pub fn put_next(
         &self,
         document: NewDocument,
         is_one: impl Fn(&str) -> bool,
-        next: impl Fn(&[(String, bool)]) -> Option<String>,
+        next: impl Fn(&[Sibling<'_>], Option<&DocumentInfo>, &mut Said) -> Result<String, WriteError>,
     ) -> Result<DocumentInfo, WriteError> {
         let mut document = self.prepare(document)?;
+        let given = Said {
+            entity: document.entity.take(),
+            readers: document.readers.take(),
+            metadata: std::mem::take(&mut document.metadata),
+        };
         self.write(Urgency::Write, |overlay| {
-            let mut known = Vec::new();
-            for id in overlay.ids(&is_one) {
-                match overlay.standing(&id, self.eyes()) {
-                    Standing::Absent => {}
-                    // Its number is taken, whoever sees it.
-                    Standing::Expired | Standing::Unseen | Standing::Live(_) => known.push((id, false)),
-                    Standing::Deleted => known.push((id, true)),
+            let ids = overlay.ids(&is_one);
+            let mut known = Vec::with_capacity(ids.len());
+            for id in &ids {
+                let standing = overlay.standing(id, self.eyes());
+                let (is_deleted, is_hidden) =
+                    (matches!(standing, Standing::Deleted), matches!(standing, Standing::Unseen));
+                // Its number is taken, whoever sees it.
+                if !matches!(standing, Standing::Absent) {
+                    known.push(Sibling { id, is_deleted, is_hidden });
                 }
             }
-            document.id = next(&known).ok_or(WriteError::Exists)?;
+            let last = known.last().map(|last| overlay.info(last.id)).transpose()?.flatten();
+            let mut said = given.clone();
+            document.id = next(&known, last.as_ref(), &mut said)?;
             if !matches!(overlay.standing(&document.id, self.eyes()), Standing::Absent) {
                 return Err(WriteError::Exists);
             }
+            said.check()?;
+            let mut document = std::mem::take(&mut document);
+            said.put_into(&mut document);
             let info = DocumentInfo::of(document.info(), document.content.len() as u64);
-            Ok((vec![Act::Put(Box::new(std::mem::take(&mut document)))], info))
+            Ok((vec![Act::Put(Box::new(document))], info))
         })
     }
 
@@ -113,7 +136,7 @@ impl Partition {
 
 impl Overlay<'_> {
     /// The ids that this is true of: of the view, and of what is queued.
-    fn ids(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn ids(&self, is_one: impl Fn(&str) -> bool) -> Vec<String> {
         let known = self.view.directory().map(|(id, _)| id);
         let queued = self.queued().filter_map(Act::document_id);
         let mut ids: Vec<String> = known.chain(queued).filter(|id| is_one(id)).map(str::to_owned).collect();

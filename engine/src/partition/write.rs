@@ -13,6 +13,7 @@ use crate::log::{Outcome, Urgency};
 use crate::nearness::admit;
 use crate::seal::{Key, Place, Purpose, Unsealable};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
@@ -88,6 +89,20 @@ impl Partition {
         self.write(Urgency::Erasure, |overlay| match overlay.standing(id, self.eyes()) {
             Standing::Absent | Standing::Expired | Standing::Unseen => Err(WriteError::NotFound),
             Standing::Live(_) | Standing::Deleted => Ok((vec![self.change(id, ChangeKind::Purged)], ())),
+        })
+    }
+
+    /// The same of those of these that are live, in one write, and answers which those were; [`WriteError::NotFound`] when none is.
+    pub fn purge_these(&self, ids: &[&str]) -> Result<Vec<String>, WriteError> {
+        let ids: BTreeSet<&str> = ids.iter().copied().collect();
+        self.write(Urgency::Erasure, |overlay| {
+            let is_live = |id: &&str| matches!(overlay.standing(id, self.eyes()), Standing::Live(_));
+            let live: Vec<String> = ids.iter().copied().filter(is_live).map(str::to_owned).collect();
+            if live.is_empty() {
+                return Err(WriteError::NotFound);
+            }
+            limit("documents in one write", live.len(), WRITE_DOCUMENTS_MAX)?;
+            Ok((live.iter().map(|id| self.change(id, ChangeKind::Purged)).collect(), live))
         })
     }
 
@@ -194,7 +209,8 @@ impl Core {
         self.with_view(|view| prepare(&Overlay { view, pending: &writer.pending }))?
     }
 
-    /// Applies what has become durable, in order, and forgets what failed.
+    /// Applies what has become durable, in order, and forgets what failed. A reader finds all that one write did to documents, or
+    /// nothing of it.
     pub(super) fn settle(&self, writer: &mut Writer) -> Result<(), WriteError> {
         while let Some(first) = writer.pending.front() {
             match self.env.log.outcome(&first.ticket) {
@@ -203,15 +219,19 @@ impl Core {
                     writer.pending.pop_front();
                 }
                 Outcome::Committed => {
+                    let ticket = first.ticket();
                     // Who it is can be told whatever became of what it holds.
-                    let is_told = matches!(first.act, Act::Genesis | Act::Amend(_));
-                    let shelf = if is_told { None } else { Some(self.loaded()?) };
-                    if let Some(Pending { record, act, .. }) = writer.pending.pop_front() {
+                    let is_told = first.act.is_told();
+                    let mut shelf = if is_told { None } else { Some(self.loaded()?) };
+                    while let Some(Pending { record, act, .. }) = writer
+                        .pending
+                        .pop_front_if(|next| next.ticket.is(&ticket) && next.act.is_told() == is_told)
+                    {
                         writer.applied_through = writer.applied_through.max(record);
-                        match (act, shelf) {
+                        match (act, &mut shelf) {
                             (Act::Amend(who), _) => self.was_told(record, Some(*who)),
                             (Act::Genesis, _) => self.was_told(record, None),
-                            (act, Some(mut shelf)) => self.apply(&mut shelf, record, act),
+                            (act, Some(shelf)) => self.apply(shelf, record, act),
                             (_, None) => unreachable!("loaded for what is written into it"),
                         }
                         self.born.store(true, Ordering::Release);
@@ -337,20 +357,12 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
     for tag in &new.tags {
         limit("tag, in bytes", tag.len(), TAG_BYTES_MAX)?;
     }
-    let readers = new.readers.as_deref().unwrap_or_default();
-    limit("readers", readers.len(), READERS_MAX)?;
-    for reader in readers {
-        limit("label of a reader, in bytes", reader.len(), READER_BYTES_MAX)?;
-        if reader.is_empty() {
-            return Err(WriteError::Invalid { what: "label of a reader", why: "is empty" });
-        }
-    }
+    check_labels(new.readers.as_deref(), new.entity.as_ref())?;
     if new.expires_ms == Some(0) {
         return Err(WriteError::Invalid { what: "time of expiry", why: "is 0" });
     }
-    let labels = [Some(&new.filename), Some(&new.content_type), new.entity.as_ref(), new.source.as_ref()];
-    for label in labels.into_iter().flatten() {
-        limit("filename, media type, entity or source, in bytes", label.len(), LABEL_BYTES_MAX)?;
+    for label in [Some(&new.filename), Some(&new.content_type), new.source.as_ref()].into_iter().flatten() {
+        limit("filename, media type or source, in bytes", label.len(), LABEL_BYTES_MAX)?;
     }
     limit("passages", new.passages.len(), PASSAGES_MAX)?;
     if new.passages.is_empty() {
@@ -362,8 +374,21 @@ fn check(new: &NewDocument) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Checks what a document may say of its readers and of whom it is about.
+pub(super) fn check_labels(readers: Option<&[String]>, entity: Option<&String>) -> Result<(), WriteError> {
+    let readers = readers.unwrap_or_default();
+    limit("readers", readers.len(), READERS_MAX)?;
+    for reader in readers {
+        limit("label of a reader, in bytes", reader.len(), READER_BYTES_MAX)?;
+        if reader.is_empty() {
+            return Err(WriteError::Invalid { what: "label of a reader", why: "is empty" });
+        }
+    }
+    entity.map_or(Ok(()), |entity| limit("entity, in bytes", entity.len(), LABEL_BYTES_MAX))
+}
+
 /// The same without repeats, in their order.
-fn distinct(texts: Vec<String>) -> Vec<String> {
+pub(super) fn distinct(texts: Vec<String>) -> Vec<String> {
     let mut distinct: Vec<String> = Vec::with_capacity(texts.len());
     for text in texts {
         if !distinct.contains(&text) {

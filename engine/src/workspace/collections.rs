@@ -6,12 +6,12 @@
 //!
 //! Invariants:
 //! 1. Nothing is answered of a partition that the scope does not cover.
-//! 2. Looking for an id wakes no partition that rests and does not hold it.
+//! 2. Looking for an id, or for an answered request, wakes no partition that rests and does not hold it.
 
 use super::entries::Entry;
 use super::{PartitionRef, Scope, Store, StoreError, Totals, Workspace};
 use crate::io::lock;
-use crate::partition::{Partition, ReadError};
+use crate::partition::{Core, Once, Partition, ReadError};
 use strongroom_format::Damage;
 
 /// Where in a collection a document was found.
@@ -23,18 +23,37 @@ pub struct Holders {
     pub unread: Option<Damage>,
 }
 
+/// What is asked of each partition.
+struct Test<'a> {
+    holds: &'a dyn Fn(&Core) -> Result<bool, ReadError>,
+    /// Whether it holds for none without live documents.
+    is_of_documents: bool,
+}
+
 impl Store {
     /// The partitions of a collection, as far as the scope covers it, that hold a live document of this id.
     ///
     /// Those that rest are opened in passing: their directories are unsealed and forgotten again.
     pub fn holders(&self, scope: &Scope, collection: &str, id: &str) -> Result<Holders, StoreError> {
+        let has = |core: &Core| core.has(id, scope.acting(), scope.witness());
+        self.those_of(scope, collection, &Test { holds: &has, is_of_documents: true })
+    }
+
+    /// The partitions of a collection, as far as the scope covers it, that answered a request of this one's key: for requests that name no
+    /// partition, and would not find any more what they were about. Opens what rests in passing, as [`Store::holders`] does.
+    pub fn answerers(&self, scope: &Scope, collection: &str, once: &Once) -> Result<Holders, StoreError> {
+        let remembers = |core: &Core| core.remembers(&once.key, scope.witness());
+        self.those_of(scope, collection, &Test { holds: &remembers, is_of_documents: false })
+    }
+
+    fn those_of(&self, scope: &Scope, collection: &str, test: &Test<'_>) -> Result<Holders, StoreError> {
         let workspace = self.workspace(scope.workspace())?;
         if !scope.touches(collection) {
             return Err(StoreError::Forbidden);
         }
         let mut holders = Holders::default();
         for at in workspace.names(scope, collection, self.now_ms()) {
-            match self.holder(scope, &workspace, &at, id) {
+            match self.if_it_holds(scope, &workspace, &at, test) {
                 Ok(holder) => holders.partitions.extend(holder),
                 Err(StoreError::Read(ReadError::Quarantined(damage))) => {
                     holders.unread.get_or_insert(damage);
@@ -51,34 +70,33 @@ impl Store {
         Ok(holders)
     }
 
-    /// The partition of this name, if it holds a live document of this id.
-    fn holder(
+    /// The partition of this name, if the test holds for it.
+    fn if_it_holds(
         &self,
         scope: &Scope,
         workspace: &Workspace,
         at: &PartitionRef,
-        id: &str,
+        test: &Test<'_>,
     ) -> Result<Option<Partition>, StoreError> {
-        if self.rests_without(scope, workspace, at, id)? {
+        if self.rests_without(workspace, at, test)? {
             return Ok(None);
         }
         let found = self.find(workspace, at)?.filter(|core| core.is_born() && core.is_served());
         let Some(core) = found else { return Ok(None) };
-        match core.has(id, scope.acting(), scope.witness()) {
-            Ok(has) => Ok(has.then(|| scope.handle(core))),
+        match (test.holds)(&core) {
+            Ok(holds) => Ok(holds.then(|| scope.handle(core))),
             // It went after it was found.
             Err(ReadError::Dropped) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Whether the partition of this name rests, and surely holds no live document of this id.
+    /// Whether the partition of this name rests, and the test surely doesn't hold for it.
     fn rests_without(
         &self,
-        scope: &Scope,
         workspace: &Workspace,
         at: &PartitionRef,
-        id: &str,
+        test: &Test<'_>,
     ) -> Result<bool, StoreError> {
         // As long as this is held nobody wakes it, and so nobody moves its segments or drops it.
         let _changing = lock(&workspace.changing);
@@ -89,12 +107,12 @@ impl Store {
             Some(Entry::Dormant(dormant)) => (**dormant).clone(),
             _ => return Ok(false),
         };
-        if dormant.counts.documents == 0 && !dormant.is_damaged {
+        if test.is_of_documents && dormant.counts.documents == 0 && !dormant.is_damaged {
             return Ok(true);
         }
         let passing = self.wake(workspace, at, dormant);
         // What fails here is met again, and believed, when the partition itself is asked.
-        Ok(passing.is_ok_and(|passing| matches!(passing.has(id, scope.acting(), scope.witness()), Ok(false))))
+        Ok(passing.is_ok_and(|passing| matches!((test.holds)(&passing), Ok(false))))
     }
 
     /// Sums over the partitions of a collection that the scope covers, those in the trash included.

@@ -8,7 +8,7 @@ use super::entries::Entry;
 use super::publish::Maintenance;
 use super::{OperatorScope, PartitionRef, Scope, Store, StoreError, Workspace, WorkspaceId};
 use crate::io::{Fault, StorageError, StorageErrorKind, lock};
-use crate::partition::{Core, Counts, Dormant, Forgotten, Once, WriteError};
+use crate::partition::{Core, Counts, Dormant, Forgotten, Once, Partition, WriteError};
 use crate::seal::fingerprint;
 use crate::shred::{Erasure, SignedReceipt, name_hash, receipt_stem};
 use std::sync::Arc;
@@ -304,6 +304,35 @@ impl Store {
         for id in ids {
             partition.purge(id)?;
         }
+        self.make_final(&workspace, at, &partition)
+    }
+
+    /// Purges those of these documents that are live, in one write, and answers which those were: with `once`, of the first time.
+    /// [`WriteError::NotFound`] when there was none.
+    pub fn purge_these(
+        &self,
+        scope: &Scope,
+        at: &PartitionRef,
+        ids: &[&str],
+        once: Option<&Arc<Once>>,
+    ) -> Result<(Purged, Vec<String>), StoreError> {
+        let workspace = self.reach(scope, at)?;
+        let core = self.find(&workspace, at)?.filter(|core| core.is_born() && core.is_served());
+        let mut partition = scope.handle(core.ok_or(WriteError::NotFound)?);
+        if let Some(once) = once {
+            partition = partition.once(once);
+        }
+        let purged = partition.purge_these(ids)?;
+        Ok((self.make_final(&workspace, at, &partition)?, purged))
+    }
+
+    /// Has what was purged made unreadable: now, where that is soon done.
+    fn make_final(
+        &self,
+        workspace: &Workspace,
+        at: &PartitionRef,
+        partition: &Partition,
+    ) -> Result<Purged, StoreError> {
         let incarnation = partition.core.incarnation().0;
         if partition.core.stored_bytes() > PURGE_AT_ONCE_BYTES {
             return Ok(Purged { receipt: None, is_final: false, incarnation });
@@ -313,7 +342,7 @@ impl Store {
         if partition.core.purge_since_ms() == 0 {
             return Ok(Purged { receipt: None, is_final: true, incarnation });
         }
-        let rewritten = self.rewrite(&mut maintenance, &workspace, at, &partition.core);
+        let rewritten = self.rewrite(&mut maintenance, workspace, at, &partition.core);
         let receipt = rewritten.map_err(|error| match error {
             StoreError::Write(WriteError::Full) => StoreError::Unfinished(full()),
             other => other,

@@ -107,6 +107,18 @@ impl Caller {
         self.overview()
     }
 
+    /// Refuses who doesn't administrate: who may read what is theirs to say.
+    pub(crate) fn require_administrator(&self) -> Result<(), ApiError> {
+        if self.acting() == ActingAs::Administrator {
+            return Ok(());
+        }
+        Err(ApiError::forbidden(
+            "administrator_required",
+            "an administrator says who may read: this takes a caller who may hand out keys (key:* or *), and a request that names \
+             no principal",
+        ))
+    }
+
     /// Refuses a key that is kept to one partition.
     pub(crate) fn require_unpinned(&self) -> Result<(), ApiError> {
         if self.pins.partition.is_none() {

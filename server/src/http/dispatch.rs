@@ -43,7 +43,7 @@ use crate::watch::Watch;
 const USAGE: &str = "/v1/usage";
 
 /// Parameters that would change what is returned, and that come with later versions.
-const NOT_OFFERED: [&str; 3] = ["thread_id", "summarize", "extract_facts"];
+const NOT_OFFERED: [&str; 1] = ["extract_facts"];
 
 /// Of what a client calls itself, so much is written down.
 const AGENT_CHARS_MAX: usize = 256;
@@ -394,7 +394,7 @@ fn refuse_not_offered(query: &Query) -> Result<(), ApiError> {
         match (name, query.get(name)) {
             (_, None) => {}
             // To opt out of what isn't done anyway changes nothing.
-            ("summarize" | "extract_facts", Some("false")) => {}
+            (_, Some("false")) => {}
             _ => return Err(ApiError::not_offered(&format!("the parameter `{name}`"))),
         }
     }

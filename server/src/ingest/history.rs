@@ -14,11 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_engine::{DocumentInfo, NewDocument};
 
-use super::original;
+use super::{notes, original};
 
-/// The name of the note, and how JSON writes it.
-const NAME: &str = "\0life";
-const NAME_IN_JSON: &str = "\"\\u0000life\"";
 /// Versions that a document tells of; those before them are forgotten.
 const VERSIONS_MAX: usize = 64;
 
@@ -38,6 +35,9 @@ pub(crate) struct Version {
     /// Whether it is the one before it, come from another partition.
     #[serde(default, rename = "m", skip_serializing_if = "is_false")]
     pub(crate) is_moved: bool,
+    /// Whether it is the one before it, of which other things are said: its readers, its entity, its summary.
+    #[serde(default, rename = "r", skip_serializing_if = "is_false")]
+    pub(crate) is_revised: bool,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ struct Note {
     /// When it came from another partition, if that made this version.
     #[serde(default, rename = "m", skip_serializing_if = "Option::is_none")]
     moved_ms: Option<u64>,
+    /// When other things were said of it, if that made this version.
+    #[serde(default, rename = "r", skip_serializing_if = "Option::is_none")]
+    revised_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     before: Vec<Version>,
 }
@@ -65,13 +68,19 @@ pub(crate) fn written_by(mut document: NewDocument, key: Option<&str>) -> NewDoc
 
 /// The metadata of a document that comes in the place of another, and was written by this key.
 pub(crate) fn following(metadata: &str, key: Option<&str>, before: &DocumentInfo) -> String {
-    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), moved_ms: None, before: last(before) })
+    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), before: last(before), ..Note::default() })
 }
 
 /// The metadata of a document that a holder of this key moved to another partition at this time.
 pub(crate) fn moved(metadata: &str, key: Option<&str>, now_ms: u64, before: &DocumentInfo) -> String {
-    let note = Note { key: key.map(str::to_owned), moved_ms: Some(now_ms), before: last(before) };
-    noted(metadata.to_owned(), note)
+    let (moved_ms, before) = (Some(now_ms), last(before));
+    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), moved_ms, before, ..Note::default() })
+}
+
+/// The metadata of a document of which a holder of this key, or the server without one, says other things from this time on.
+pub(crate) fn revised(metadata: &str, key: Option<&str>, now_ms: u64, before: &DocumentInfo) -> String {
+    let (revised_ms, before) = (Some(now_ms), last(before));
+    noted(metadata.to_owned(), Note { key: key.map(str::to_owned), revised_ms, before, ..Note::default() })
 }
 
 /// The last versions, as many as are told.
@@ -84,9 +93,10 @@ fn last(document: &DocumentInfo) -> Vec<Version> {
 /// Metadata with this note in the place of any other, as much of it as fits.
 fn noted(metadata: String, mut note: Note) -> String {
     let mut object: Map<String, Value> = serde_json::from_str(&metadata).unwrap_or_default();
-    let had_note = object.shift_remove(NAME).is_some();
+    let had_note = object.shift_remove(notes::LIFE).is_some();
     loop {
-        if note.key.is_none() && note.moved_ms.is_none() && note.before.is_empty() {
+        let is_time = note.moved_ms.or(note.revised_ms).is_some();
+        if note.key.is_none() && !is_time && note.before.is_empty() {
             // Nothing to tell: the metadata is left as it was written.
             return match (had_note, object.is_empty()) {
                 (false, _) => metadata,
@@ -94,15 +104,15 @@ fn noted(metadata: String, mut note: Note) -> String {
                 (true, false) => Value::Object(object).to_string(),
             };
         }
-        object.insert(NAME.to_owned(), serde_json::to_value(&note).unwrap_or_default());
+        object.insert(notes::LIFE.to_owned(), serde_json::to_value(&note).unwrap_or_default());
         let text = Value::Object(object.clone()).to_string();
         if text.len() <= original::METADATA_BYTES_MAX {
             return text;
         }
-        object.shift_remove(NAME);
+        object.shift_remove(notes::LIFE);
         let kept = note.before.len() / 2;
         if note.before.is_empty() {
-            (note.key, note.moved_ms) = (None, None);
+            note = Note::default();
         } else {
             note.before.drain(..note.before.len() - kept);
         }
@@ -111,18 +121,15 @@ fn noted(metadata: String, mut note: Note) -> String {
 
 /// A document's versions, the first one that it tells of first and itself last.
 pub(crate) fn versions(document: &DocumentInfo) -> Vec<Version> {
-    let note = if document.metadata.contains(NAME_IN_JSON) {
-        let mut object: Map<String, Value> = serde_json::from_str(&document.metadata).unwrap_or_default();
-        object.remove(NAME).and_then(|note| serde_json::from_value::<Note>(note).ok()).unwrap_or_default()
-    } else {
-        Note::default()
-    };
+    let note = notes::find(&document.metadata, notes::LIFE);
+    let note: Note = note.and_then(|note| serde_json::from_value(note).ok()).unwrap_or_default();
     let own = Version {
         number: document.version,
-        at_ms: note.moved_ms.or(document.updated_ms).unwrap_or(document.created_ms),
+        at_ms: note.moved_ms.or(note.revised_ms).or(document.updated_ms).unwrap_or(document.created_ms),
         digest: original::digest(document),
         key: note.key,
         is_moved: note.moved_ms.is_some(),
+        is_revised: note.revised_ms.is_some(),
     };
     // What came in by a bundle may say anything; what can't be is left out.
     let mut last = 0;
@@ -185,10 +192,17 @@ mod tests {
         now = stored(following(given, None, &now), 3);
         assert_eq!(told(&now), [(1, 1, key("k1")), (2, 2, key("k2")), (3, 3, None)]);
         assert_eq!(versions(&now)[0].digest, crate::random::hex(&[1; 32]));
-        assert_eq!(Value::Object(original::metadata(&now.metadata)).to_string(), given);
+        assert_eq!(Value::Object(notes::without(&now.metadata)).to_string(), given);
         let moved = stored(moved(&now.metadata, Some("k3"), 9, &now), 4);
         assert_eq!(told(&moved)[2..], [(3, 3, None), (4, 9, key("k3"))]);
         assert!(versions(&moved)[3].is_moved && !versions(&moved)[2].is_moved);
+        let revised = stored(revised(&moved.metadata, None, 12, &moved), 5);
+        assert_eq!(told(&revised)[3..], [(4, 9, key("k3")), (5, 12, None)]);
+        assert!(
+            versions(&revised)[4].is_revised
+                && !versions(&revised)[4].is_moved
+                && versions(&revised)[3].is_moved
+        );
         // The operator has no key, and there is nothing before: nothing is added.
         assert_eq!(written_by(new(given), None).metadata, given);
         for version in 4..200 {

@@ -11,14 +11,18 @@
 
 pub(crate) mod history;
 pub(crate) mod media;
+pub(crate) mod notes;
 pub(crate) mod original;
+pub(crate) mod summary;
 pub(crate) mod typed;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 use strongroom_embed::{Chunk, ChunkOptions, Embedder, Form, chunk_as};
 use strongroom_engine::{
-    DocumentInfo, NewDocument, NewPassage, Partition, Passage, Purged, ReadError, Store, StoreError,
+    DocumentInfo, NewDocument, NewPassage, Once, Partition, Passage, Purged, ReadError, Store, StoreError,
     WriteError,
 };
 
@@ -27,6 +31,7 @@ use crate::control::{Collection, no_collection};
 use crate::idempotency;
 use crate::message::error::ApiError;
 use media::Reading;
+use notes::Notes;
 use original::Original;
 use strongroom_extract::{Extracted, Kind};
 
@@ -47,6 +52,8 @@ pub(crate) struct Intake {
     pub(crate) original: Option<Original>,
     pub(crate) tags: Vec<String>,
     pub(crate) metadata: String,
+    /// What the server notes of it.
+    pub(crate) notes: Notes,
     pub(crate) entity: Option<String>,
     pub(crate) source: Option<String>,
     pub(crate) readers: Option<Vec<String>>,
@@ -58,7 +65,7 @@ impl Intake {
     /// A document as it is stored, to be cut and embedded anew.
     pub(crate) fn of_stored(document: DocumentInfo, content: Vec<u8>, chunking: ChunkOptions) -> Self {
         let (content, original) = original::parted(&document, content);
-        let metadata = original::metadata(&document.metadata);
+        let metadata = notes::without(&document.metadata);
         Self {
             filename: document.filename,
             content_type: document.content_type,
@@ -66,6 +73,7 @@ impl Intake {
             original,
             tags: document.tags,
             metadata: if metadata.is_empty() { String::new() } else { Value::Object(metadata).to_string() },
+            notes: notes::lasting(&document.metadata),
             entity: document.entity,
             source: document.source,
             readers: document.readers,
@@ -159,6 +167,7 @@ impl Intake {
                 ([&self.content[..], &original.bytes[..]].concat(), metadata)
             }
         };
+        let metadata = notes::with(metadata, self.notes);
         Ok(NewDocument {
             id: None,
             filename: self.filename,
@@ -265,6 +274,46 @@ pub(crate) fn purge(store: &Store, place: &Place, ids: &[&str]) -> Result<Option
     Ok(None)
 }
 
+/// What became of a purge of several documents.
+pub(crate) struct PurgedThese {
+    pub(crate) purged: Purged,
+    /// Which documents were purged: when the same request came before, by that.
+    pub(crate) ids: Vec<String>,
+    /// Whether it came before.
+    pub(crate) is_again: bool,
+}
+
+/// Purges those of these documents that are live, in one write; `None` when none was.
+pub(crate) fn purge_these(
+    store: &Store,
+    place: &Place,
+    ids: &[&str],
+) -> Result<Option<PurgedThese>, ApiError> {
+    // Its own, for a request that purges in several partitions may have come as far as to some of them.
+    let once = place.promise.as_ref().map(|promise| promise.once());
+    let once = once.map(|once| Arc::new(Once::new(once.key, once.request)));
+    for _ in 0..HANDLES_MAX {
+        match store.purge_these(&place.scope, &place.at, ids, once.as_ref()) {
+            Err(StoreError::Write(WriteError::Dropped)) => {}
+            Err(StoreError::Write(WriteError::NotFound)) => return Ok(None),
+            outcome => {
+                let (purged, ids) = outcome?;
+                let is_again = once.is_some_and(|once| once.was_answered());
+                return Ok(Some(PurgedThese { purged, ids, is_again }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What a request wrote when it came before, if it did; see [`Partition::remembered`].
+pub(crate) fn remembered(store: &Store, place: &Place) -> Result<Option<Vec<String>>, ApiError> {
+    if place.promise.is_none() {
+        return Ok(None);
+    }
+    Ok(change(store, place, |partition| partition.remembered())?.flatten())
+}
+
 /// Reads from a partition; `None` when there is no such partition.
 pub(crate) fn read<T>(
     store: &Store,
@@ -295,6 +344,7 @@ mod tests {
             original: None,
             tags: vec!["t".to_owned()],
             metadata: String::new(),
+            notes: Notes::new(),
             entity: None,
             source: None,
             readers: None,

@@ -1,29 +1,22 @@
 //! How is a file kept beside the text that was read out of it?
 //!
-//! The document's content is the text, then the file's own bytes; both are sealed, moved and erased as one. A note in the document's metadata,
-//! under a name that no caller can give (names hold no NUL), says where the one ends and what the other is: what a listing tells of the
-//! file needs no look at its content.
+//! The document's content is the text, then the file's own bytes; both are sealed, moved and erased as one. A note in the document's metadata
+//! (`notes`) says where the one ends and what the other is: what a listing tells of the file needs no look at its content.
 //!
 //! Invariants:
-//! 1. The note is the server's own: it is put in behind the checks of what callers give, and taken out of all that they are shown.
-//! 2. Ranges of passages lie in the text, so whoever reads them needs no note.
-//! 3. A document without a note is its own text. So is one whose note can't be: a document that came in by a bundle may say anything.
+//! 1. Ranges of passages lie in the text, so whoever reads them needs no note.
+//! 2. A document without a note is its own text. So is one whose note can't be: a document that came in by a bundle may say anything.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use strongroom_engine::DocumentInfo;
 use strongroom_extract::Extracted;
 
+use super::notes;
 use crate::message::error::ApiError;
 use crate::random;
 
-/// The name of the note, and how JSON writes it.
-const NAME: &str = "\0file";
-const NAME_IN_JSON: &str = "\"\\u0000file\"";
-/// How JSON writes the beginning of any note's name.
-const NOTE_IN_JSON: &str = "\"\\u0000";
 /// What the engine takes as a document's metadata, in bytes.
 pub(super) const METADATA_BYTES_MAX: usize = 64 << 10;
 
@@ -61,9 +54,7 @@ impl Original {
     pub(super) fn noted(&self, metadata: &str, text_bytes: usize) -> Result<String, ApiError> {
         let note =
             Note { text_bytes, sha256: random::hex(&Sha256::digest(&self.bytes)), pages: self.pages.clone() };
-        let mut object = read(metadata);
-        object.insert(NAME.to_owned(), serde_json::to_value(note).unwrap_or_default());
-        let text = Value::Object(object).to_string();
+        let text = notes::set(metadata, notes::FILE, Some(serde_json::to_value(note).unwrap_or_default()));
         if text.len() > METADATA_BYTES_MAX {
             return Err(ApiError::unacceptable(
                 "metadata_too_large",
@@ -78,30 +69,12 @@ impl Original {
     }
 }
 
-fn read(metadata: &str) -> Map<String, Value> {
-    serde_json::from_str(metadata).unwrap_or_default()
-}
-
 fn note(document: &DocumentInfo) -> Option<Note> {
-    // Most documents have none, and most metadata is never read.
-    if !document.metadata.contains(NAME_IN_JSON) {
-        return None;
-    }
-    let note: Note = serde_json::from_value(read(&document.metadata).remove(NAME)?).ok()?;
+    let note: Note = serde_json::from_value(notes::find(&document.metadata, notes::FILE)?).ok()?;
     let can_be = note.text_bytes as u64 <= document.content_bytes
         && note.sha256.len() == 64
         && note.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
     can_be.then_some(note)
-}
-
-/// A document's metadata as its user gave it.
-pub(crate) fn metadata(text: &str) -> Map<String, Value> {
-    let mut object = read(text);
-    // A name that begins with NUL is a note of the server's own; no caller can give one.
-    if text.contains(NOTE_IN_JSON) {
-        object.retain(|name, _| !name.starts_with('\0'));
-    }
-    object
 }
 
 /// How large the document is that its user sent, in bytes.
@@ -196,7 +169,7 @@ mod tests {
         let metadata_given = r#"{"b":1,"a":"x"}"#;
         let noted = original.noted(metadata_given, found.text.len()).unwrap();
         let document = stored(noted.clone(), 13);
-        assert_eq!(Value::Object(metadata(&noted)).to_string(), metadata_given);
+        assert_eq!(serde_json::Value::Object(notes::without(&noted)).to_string(), metadata_given);
         assert_eq!((size(&document), text_bytes(&document), is_file(&document)), (4, 9, true));
         assert_eq!(digest(&document), random::hex(&Sha256::digest(b"%PDF")));
         let content = b"one\n\ntwo\n%PDF".to_vec();

@@ -33,13 +33,15 @@ pub(crate) struct ApiError {
     pub(crate) text: Cow<'static, str>,
     /// When to try again, in seconds.
     pub(crate) retry_after_seconds: Option<u32>,
+    /// One more field of the answer, for programs: its name and its text, or null.
+    pub(crate) detail: Option<(&'static str, Option<String>)>,
     /// For the operator's log alone.
     pub(crate) cause: Option<String>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, text: text.into(), retry_after_seconds: None, cause: None }
+        Self { status, code, text: text.into(), retry_after_seconds: None, detail: None, cause: None }
     }
 
     /// 400: the request can't be read.
@@ -129,6 +131,12 @@ impl ApiError {
         self
     }
 
+    /// The same, with a field for programs.
+    pub(crate) fn with_detail(mut self, name: &'static str, text: Option<String>) -> Self {
+        self.detail = Some((name, text));
+        self
+    }
+
     fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
@@ -176,7 +184,7 @@ impl Dialect {
 
     fn body(self, error: &ApiError, request_id: &str) -> String {
         let (text, code) = (&error.text, error.code);
-        match self {
+        let mut body = match self {
             Self::Aether => json!({"error": text, "code": code, "detail": text, "request_id": request_id}),
             Self::BigRag => {
                 json!({"detail": text, "error": {"code": code, "message": text}, "request_id": request_id})
@@ -184,8 +192,11 @@ impl Dialect {
             Self::HyperSpark => {
                 json!({"success": false, "error": text, "code": code, "request_id": request_id})
             }
+        };
+        if let Some((name, text)) = &error.detail {
+            body[*name] = json!(text);
         }
-        .to_string()
+        body.to_string()
     }
 }
 

@@ -58,7 +58,10 @@ pub(super) fn list(
 
 /// Reads the labels of those who may read a document. None named: everybody may; an empty list: administrators alone. White space
 /// around a label is no part of it.
-pub(super) fn readers(texts: Option<Texts>, limits: &Limits) -> Result<Option<Vec<String>>, ApiError> {
+pub(in crate::api) fn readers(
+    texts: Option<Texts>,
+    limits: &Limits,
+) -> Result<Option<Vec<String>>, ApiError> {
     let trimmed = texts.map(|texts| match texts {
         Texts::Joined(text) if text.trim().is_empty() => Texts::Array(Vec::new()),
         Texts::Joined(text) => Texts::Joined(text.split(',').map(str::trim).collect::<Vec<_>>().join(",")),
@@ -68,7 +71,7 @@ pub(super) fn readers(texts: Option<Texts>, limits: &Limits) -> Result<Option<Ve
 }
 
 /// From when on nobody reads a document: at a time, or so many seconds from now.
-pub(super) fn expiry(
+pub(in crate::api) fn expiry(
     at: Option<&str>,
     ttl_seconds: Option<u64>,
     now_ms: u64,

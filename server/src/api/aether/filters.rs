@@ -8,6 +8,7 @@ use strongroom_engine::Filter;
 
 use super::fields;
 use super::grammar::{self, Clause};
+use super::turns;
 use crate::clock;
 use crate::config::Limits;
 use crate::ingest::media;
@@ -23,6 +24,7 @@ pub(crate) struct FilterFields {
     pub(super) content_type: Option<Texts>,
     pub(super) source: Option<Texts>,
     pub(super) entity_id: Option<String>,
+    pub(super) thread_id: Option<String>,
     pub(super) since: Option<String>,
     pub(super) until: Option<String>,
     pub(super) last_n_days: Option<u64>,
@@ -42,6 +44,7 @@ impl FilterFields {
             content_type: texts("content_type"),
             source: texts("source"),
             entity_id: text("entity_id"),
+            thread_id: query.get("thread_id").map(str::to_owned),
             since: text("since"),
             until: text("until"),
             filter: query.get("filter").map(grammar::parse).transpose()?,
@@ -71,7 +74,9 @@ impl FilterFields {
         let content_types = names("content_type", self.content_type)?;
         let entity = self.entity_id.filter(|id| !id.is_empty());
         entity.as_deref().map_or(Ok(()), |id| fields::name("entity_id", id, limits))?;
+        let thread = self.thread_id.as_deref().map(turns::checked).transpose()?;
         Ok(Filter {
+            ids: thread.map(turns::ids_of),
             all_tags: fields::tags(self.tags, limits)?,
             any_tags: fields::list("any_tags", self.any_tags, limits.tag_bytes_max, limits)?,
             entity,
@@ -110,6 +115,7 @@ mod tests {
         assert_eq!(all.content_types, ["text/plain", "text/html"]);
         assert_eq!((all.sources, all.entity), (vec!["crm".to_owned()], Some("e".to_owned())));
         assert_eq!((all.since_ms, all.until_ms), (Some(1000), Some(clock::DAY_MS)));
+        assert!(filter("thread_id=a").unwrap().ids.unwrap().fit("thr_a_00000007"));
         assert_eq!(filter("last_n_days=3").unwrap().since_ms, Some(97 * clock::DAY_MS));
         assert_eq!(filter("").unwrap(), Filter::default());
     }
@@ -123,6 +129,10 @@ mod tests {
             "last_n_days=-1",
             "last_n_days=1&since=2026-06-01T00:00:00Z",
             "tags=a,,b",
+            "thread_id=",
+            "thread_id=%20",
+            "thread_id=..",
+            "thread_id=a%00",
         ] {
             assert_eq!(filter(query).unwrap_err().status.as_u16(), 400, "{query}");
         }

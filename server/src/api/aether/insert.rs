@@ -18,13 +18,15 @@ use super::record::Record;
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::{Call, With};
-use crate::clock;
 use crate::config::Limits;
+use crate::ingest::notes::{self, Notes};
+use crate::ingest::summary::{self, Note};
 use crate::ingest::{self, Intake, history, media};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::{ApiError, no_document};
 use crate::message::json::{self, Texts};
 use crate::usage::Tally;
+use crate::{clock, summarizing};
 
 /// What a document is called that came without a name.
 const UNTITLED: &str = "untitled";
@@ -45,6 +47,7 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
         content_type: media::decide(query.get("content_type"), header, filename)?,
         content: Bytes::new(),
         original: None,
+        notes: asking(&call.app, query.flag("summarize")?)?,
         tags: fields::tags(query.text("tags").map(|text| Texts::Joined(text.to_owned())), limits)?,
         metadata: fields::metadata_text(query.get("metadata"), limits)?,
         entity: text("entity_id")?,
@@ -66,6 +69,15 @@ pub(super) fn intake_of_query(call: &Call) -> Result<Intake, ApiError> {
     })
 }
 
+/// The note that a summary is asked for, if it is.
+fn asking(app: &App, is_asked: bool) -> Result<Notes, ApiError> {
+    if !is_asked {
+        return Ok(Notes::new());
+    }
+    app.require_summarizer()?;
+    Ok(notes::lasting(&Note::of_asking().put_into("")))
+}
+
 /// `POST /v1/documents`
 pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Record<'static>>, ApiError> {
     let (place, mut intake) = (call.place()?, intake_of_query(&call)?);
@@ -77,6 +89,7 @@ pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Record<'stat
     pool.run(move || {
         let document = app.store_document(&place, intake)?;
         drop(held);
+        summarizing::begin(&app, &place, &document);
         json::answer(StatusCode::CREATED, &Record::new(&document, place.partition()))
     })
     .await
@@ -94,12 +107,16 @@ pub(crate) async fn update(mut call: With<Octets>) -> Result<Answer<Record<'stat
         app.text_collection(place.scope.workspace())?;
         let _room = app.quotas.room(&place, 0, intake.stored_bytes())?;
         let (document, tally) = app.embed_document(&place, intake)?;
-        let tell = |before: &DocumentInfo, metadata: &str| history::following(metadata, place.key(), before);
+        let tell = |before: &DocumentInfo, metadata: &str| {
+            let kept = summary::kept(&before.metadata, metadata.to_owned());
+            history::following(&kept, place.key(), before)
+        };
         let done = ingest::change(&app.store, &place, |partition| {
             partition.update_telling(&id, document.clone(), tell)
         })?;
         drop(held);
         let done = done.ok_or_else(no_document)?;
+        summarizing::begin(&app, &place, &done);
         app.usage.count(&place, place.key(), tally);
         json::answer(StatusCode::OK, &Record::new(&done, place.partition()))
     })
@@ -248,6 +265,7 @@ fn intake_of_body(
         content_type: content_type.map_or_else(|| Ok("text/plain".to_owned()), media::checked)?,
         content: content.into(),
         original: None,
+        notes: Notes::new(),
         tags: fields::tags(given.tags, limits)?,
         metadata: fields::metadata(given.metadata.as_ref(), limits)?,
         entity: checked("entity_id", given.entity_id)?,
@@ -268,7 +286,7 @@ pub(crate) struct Batch {
     chunk_size: Option<u64>,
     #[serde(default)]
     overlap: Option<u64>,
-    /// Not offered: false, if it is there.
+    /// Whether summaries of the documents are made, in the background.
     #[serde(default)]
     summarize: Option<bool>,
     #[serde(default)]
@@ -295,7 +313,7 @@ pub(crate) struct BatchItem {
     metadata: Option<Value>,
     #[serde(default)]
     partition: Option<String>,
-    /// Not offered: false, if it is there.
+    /// Whether a summary of it is made: as the batch says when it is not given.
     #[serde(default)]
     summarize: Option<bool>,
     /// Labels of those who may read it; an empty list: administrators alone.
@@ -329,17 +347,13 @@ pub(crate) async fn batch(mut call: With<Batch>) -> Result<Answer<Inserted<'stat
     if batch.documents.is_empty() || batch.documents.len() > most {
         return Err(ApiError::malformed("invalid_batch", format!("a batch has 1 to {most} documents")));
     }
-    let wants_summary =
-        batch.summarize == Some(true) || batch.documents.iter().any(|d| d.summarize == Some(true));
-    if wants_summary {
-        return Err(ApiError::not_offered("the field `summarize`"));
-    }
     let app = call.app.clone();
     let pool = app.pool.clone();
     let intakes = read_batch(&app, batch).await?;
     pool.run(move || {
         let documents = store_batch(&app, intakes, &places)?;
         drop(held);
+        documents.iter().zip(&places).for_each(|(document, place)| summarizing::begin(&app, place, document));
         let records: Vec<_> = documents
             .iter()
             .zip(&places)
@@ -371,7 +385,9 @@ async fn read_batch(app: &App, batch: Batch) -> Result<Vec<Intake>, ApiError> {
         };
         let (name, kind) = (item.filename.as_deref(), item.content_type.as_deref());
         let intake = intake_of_body(name, kind, item.content, given, sizes, &app.limits);
-        let intake = intake.map_err(|error| numbered(number, error))?;
+        let mut intake = intake.map_err(|error| numbered(number, error))?;
+        let is_asked = item.summarize.or(batch.summarize) == Some(true);
+        intake.notes = asking(app, is_asked).map_err(|error| numbered(number, error))?;
         intakes.push(app.with_text(intake).await.map_err(|error| numbered(number, error))?);
     }
     Ok(intakes)

@@ -15,6 +15,9 @@ use crate::message::content::{Answer, Octets};
 use crate::message::error::ApiError;
 use crate::message::json;
 
+/// What a job's id ends with, to its caller, when the insert asks for a summary.
+const WITH_SUMMARY: &str = "_summary";
+
 /// An insert that waits for its turn.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "QueuedJob")]
@@ -38,6 +41,9 @@ pub(crate) struct Standing {
     /// Of one that is completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     doc_id: Option<String>,
+    /// Of one that is completed and asked for a summary: `pending`. The document's summary says what became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary_state: Option<&'static str>,
     /// Of one that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -51,6 +57,7 @@ pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Queued>, Api
     let (place, mut intake) = (call.place()?, intake_of_query(&call)?);
     let (content, held) = call.body().await?.into_parts();
     intake.content = content;
+    let is_to_be_summed_up = !intake.notes.is_empty();
     let app = call.app.clone();
     // The place in the queue comes first: a job is never written down that can't be run.
     let slot = app.jobs.reserve()?;
@@ -72,6 +79,7 @@ pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Queued>, Api
     if begins {
         slot.send(Job { id: id.clone(), place, intake, held });
     }
+    let id = if is_to_be_summed_up { format!("{id}{WITH_SUMMARY}") } else { id };
     json::answer(
         StatusCode::ACCEPTED,
         &Queued { poll_url: format!("/documents/jobs/{id}"), job_id: id, status: "queued" },
@@ -82,7 +90,10 @@ pub(crate) async fn insert(mut call: With<Octets>) -> Result<Answer<Queued>, Api
 pub(crate) async fn get(call: Call) -> Result<Answer<Standing>, ApiError> {
     let caller = call.caller()?;
     let own_only = caller.pins().partition.is_some().then(|| caller.key_id().map(str::to_owned));
-    let (app, workspace, id) = (call.app.clone(), caller.workspace()?.id, call.value(0)?.to_owned());
+    let told = call.value(0)?;
+    let id = told.strip_suffix(WITH_SUMMARY);
+    let is_summed_up = id.is_some();
+    let (app, workspace, id) = (call.app.clone(), caller.workspace()?.id, id.unwrap_or(told).to_owned());
     let pool = app.pool.clone();
     let job = pool.run(move || Ok(app.control.job(workspace, &id)?)).await?;
     if own_only.is_some_and(|key_id| key_id != job.key_id) {
@@ -100,8 +111,10 @@ pub(crate) async fn get(call: Call) -> Result<Answer<Standing>, ApiError> {
         JobState::Failed { code } => (None, Some(text.clone()), Some(code)),
         JobState::Queued | JobState::Processing => (None, None, None),
     };
+    let summary_state = (is_summed_up && doc_id.is_some()).then_some("pending");
+    let job_id = call.value(0)?.to_owned();
     json::answer(
         StatusCode::OK,
-        &Standing { job_id: job.id, status, progress, message: text, doc_id, error, code },
+        &Standing { job_id, status, progress, message: text, doc_id, summary_state, error, code },
     )
 }

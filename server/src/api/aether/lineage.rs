@@ -31,7 +31,8 @@ pub(crate) struct Record {
     at: String,
     /// Who signed it: `node:` and the beginning of this server's public key.
     actor: String,
-    /// `document.inserted`; of a version after the first `document.updated`, or `document.moved` out of another partition.
+    /// `document.inserted`; of a version after the first `document.updated`, `document.moved` out of another partition, or
+    /// `document.revised` when nothing but its readers, its entity or its summary is another.
     action: &'static str,
     resource: String,
     outcome: &'static str,
@@ -130,7 +131,7 @@ fn find<T>(
 
 impl Record {
     fn of(app: &App, scope: &Scope, incarnation: [u8; 16], id: &str, version: &history::Version) -> Self {
-        let history::Version { number, at_ms, digest, key, is_moved } = version;
+        let history::Version { number, at_ms, digest, key, is_moved, is_revised } = version;
         let (number, at_ms, key) = (*number, *at_ms, key.as_deref());
         let stated = Version { document: id, number, at_ms, digest, key };
         let statement = app.store.sign_version(scope, incarnation, &stated);
@@ -141,6 +142,7 @@ impl Record {
             actor: format!("node:{node_id}"),
             action: match number {
                 _ if *is_moved => "document.moved",
+                _ if *is_revised => "document.revised",
                 1 => "document.inserted",
                 _ => "document.updated",
             },

@@ -4,10 +4,11 @@
 //! 100, partitions named in the query or in the body.
 
 pub(crate) mod across;
+pub(crate) mod backfill;
 pub(crate) mod bundles;
 pub(crate) mod declared;
 pub(crate) mod documents;
-mod fields;
+pub(in crate::api) mod fields;
 pub(crate) mod filters;
 mod finding;
 pub(crate) mod grammar;
@@ -26,5 +27,6 @@ pub(in crate::api) mod reranking;
 pub(crate) mod search;
 mod sections;
 pub(in crate::api) mod structured;
+pub(crate) mod summaries;
 pub(crate) mod threads;
 mod turns;

@@ -113,11 +113,17 @@ pub(super) fn move_all(
         app.quotas.freed(from);
         let resource = random::hex(&source.incarnation());
         let entry = Entry::done(from.scope.workspace(), by, Action::DocumentMove, resource);
-        app.control.enter(|| vec![entry]).map_err(|_| {
-            let text = "it is moved, but the audit log's entry of it could not be written yet; the server goes on trying \
-                        by itself";
-            ApiError::busy("audit_unwritten", text, 60)
-        })?;
+        enter(app, entry, "it is moved")?;
     }
     Ok(moved)
+}
+
+/// Takes an act down that is done.
+pub(super) fn enter(app: &App, entry: Entry, what: &str) -> Result<(), ApiError> {
+    app.control.enter(|| vec![entry]).map_err(|_| {
+        let text = format!(
+            "{what}, but the audit log's entry of it could not be written yet; the server goes on trying by itself"
+        );
+        ApiError::busy("audit_unwritten", text, 60)
+    })
 }

@@ -7,7 +7,8 @@ use strongroom_engine::{DocumentInfo, Hit, Trace};
 
 use super::turns::turn_of;
 use crate::clock;
-use crate::ingest::{media, original};
+use crate::ingest::summary::Note;
+use crate::ingest::{media, notes, original};
 use crate::statement::Signed;
 
 /// A document's record.
@@ -42,6 +43,9 @@ pub(crate) struct Record<'a> {
     thread_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_index: Option<u32>,
+    /// `pending` while a summary is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'static str>,
 }
 
 impl<'a> Record<'a> {
@@ -65,9 +69,10 @@ impl<'a> Record<'a> {
             tags: &document.tags,
             source: document.source.as_deref(),
             partition,
-            metadata: original::metadata(&document.metadata),
+            metadata: notes::without(&document.metadata),
             thread_id,
             turn_index,
+            summary: Note::of(&document.metadata).asked.map(|_| "pending"),
         }
     }
 }
@@ -93,11 +98,17 @@ pub(crate) struct Found {
     metadata: Map<String, Value>,
     created_at: String,
     updated_at: Option<String>,
+    /// Of a thread's turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_index: Option<u32>,
 }
 
 impl Found {
     pub(super) fn new(hit: &Hit, partition: Option<&str>) -> Self {
         let document = &hit.document;
+        let (thread_id, turn_index) = turn_of(&document.id).map(|turn| (turn.thread, turn.index)).unzip();
         let is_text = media::is_text(&document.content_type)
             || document.content_type == media::UNKNOWN
             || original::is_file(document);
@@ -114,9 +125,11 @@ impl Found {
             tags: document.tags.clone(),
             source: document.source.clone(),
             partition: partition.map(str::to_owned),
-            metadata: original::metadata(&document.metadata),
+            metadata: notes::without(&document.metadata),
             created_at: clock::rfc3339(document.created_ms),
             updated_at: document.updated_ms.map(clock::rfc3339),
+            thread_id,
+            turn_index,
         }
     }
 }

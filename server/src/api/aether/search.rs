@@ -128,8 +128,8 @@ pub(crate) struct ByVector {
     freshness_weight: Option<f64>,
     #[serde(default)]
     freshness_half_life_days: Option<f64>,
+    /// Only turns of this conversation.
     #[serde(default)]
-    #[schemars(skip)]
     thread_id: Option<String>,
 }
 
@@ -215,17 +215,15 @@ impl ByVector {
         }
     }
 
-    /// What it asks of a document; a field that is not offered is refused, never left out.
+    /// What it asks of a document.
     pub(crate) fn into_filter(self, now_ms: u64, limits: &Limits) -> Result<Filter, ApiError> {
-        if self.thread_id.is_some() {
-            return Err(ApiError::not_offered("the field `thread_id`"));
-        }
         let fields = FilterFields {
             tags: self.tags,
             any_tags: self.any_tags,
             content_type: self.content_type,
             source: self.source,
             entity_id: self.entity_id,
+            thread_id: self.thread_id,
             since: self.since,
             until: self.until,
             last_n_days: self.last_n_days,
@@ -352,7 +350,7 @@ mod tests {
     fn what_cannot_be_done_is_never_left_out() {
         let limits = Limits::default();
         for (field, status) in [
-            (r#""thread_id": "t""#, 501),
+            (r#""thread_id": "..""#, 400),
             (r#""filter": {"a": 1}"#, 400),
             (r#""filter": {"field": "a", "op": "like", "value": 1}"#, 400),
             (r#""recency_weight": 1.5"#, 400),

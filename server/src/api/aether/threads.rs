@@ -13,41 +13,31 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strongroom_embed::ChunkOptions;
-use strongroom_engine::DocumentInfo;
+use strongroom_engine::{DocumentInfo, Said, Sibling, WriteError};
 
 use super::fields;
 use super::moving::{self, Move};
 use super::record::Record;
-use super::turns::{NAME_BYTES_MAX, is_of, turn_id, turn_of};
+use super::turns::{self, is_of, turn_id, turn_of};
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::scopes::Scope;
-use crate::ingest::{self, Intake};
+use crate::control::{Action, Entry};
+use crate::ingest::notes::{self, Notes};
+use crate::ingest::{self, Intake, history};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json::{self, Texts};
 use crate::message::query::Query;
-use crate::{erasure, random};
+use crate::{clock, erasure, random};
 
-const THREAD_ID_CHARS_MAX: usize = 256;
 /// The last turns of a thread that one answer has at most.
 const TURNS_MAX: usize = 1000;
 
 fn thread_of(call: &Call) -> Result<String, ApiError> {
-    let thread = call.value(0)?;
-    let refused = |why: String| Err(ApiError::malformed("invalid_thread_id", why));
-    if thread.trim().is_empty() || thread == "." || thread == ".." || thread.chars().any(char::is_control) {
-        return refused("a thread's id is not blank, not . or .., and has no control characters".to_owned());
-    }
-    if thread.chars().count() > THREAD_ID_CHARS_MAX || turn_id(thread, 0).is_none() {
-        return refused(format!(
-            "a thread's id has at most {THREAD_ID_CHARS_MAX} characters, and takes at most {NAME_BYTES_MAX} bytes, where each \
-             byte of it other than letters, digits, '-', '_' and '.' takes three"
-        ));
-    }
-    Ok(thread.to_owned())
+    turns::checked(call.value(0)?).map(str::to_owned)
 }
 
 /// The ids of a thread's turns, in their order, and whether each is deleted.
@@ -86,16 +76,13 @@ pub(crate) struct NewTurn {
     source: Option<String>,
     #[serde(default)]
     filename: Option<String>,
-    #[serde(default, deserialize_with = "json::present")]
-    #[schemars(skip)]
-    acl_readers: Option<Value>,
+    /// Labels of those who may read it; an empty list: administrators alone. Without them: as was said of the thread.
+    #[serde(default)]
+    acl_readers: Option<Texts>,
 }
 
 impl NewTurn {
     fn into_intake(self, limits: &Limits) -> Result<Intake, ApiError> {
-        if self.acl_readers.is_some() {
-            return Err(ApiError::not_offered("the field `acl_readers` of a turn"));
-        }
         let checked = |name: &'static str, text: Option<String>| -> Result<Option<String>, ApiError> {
             let text = text.filter(|text| !text.is_empty());
             text.as_deref().map_or(Ok(()), |text| fields::name(name, text, limits))?;
@@ -106,12 +93,13 @@ impl NewTurn {
             filename,
             content_type: "text/plain".to_owned(),
             original: None,
+            notes: Notes::new(),
             content: Bytes::from(self.text),
             tags: fields::tags(self.tags, limits)?,
             metadata: fields::metadata(self.metadata.map(Value::Object).as_ref(), limits)?,
             entity: checked("entity_id", self.entity_id)?,
             source: checked("source", self.source)?,
-            readers: None,
+            readers: fields::readers(self.acl_readers, limits)?,
             expires_ms: None,
             chunking: ChunkOptions::default(),
         })
@@ -146,11 +134,11 @@ pub(crate) struct Proof {
     receipt_id: Option<String>,
 }
 
-/// A conversation that is restored or moved.
+/// A conversation that is restored or moved, or that others may read.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ChangedThread")]
 pub(crate) struct Changed {
-    /// `restored` or `moved`.
+    /// `restored`, `moved` or `acl_updated`.
     status: &'static str,
     thread_id: String,
     /// How many.
@@ -177,10 +165,20 @@ fn store(app: &App, place: &Place, thread: &str, intake: Intake) -> Result<Docum
     let (mut document, tally) = app.embed_document(place, intake)?;
     document.id = turn_id(thread, 0);
     let is_one = is_of(thread);
-    let next = |turns: &[(String, bool)]| {
-        let last = turns.last().and_then(|(id, _)| turn_of(id));
-        let is_deleted = !turns.is_empty() && turns.iter().all(|(_, deleted)| *deleted);
-        if is_deleted { None } else { turn_id(thread, last.map_or(0, |turn| turn.index + 1)) }
+    let next = |turns: &[Sibling<'_>], last: Option<&DocumentInfo>, said: &mut Said| {
+        let is_any = |test: fn(&Sibling<'_>) -> bool| turns.iter().any(test);
+        if is_any(|turn| turn.is_hidden) && !is_any(|turn| !turn.is_hidden) {
+            return Err(WriteError::NotFound);
+        }
+        if !turns.is_empty() && !is_any(|turn| !turn.is_deleted) {
+            return Err(WriteError::Exists);
+        }
+        if let Some(of_all) = last.and_then(|last| Readers::noted(&last.metadata)) {
+            said.metadata = of_all.note_in(&said.metadata);
+            said.readers = said.readers.take().or(Some(of_all.0));
+        }
+        let index = turns.last().and_then(|last| turn_of(last.id)).map_or(0, |turn| turn.index + 1);
+        turn_id(thread, index).ok_or(WriteError::Exists)
     };
     let stored = ingest::write(&app.store, place, &collection, |partition| {
         partition.put_next(document.clone(), &is_one, next)
@@ -190,6 +188,7 @@ fn store(app: &App, place: &Place, thread: &str, intake: Intake) -> Result<Docum
             "thread_deleted",
             "the thread is deleted, or has as many turns as it can have; restore it, or begin another",
         ),
+        "document_not_found" => no_thread(),
         _ => error,
     })?;
     app.usage.count(place, place.key(), tally);
@@ -294,4 +293,72 @@ pub(crate) async fn move_thread(mut call: With<Move>) -> Result<Answer<Changed>,
         )
     })
     .await
+}
+
+/// Who may read a conversation.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ThreadReaders", extend("required" = ["acl_readers"]))]
+pub(crate) struct NewReaders {
+    /// Labels; an empty list: administrators alone; null: everybody who reaches the partition.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Option<Texts>")]
+    acl_readers: Option<Option<Texts>>,
+}
+
+/// `PUT /v1/threads/{id}/acl`: of all its turns, deleted ones as well, and of those that are appended later.
+pub(crate) async fn set_readers(mut call: With<NewReaders>) -> Result<Answer<Changed>, ApiError> {
+    let (place, thread) = (call.place()?, thread_of(&call)?);
+    call.caller()?.require_administrator()?;
+    let (NewReaders { acl_readers }, _) = call.json().await?;
+    let given = acl_readers.ok_or_else(|| {
+        ApiError::malformed(
+            "malformed_body",
+            "acl_readers has to be there: a list of labels, an empty one for administrators alone, or null for everybody",
+        )
+    })?;
+    let readers = fields::readers(given, &call.app.limits)?.map(Readers);
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let is_one = is_of(&thread);
+        let mut incarnation = [0; 16];
+        let changed = ingest::change(&app.store, &place, |partition| {
+            incarnation = partition.incarnation();
+            partition.revise_all(&is_one, |document, said| {
+                said.readers = readers.as_ref().map(|readers| readers.0.clone());
+                let noted = match &readers {
+                    Some(readers) => readers.note_in(&said.metadata),
+                    None => notes::set(&said.metadata, notes::THREAD, None),
+                };
+                said.metadata = history::revised(&noted, place.key(), clock::now_ms(), document);
+                Ok(true)
+            })
+        });
+        let turns = changed.map_err(of_thread)?.ok_or_else(no_thread)?;
+        if !place.was_answered() {
+            let resource = random::hex(&incarnation);
+            let entry = Entry::done(place.scope.workspace(), by, Action::ThreadReaders, resource);
+            moving::enter(&app, entry, "the thread's readers are set")?;
+        }
+        json::answer(StatusCode::OK, &Changed { status: "acl_updated", thread_id: thread.clone(), turns })
+    })
+    .await
+}
+
+/// What was said of a thread's readers, as each of its turns has it noted, so that the next turn is for the same.
+struct Readers(Vec<String>);
+
+impl Readers {
+    /// A note that can't be, since a bundle brought it, is for administrators alone.
+    fn noted(metadata: &str) -> Option<Self> {
+        let note = notes::find(metadata, notes::THREAD)?;
+        let labels: Vec<String> = serde_json::from_value(note).unwrap_or_default();
+        let can_be = fields::readers(Some(Texts::Array(labels.clone())), &Limits::default()).is_ok();
+        Some(Self(if can_be { labels } else { Vec::new() }))
+    }
+
+    fn note_in(&self, metadata: &str) -> String {
+        notes::set(metadata, notes::THREAD, Some(self.0.iter().cloned().collect()))
+    }
 }

@@ -3,11 +3,16 @@
 //! Those whose ids say so: `thr_`, the thread's id with each byte other than letters, digits, `-`, `_` and `.` as `~` and two
 //! hexadecimal digits, `_` and the turn's number in eight digits. So a turn's id tells its thread, and fits into an address as it is.
 
+use strongroom_engine::Numbered;
+
+use crate::message::error::ApiError;
+
+const THREAD_ID_CHARS_MAX: usize = 256;
 const PREFIX: &str = "thr_";
 /// A turn's number in an id.
 const DIGITS: usize = 8;
 /// A document's id has this room for the thread's.
-pub(super) const NAME_BYTES_MAX: usize = 256 - PREFIX.len() - 1 - DIGITS;
+const NAME_BYTES_MAX: usize = 256 - PREFIX.len() - 1 - DIGITS;
 
 /// A turn of a thread.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,13 +54,32 @@ pub(super) fn turn_id(thread: &str, index: u32) -> Option<String> {
     has_room.then(|| format!("{id}_{index:0DIGITS$}"))
 }
 
+/// Refuses what no thread can be called.
+pub(super) fn checked(thread: &str) -> Result<&str, ApiError> {
+    let refused = |why: String| Err(ApiError::malformed("invalid_thread_id", why));
+    if thread.trim().is_empty() || thread == "." || thread == ".." || thread.chars().any(char::is_control) {
+        return refused("a thread's id is not blank, not . or .., and has no control characters".to_owned());
+    }
+    if thread.chars().count() > THREAD_ID_CHARS_MAX || turn_id(thread, 0).is_none() {
+        return refused(format!(
+            "a thread's id has at most {THREAD_ID_CHARS_MAX} characters, and takes at most {NAME_BYTES_MAX} bytes, where each \
+             byte of it other than letters, digits, '-', '_' and '.' takes three"
+        ));
+    }
+    Ok(thread)
+}
+
+/// The form of the ids of a thread's turns.
+pub(super) fn ids_of(thread: &str) -> Numbered {
+    let mut name = turn_id(thread, 0).unwrap_or_default();
+    name.truncate(name.len().saturating_sub(DIGITS));
+    Numbered { name, digits: DIGITS }
+}
+
 /// The test on ids that finds a thread's turns.
 pub(super) fn is_of(thread: &str) -> impl Fn(&str) -> bool {
-    let start = turn_id(thread, 0).map(|id| id[..id.len() - DIGITS].to_owned()).unwrap_or_default();
-    move |id| {
-        id.strip_prefix(start.as_str())
-            .is_some_and(|rest| rest.len() == DIGITS && rest.bytes().all(|digit| digit.is_ascii_digit()))
-    }
+    let ids = ids_of(thread);
+    move |id| ids.fit(id)
 }
 
 #[cfg(test)]

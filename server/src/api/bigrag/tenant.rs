@@ -21,6 +21,7 @@ use crate::auth::{Place, partition_name};
 use crate::call::Call;
 use crate::control::{By, Collection, no_collection};
 use crate::erasure;
+use crate::idempotency::Promise;
 use crate::ingest;
 use crate::message::error::{ApiError, no_document};
 use crate::watch::Watch;
@@ -175,6 +176,8 @@ pub(super) enum Reach {
         /// The key that what is done counts on.
         key: Option<Arc<str>>,
         watch: Option<Arc<Watch>>,
+        /// Whether what is done is to be done once.
+        promise: Option<Arc<Promise>>,
     },
 }
 
@@ -214,6 +217,7 @@ pub(super) fn by_id(call: &Call, collection: &Arc<Collection>) -> Result<Reach, 
         scope: caller.whole_collection(&collection.name)?,
         key: caller.key_id().map(Arc::from),
         watch: call.watch(),
+        promise: call.promise(),
     })
 }
 
@@ -260,26 +264,42 @@ impl Reach {
             }
             Self::All { collection, scope, .. } => {
                 let holders = app.store.holders(scope, &collection.name, id)?;
-                let places = holders.partitions.iter().map(|partition| self.place_of(partition));
-                Ok((places.collect::<Result<_, ApiError>>()?, holders.unread))
+                Ok((self.places(&holders.partitions)?, holders.unread))
             }
         }
+    }
+
+    /// Where partitions of the collection are.
+    fn places(&self, partitions: &[Partition]) -> Result<Vec<Place>, ApiError> {
+        partitions.iter().map(|partition| self.place_of(partition)).collect()
     }
 
     /// One of the partitions.
     fn place_of(&self, partition: &Partition) -> Result<Place, ApiError> {
         match self {
             Self::One(place) => Ok(place.clone()),
-            Self::All { collection, scope, key, watch } => {
+            Self::All { collection, scope, key, watch, promise } => {
                 let partition = partition.name().as_deref().map(partition_name).transpose()?;
                 let at = PartitionRef { collection: collection.name.clone(), partition };
                 let (scope, key, watch) = (scope.clone(), key.clone(), watch.clone());
-                Ok(Place { scope, at, key, promise: None, watch })
+                Ok(Place { scope, at, key, promise: promise.clone(), watch })
             }
         }
     }
 
-    /// Purges documents wherever they are, each partition rewritten once. Answers for each whether it was there. Blocks.
+    /// The partitions that did what this request asks for before, and wouldn't be found by it any more. Blocks.
+    fn answerers(&self, app: &App) -> Result<Vec<Place>, ApiError> {
+        match self {
+            Self::One(place) if place.promise.is_some() => Ok(vec![place.clone()]),
+            Self::All { collection, scope, promise: Some(promise), .. } => {
+                let answerers = app.store.answerers(scope, &collection.name, promise.once())?;
+                self.places(&answerers.partitions)
+            }
+            Self::One(_) | Self::All { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// Purges documents wherever they are, those of a partition together. Answers for each whether it was there. Blocks.
     pub(super) fn purge(
         &self,
         app: &App,
@@ -287,10 +307,11 @@ impl Reach {
         by: &By,
     ) -> Result<Vec<Result<bool, ApiError>>, ApiError> {
         let mut outcomes = Vec::with_capacity(ids.len());
-        let mut places: Vec<(Place, Vec<usize>)> = Vec::new();
+        let mut places: Vec<(Place, Vec<usize>)> =
+            self.answerers(app)?.into_iter().map(|place| (place, Vec::new())).collect();
         for (number, id) in ids.iter().enumerate() {
             let (found, unread) = self.holders(app, id)?;
-            outcomes.push(unread.map_or(Ok(!found.is_empty()), |damage| Err(quarantined(damage))));
+            outcomes.push(unread.map_or(Ok(false), |damage| Err(quarantined(damage))));
             for place in found {
                 match places.iter_mut().find(|(known, _)| known.at == place.at) {
                     Some((_, of_place)) => of_place.push(number),
@@ -300,17 +321,20 @@ impl Reach {
         }
         for (place, numbers) in places {
             let here: Vec<&str> = numbers.iter().map(|&number| ids[number].as_str()).collect();
-            let purge = |ids: &[&str]| erasure::purge_many(&app.control, &app.store, &place, ids, by.clone());
-            match purge(&here) {
-                Ok(Some(_)) => app.deleted(&place, here.len() as u64),
-                // Another call took one of them first.
-                Ok(None) => {
-                    for id in here {
-                        if purge(&[id])?.is_some() {
-                            app.deleted(&place, 1);
+            match erasure::purge_these(&app.control, &app.store, &place, &here, by.clone()) {
+                Ok(Some(done)) => {
+                    if !done.is_again {
+                        app.deleted(&place, done.ids.len() as u64);
+                    }
+                    for (id, outcome) in ids.iter().zip(&mut outcomes) {
+                        if done.ids.contains(id) {
+                            *outcome = Ok(true);
                         }
                     }
                 }
+                // Another call took them first.
+                Ok(None) => {}
+                Err(error) if error.code == "idempotency_conflict" => return Err(error),
                 Err(error) => numbers.iter().for_each(|&number| outcomes[number] = Err(error.clone())),
             }
         }

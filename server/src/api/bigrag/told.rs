@@ -10,7 +10,7 @@ use strongroom_engine::{DocumentInfo, Hit, PassageInfo};
 
 use crate::clock;
 use crate::control::Collection;
-use crate::ingest::original;
+use crate::ingest::{notes, original};
 
 /// Of longer documents nobody counts the characters.
 pub(super) const COUNTED_BYTES_MAX: u64 = 256 << 10;
@@ -38,6 +38,12 @@ pub(crate) struct Document {
     progress: Option<f64>,
     created_at: String,
     updated_at: String,
+    /// From when on nobody reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// Labels of those who may read it; without them, everybody who reaches the partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acl_readers: Option<Vec<String>>,
 }
 
 impl Document {
@@ -58,6 +64,8 @@ impl Document {
             progress: None,
             created_at: clock::rfc3339(document.created_ms),
             updated_at: clock::rfc3339(document.updated_ms.unwrap_or(document.created_ms)),
+            expires_at: document.expires_ms.map(clock::rfc3339),
+            acl_readers: document.readers.clone(),
         }
     }
 }
@@ -175,7 +183,7 @@ fn characters(content: &[u8], byte: u32) -> Option<usize> {
 
 /// Stored metadata as an object.
 pub(super) fn metadata(document: &DocumentInfo) -> Map<String, Value> {
-    original::metadata(&document.metadata)
+    notes::without(&document.metadata)
 }
 
 /// The ending of its name, or else what its media type says.

@@ -19,16 +19,19 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::documents::Documents;
 use super::tenant;
 use super::told::Document;
+use crate::api::aether::fields;
 use crate::app::App;
 use crate::auth::Place;
 use crate::call::{Call, With};
+use crate::clock;
 use crate::config::Limits;
 use crate::control::Collection;
 use crate::events::Event;
+use crate::ingest::notes::Notes;
 use crate::ingest::{self, Intake, history, media};
 use crate::message::content::{self, Answer};
 use crate::message::error::ApiError;
-use crate::message::json;
+use crate::message::json::{self, Texts};
 use crate::usage::{self, Tally};
 
 /// The name of a file that has none.
@@ -43,6 +46,14 @@ pub(crate) struct FileForm {
     #[schemars(extend("format" = "binary"))]
     file: String,
     metadata: Option<MetadataText>,
+    /// Labels of those who may read it, joined by commas; with nothing in it: administrators alone.
+    acl_readers: Option<String>,
+    /// From when on nobody reads it, in RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
+    expires_at: Option<String>,
+    /// The same, as so many seconds from now.
+    #[schemars(range(min = 1))]
+    ttl_seconds: Option<u64>,
 }
 
 /// A form with files.
@@ -51,6 +62,14 @@ pub(crate) struct FileForm {
 pub(crate) struct FilesForm {
     files: Vec<FileBytes>,
     metadata: Option<MetadataText>,
+    /// Labels of those who may read each, joined by commas; with nothing in it: administrators alone.
+    acl_readers: Option<String>,
+    /// From when on nobody reads them, in RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
+    expires_at: Option<String>,
+    /// The same, as so many seconds from now.
+    #[schemars(range(min = 1))]
+    ttl_seconds: Option<u64>,
 }
 
 /// The bytes of a file, with its name.
@@ -96,10 +115,14 @@ async fn store(
     form: Form,
 ) -> Result<Vec<DocumentInfo>, ApiError> {
     let metadata = checked_metadata(collection, form.metadata, &app.limits)?;
+    let (readers, expires_ms) = form.terms.checked(&app.limits)?;
     let mut documents: Vec<NewDocument> = Vec::with_capacity(form.files.len());
     let mut bytes_in = 0;
     for file in form.files {
-        let intake = app.with_text(file.intake(collection, metadata.clone(), &app.limits)?).await?;
+        let mut intake = file.intake(collection, metadata.clone(), &app.limits)?;
+        intake.readers.clone_from(&readers);
+        intake.expires_ms = expires_ms;
+        let intake = app.with_text(intake).await?;
         bytes_in += intake.sent_bytes();
         let most = app.limits.passages_max;
         let document = app.models.document(&app.store, &app.pool, collection, intake, most).await?;
@@ -120,7 +143,7 @@ async fn store(
         Ok(stored)
     });
     let stored = stored.await?;
-    for document in &stored {
+    for document in stored.iter().filter(|_| !place.was_answered()) {
         tell(&app, collection, &place, document);
     }
     Ok(stored)
@@ -188,8 +211,46 @@ fn names_are_good(value: &Value, most: usize) -> bool {
 struct Form {
     files: Vec<File>,
     metadata: Map<String, Value>,
+    terms: FileTerms,
     /// Gives the budget back when the files are done with.
     held: Vec<OwnedSemaphorePermit>,
+}
+
+/// Who reads the files of a form, and how long.
+#[derive(Default)]
+struct FileTerms {
+    acl_readers: Option<String>,
+    expires_at: Option<String>,
+    ttl_seconds: Option<String>,
+}
+
+impl FileTerms {
+    /// Where a field of this name is kept.
+    fn field(&mut self, name: &str) -> Option<&mut Option<String>> {
+        match name {
+            "acl_readers" => Some(&mut self.acl_readers),
+            "expires_at" => Some(&mut self.expires_at),
+            "ttl_seconds" => Some(&mut self.ttl_seconds),
+            _ => None,
+        }
+    }
+
+    /// Their names, and what they say.
+    fn said(&self) -> [(&'static str, &Option<String>); 3] {
+        [
+            ("acl_readers", &self.acl_readers),
+            ("expires_at", &self.expires_at),
+            ("ttl_seconds", &self.ttl_seconds),
+        ]
+    }
+
+    fn checked(self, limits: &Limits) -> Result<(Option<Vec<String>>, Option<u64>), ApiError> {
+        let seconds = self.ttl_seconds.map(|text| text.trim().parse::<u64>()).transpose().map_err(|_| {
+            ApiError::malformed("invalid_expiry", "ttl_seconds is a whole number of seconds, 1 or more")
+        })?;
+        let readers = fields::readers(self.acl_readers.map(Texts::Joined), limits)?;
+        Ok((readers, fields::expiry(self.expires_at.as_deref(), seconds, clock::now_ms())?))
+    }
 }
 
 struct File {
@@ -211,6 +272,7 @@ impl File {
             filename: self.name,
             content: self.content,
             original: None,
+            notes: Notes::new(),
             tags: Vec::new(),
             metadata,
             entity: None,
@@ -229,9 +291,9 @@ impl Form {
             call.header(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(kind)
             .map_err(|_| malformed("a file comes as multipart/form-data, in the field `file`".to_owned()))?;
-        let (bytes, held) = call.body().await?.into_parts();
+        let (bytes, held) = call.form().await?.into_parts();
         let mut parts = multer::Multipart::new(Body::from(bytes).into_data_stream(), boundary);
-        let (mut files, mut metadata, mut fields) = (Vec::new(), None, 0);
+        let (mut files, mut metadata, mut terms, mut fields) = (Vec::new(), None, FileTerms::default(), 0);
         while let Some(part) = parts.next_field().await.map_err(unreadable)? {
             match part.name().unwrap_or_default() {
                 "file" | "files" => {
@@ -247,10 +309,14 @@ impl Form {
                     metadata = Some(read_metadata(&part.bytes().await.map_err(unreadable)?)?);
                 }
                 other => {
-                    let other: String = other.chars().take(64).collect();
-                    return Err(malformed(format!(
-                        "the field {other:?} is not known, or comes twice; a form has files and `metadata`"
-                    )));
+                    let Some(field) = terms.field(other).filter(|field| field.is_none()) else {
+                        let other: String = other.chars().take(64).collect();
+                        return Err(malformed(format!(
+                            "the field {other:?} is not known, or comes twice; a form has files, `metadata`, `acl_readers` and \
+                             `expires_at` or `ttl_seconds`"
+                        )));
+                    };
+                    *field = Some(part.text().await.map_err(unreadable)?);
                 }
             }
             fields += 1;
@@ -261,7 +327,27 @@ impl Form {
         if files.is_empty() {
             return Err(malformed("it has no file: send one in the field `file`".to_owned()));
         }
-        Ok(Self { files, metadata: metadata.unwrap_or_default(), held })
+        if let Some(promise) = call.promise() {
+            let said: Vec<u8> = metadata
+                .iter()
+                .flat_map(|metadata| Value::Object(metadata.clone()).to_string().into_bytes())
+                .collect();
+            let parts = files.iter().map(|file: &File| {
+                let kind = file.content_type.as_deref().unwrap_or_default();
+                [&b"file"[..], file.name.as_bytes(), kind.as_bytes(), &file.content]
+            });
+            let said_of_it = terms.said().map(|(name, said)| {
+                [
+                    name.as_bytes(),
+                    if said.is_some() { &b"1"[..] } else { &[] },
+                    &[],
+                    said.as_deref().unwrap_or_default().as_bytes(),
+                ]
+            });
+            let all = parts.chain([[&b"metadata"[..], &[], &[], &said]]).chain(said_of_it);
+            promise.read_form(all);
+        }
+        Ok(Self { files, metadata: metadata.unwrap_or_default(), terms, held })
     }
 }
 

@@ -6,19 +6,23 @@
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strongroom_engine::{Filter, Partition, Purged, SignedReceipt};
+use strongroom_engine::{Filter, Partition, SignedReceipt};
 
 use super::reach::{Maybe, Target, look_into, target, user};
 use crate::app::App;
+use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::control::By;
+use crate::ingest::PurgedThese;
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
-use crate::{clock, erasure, random, tenants};
+use crate::{clock, erasure, ingest, random, tenants};
 
 /// How many memories are named in one call at most.
 const IDS_MAX: usize = 1000;
+/// How many memories go in one write.
+const FORGOTTEN_AT_ONCE: usize = 10_000;
 /// How often all of a user is looked for: others may write meanwhile.
 const LOOKS_MAX: usize = 4;
 
@@ -84,7 +88,10 @@ pub(crate) async fn forget(mut call: With<Body>) -> Result<Answer<Forgotten>, Ap
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
+        let before = ingest::remembered(&app.store, &target.place)?;
         let done = match what {
+            // Of all of a user, what came since stays.
+            _ if let Some(ids) = before => Done { forgotten: ids.len(), ..Done::default() },
             What::These { ids, user } => forget_these(&app, &target, &ids, user.as_deref(), &by)?,
             What::AllOf(user) => forget_all(&app, &target, &user, &by)?,
         };
@@ -167,34 +174,40 @@ fn forget_these(
         return Err(no_memory());
     }
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let purged = erasure::purge_many(&app.control, &app.store, &target.place, &ids, by.clone())?;
-    Ok(Done::default().and(ids.len(), purged.ok_or_else(no_memory)?))
+    let purged = erasure::purge_these(&app.control, &app.store, &target.place, &ids, by.clone())?;
+    Ok(Done::default().and(purged.ok_or_else(no_memory)?))
 }
 
 fn forget_all(app: &App, target: &Target, user: &str, by: &By) -> Result<Done, ApiError> {
     let filter = Filter { entity: Some(user.to_owned()), ..Filter::default() };
     let look = |partition: &Partition| Ok(partition.list(&filter, 0, usize::MAX)?.documents);
     let mut done = Done::default();
-    for _ in 0..LOOKS_MAX {
+    // Promised is the last write: one that is cut short before goes on when it is asked for again.
+    let unpromised = Place { promise: None, ..target.place.clone() };
+    for look_number in 0..LOOKS_MAX {
         let found = look_into(app, target, look)?.unwrap_or_default();
-        if found.is_empty() {
+        let ids: Vec<&str> = found.iter().map(|document| document.id.as_str()).collect();
+        if ids.is_empty() {
             break;
         }
-        let ids: Vec<&str> = found.iter().map(|document| document.id.as_str()).collect();
-        // Somebody else may have forgotten one of them meanwhile; then the next look finds the others.
-        if let Some(purged) = erasure::purge_many(&app.control, &app.store, &target.place, &ids, by.clone())?
-        {
-            done = done.and(ids.len(), purged);
+        let chunks = ids.len().div_ceil(FORGOTTEN_AT_ONCE);
+        for (number, ids) in ids.chunks(FORGOTTEN_AT_ONCE).enumerate() {
+            let is_last = look_number == 0 && number + 1 == chunks;
+            let place = if is_last { &target.place } else { &unpromised };
+            // Somebody else may have forgotten some of them meanwhile.
+            if let Some(purged) = erasure::purge_these(&app.control, &app.store, place, ids, by.clone())? {
+                done = done.and(purged);
+            }
         }
     }
     Ok(done)
 }
 
 impl Done {
-    fn and(mut self, forgotten: usize, purged: Purged) -> Self {
-        self.forgotten += forgotten;
-        self.is_unfinished |= !purged.is_final;
-        self.receipts.extend(purged.receipt);
+    fn and(mut self, done: PurgedThese) -> Self {
+        self.forgotten += done.ids.len();
+        self.is_unfinished |= !done.purged.is_final;
+        self.receipts.extend(done.purged.receipt);
         self
     }
 }

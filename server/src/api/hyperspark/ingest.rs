@@ -24,6 +24,7 @@ use crate::call::With;
 use crate::clock;
 use crate::config::Limits;
 use crate::control::Collection;
+use crate::ingest::notes::Notes;
 use crate::ingest::{self as documents, Intake};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
@@ -213,9 +214,14 @@ async fn write(
         let look = (app.clone(), target.clone(), drafts.clone());
         let looked = app.pool.run(move || {
             let (app, target, drafts) = look;
-            Ok((collection(&app, workspace)?, unknown(&app, &target, &drafts)?))
+            let before = documents::remembered(&app.store, &target.place)?;
+            Ok((collection(&app, workspace)?, unknown(&app, &target, &drafts)?, before))
         });
-        let (collection, fresh) = looked.await?;
+        let (collection, fresh, before) = looked.await?;
+        // What it wrote then is known by now, and would be told as said before.
+        if let Some(ids) = before {
+            return Ok(ids);
+        }
         if fresh.is_empty() {
             return Ok(Vec::new());
         }
@@ -232,29 +238,29 @@ async fn write(
             let (app, place) = (&put.0, &put.1.place);
             let _room = app.quotas.room(place, done.inserts, done.bytes_in)?;
             app.quotas.tokens(place, done.embedding_tokens)?;
-            let is_written = put_all(app, &put.1, &collection, &documents)?;
-            if is_written {
+            let written = put_all(app, &put.1, &collection, &documents)?;
+            if written.is_some() {
                 app.usage.count(place, place.key(), done);
             }
-            Ok(is_written)
+            Ok(written)
         });
-        if written.await? {
-            return Ok(fresh.into_iter().map(|number| drafts[number].id.clone()).collect());
+        if let Some(ids) = written.await? {
+            return Ok(ids);
         }
     }
     Err(ApiError::conflict("memory_exists", "the same memories are being written by another call; try again"))
 }
 
-/// Writes documents; false when one of them is there by now.
+/// Writes documents, and answers their ids; `None` when one of them is there by now.
 fn put_all(
     app: &App,
     target: &Target,
     collection: &Collection,
     documents: &[NewDocument],
-) -> Result<bool, ApiError> {
+) -> Result<Option<Vec<String>>, ApiError> {
     let put = |partition: &Partition| match partition.put_many(documents.to_vec()) {
-        Err(WriteError::Exists) => Ok(false),
-        outcome => outcome.map(|_| true),
+        Err(WriteError::Exists) => Ok(None),
+        outcome => outcome.map(|stored| Some(stored.into_iter().map(|memory| memory.id).collect())),
     };
     match target.tenant {
         None => documents::write(&app.store, &target.place, collection, put),
@@ -290,6 +296,7 @@ async fn embed(
         filename: "memory".to_owned(),
         content_type: "text/plain".to_owned(),
         original: None,
+        notes: Notes::new(),
         content: Bytes::copy_from_slice(draft.content.as_bytes()),
         tags: Vec::new(),
         metadata,

@@ -44,9 +44,9 @@ pub(super) fn target(call: &Call, in_body: &Maybe) -> Result<Target, ApiError> {
             "the address and the body name different tenants; name one",
         ));
     }
-    let target = find(call, in_body.or(in_query))?;
-    call.admit(&target.place)?;
-    Ok(target)
+    let Target { place, tenant } = find(call, in_body.or(in_query))?;
+    call.admit(&place)?;
+    Ok(Target { place: call.promised(place), tenant })
 }
 
 /// The tenant of this id, or the one that the key is pinned to, or the parent.

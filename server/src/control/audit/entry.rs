@@ -128,6 +128,8 @@ actions! {
     PartitionCopy "partition.copy" "partition" "A partition was copied to another.",
     SearchAcross "search.across" "workspace" "Several partitions were searched at once; how many is in `times`.",
     DocumentMove "document.move" "partition" "Documents were moved out of a partition, into another.",
+    DocumentBackfill "document.backfill" "partition" "Entities of a partition's documents were set from their tags.",
+    ThreadReaders "thread.readers" "partition" "Who may read a conversation of a partition was said anew.",
     PartitionDeclare "partition.declare" "partition" "A partition was declared.",
     PartitionChange "partition.change" "partition" "How long a partition, or what is put into it, is kept was changed.",
     PartitionHold "partition.hold" "partition" "A partition was put on hold: nothing of it may go.",

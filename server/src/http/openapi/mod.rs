@@ -126,6 +126,15 @@ fn operation(
             "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         }));
     }
+    if (route.method, route.path) == ("PUT", "/v1/documents/{id}/summary") {
+        parameters.push(json!({
+            "name": "If-Match",
+            "in": "header",
+            "required": false,
+            "description": "Writes only in the place of the summary with this revision, in quotation marks, or of any, with *.",
+            "schema": {"type": "string", "minLength": 1, "pattern": "^(\\*|\"[^\",]+\")$"},
+        }));
+    }
     if let Some(example) = example {
         for parameter in &mut parameters {
             let place = if parameter["in"] == "path" { "path" } else { "query" };

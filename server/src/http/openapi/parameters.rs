@@ -106,6 +106,9 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
         ),
         "entity_id" if route.params.contains(&"filename") => (text(), "What or whom the document is about."),
         "entity_id" => (text(), "Only documents about this entity."),
+        "thread_id" => {
+            (json!({"type": "string", "minLength": 1, "maxLength": 256}), "Only turns of this conversation.")
+        }
         "source" if route.params.contains(&"filename") => (text(), "Where the document is from."),
         "source" => (text(), "Only documents from these sources, joined by commas."),
         "metadata" => (
@@ -134,6 +137,11 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
             "For so long the partition lies in the trash before it is shredded; 0 shreds it at once, also from the trash. When it \
              is not given, as the workspace's settings say: at once, unless they were changed.",
         ),
+        "summarize" => (
+            flag(),
+            "Whether a summary of the document is made, in the background; 501 where the operator named no summarizer.",
+        ),
+        "force" => (flag(), "Whether a summary that a user wrote may be written over."),
         "hard" => (flag(), "Whether it is gone for good; else it can be restored."),
         "section" => (text(), "Only this section: its heading, its slug or its number."),
         "outline" => (flag(), "Whether the sections are told in the place of the text."),

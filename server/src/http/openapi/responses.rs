@@ -65,13 +65,14 @@ pub(super) fn all_failures() -> Map<String, Value> {
 }
 
 /// What a failure's status means on most routes.
-const USUAL: [(u16, &str); 14] = [
+const USUAL: [(u16, &str); 15] = [
     (400, "Malformed"),
     (401, "No key, or a dead one"),
     (403, "The key may not"),
     (404, "Not there, or not yours"),
     (408, "The body came too slowly"),
     (409, "It clashes with what is there"),
+    (412, "It has another revision by now"),
     (413, "Larger than a limit, which the text names"),
     (415, "Of a type that can't be read"),
     (422, "Readable, but not acceptable"),
@@ -139,7 +140,13 @@ pub(super) fn errors() -> [(&'static str, Value); 3] {
                 "type": "object",
                 "description": "A failure, as Aether's clients read it.",
                 "required": ["error", "code", "detail", "request_id"],
-                "properties": {"error": words, "code": code, "detail": words, "request_id": id},
+                "properties": {
+                    "error": words, "code": code, "detail": words, "request_id": id,
+                    "current_revision": {
+                        "type": ["string", "null"],
+                        "description": "Of 412: the revision that there is; null when there is none.",
+                    },
+                },
             }),
         ),
         (
@@ -184,6 +191,7 @@ fn statuses(route: &Route) -> Vec<(u16, &'static str)> {
         (404, has_key || route.path == "/v1/auth/accept"),
         (408, reads),
         (409, writes && has_key),
+        (412, route.method == "PUT" && route.path == "/v1/documents/{id}/summary"),
         (413, reads),
         (415, reads),
         (422, writes || is_of_data),

@@ -16,10 +16,21 @@ const INSERT: &[&str] = &[
     "acl_readers",
     "expires_at",
     "ttl_seconds",
+    "summarize",
     "partition",
 ];
-const FILTERS: [&str; 9] =
-    ["tags", "any_tags", "content_type", "source", "entity_id", "since", "until", "last_n_days", "filter"];
+const FILTERS: [&str; 10] = [
+    "tags",
+    "any_tags",
+    "content_type",
+    "source",
+    "entity_id",
+    "since",
+    "until",
+    "last_n_days",
+    "filter",
+    "thread_id",
+];
 const LIST: &[&str] = &[
     "offset",
     "limit",
@@ -32,6 +43,7 @@ const LIST: &[&str] = &[
     FILTERS[6],
     FILTERS[7],
     FILTERS[8],
+    FILTERS[9],
     "partition",
 ];
 const SEARCH: &[&str] = &[
@@ -59,6 +71,7 @@ const SEARCH: &[&str] = &[
     FILTERS[6],
     FILTERS[7],
     FILTERS[8],
+    FILTERS[9],
     "partition",
 ];
 const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"];
@@ -66,9 +79,8 @@ const BY_ID: &[&str] = &["partition"];
 const READS: &[&str] = &["actor", "resource", "action", "since", "until", "limit", "offset", "partition"];
 const IN_COLLECTION: &[&str] = &["collection"];
 
-/// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on:
-/// a second one would be taken for the first one's repetition.
-pub(super) const KEEP_KEYS: [(&str, &str); 12] = [
+/// Those that keep keys.
+pub(super) const KEEP_KEYS: &[(&str, &str)] = &[
     ("POST", "/v1/documents"),
     ("POST", "/v1/documents/async"),
     ("POST", "/v1/documents/embed"),
@@ -80,6 +92,7 @@ pub(super) const KEEP_KEYS: [(&str, &str); 12] = [
     ("POST", "/v1/threads/{id}/append"),
     ("POST", "/v1/threads/{id}/restore"),
     ("POST", "/v1/threads/{id}/move"),
+    ("PUT", "/v1/threads/{id}/acl"),
     ("DELETE", "/v1/threads/{id}"),
 ];
 
@@ -112,6 +125,14 @@ pub(super) static ROUTES: &[Route] = &[
         "A document's bytes as they came", aether::documents::download),
     route!("GET" "/v1/documents/{id}/text", Data, Access::Key(Scope::DocumentRead), InQuery, TEXT, None, 200,
         "A document's text, by page or section", aether::documents::text),
+    route!("GET" "/v1/documents/{id}/summary", Data, Access::Key(Scope::DocumentRead), InQuery, BY_ID, None, 200,
+        "A document's summary, and whether another one is on its way", aether::summaries::get),
+    route!("PUT" "/v1/documents/{id}/summary", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 200,
+        "Store a summary of your own", aether::summaries::put),
+    route!("POST" "/v1/documents/{id}/summary", Data, Access::Key(Scope::DocumentUpload), InQuery, &["force", "partition"],
+        None, 202, "Have a document summed up, in the background", aether::summaries::regenerate),
+    route!("POST" "/v1/documents/backfill-entity", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 200,
+        "Set documents' entities from their tags", aether::backfill::backfill),
     // Threads
     route!("POST" "/v1/threads/{id}/append", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 201,
         "Append a turn to a conversation", aether::threads::append),
@@ -124,6 +145,8 @@ pub(super) static ROUTES: &[Route] = &[
         "Bring a deleted conversation back", aether::threads::restore),
     route!("POST" "/v1/threads/{id}/move", Free, Access::Key(Scope::DocumentUpload), InBody, &[], Json, 200,
         "Move a conversation to another partition", aether::threads::move_thread),
+    route!("PUT" "/v1/threads/{id}/acl", Data, Access::Key(Scope::DocumentUpload), InQuery, BY_ID, Json, 200,
+        "Say who may read a conversation", aether::threads::set_readers),
     // Search
     route!("GET" "/v1/search", Data, Access::Key(Scope::QueryRead), InQuery, SEARCH, None, 200,
         "Search by meaning", aether::search::search),
@@ -168,9 +191,6 @@ pub(super) static ROUTES: &[Route] = &[
     route!("POST" "/v1/import", Data, Access::Key(Scope::All), InQuery, BY_ID, Document, 200,
         "Take a bundle into a partition", aether::bundles::import),
     // Named, not offered yet
-    route!(later "/v1/documents/backfill-entity", "Set entities from tags"),
-    route!(later "/v1/documents/{id}/summary", "A document's summary"),
-    route!(later "/v1/threads/{id}/acl", "Who may read a thread"),
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
     route!(later "/v1/audit/grounding", "Grounding receipts"),
     route!(later "/v1/audit/receipts/{*rest}", "Grounding receipts"),

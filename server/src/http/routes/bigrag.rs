@@ -11,6 +11,17 @@ const LIST: &[&str] = &["q", "status", "sort", "order", "limit", "offset", "incl
 const CHUNKS: &[&str] = &["limit", "offset", "partition"];
 const PLACE: &[&str] = &["partition"];
 
+/// Those that keep keys.
+pub(super) const KEEP_KEYS: &[(&str, &str)] = &[
+    ("POST", "/v1/collections/{name}/documents"),
+    ("POST", "/v1/collections/{name}/documents/batch/upload"),
+    ("POST", "/v1/collections/{name}/documents/batch/delete"),
+    ("POST", "/v1/collections/{name}/documents/{id}/reprocess"),
+    ("DELETE", "/v1/collections/{name}/documents/{id}"),
+    ("POST", "/v1/collections/{name}/vectors/upsert"),
+    ("POST", "/v1/collections/{name}/vectors/delete"),
+];
+
 /// Collections and what is in them.
 pub(super) static ROUTES: &[Route] = &[
     // Collections

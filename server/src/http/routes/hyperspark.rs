@@ -9,6 +9,10 @@ const TENANT: &[&str] = &["tenantId"];
 const RECENT: &[&str] = &["tenantId", "userId", "limit"];
 const STATS: &[&str] = &["tenantId", "userId"];
 
+/// Those that keep keys.
+pub(super) const KEEP_KEYS: &[(&str, &str)] =
+    &[("POST", "/api/v1/memory/ingest"), ("POST", "/api/v1/memory/forget")];
+
 /// Tenants and what is remembered of their users.
 pub(super) static ROUTES: &[Route] = &[
     // Tenants

@@ -45,6 +45,12 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
     [aether::ROUTES, bigrag::ROUTES, hyperspark::ROUTES, own::ROUTES].into_iter().flatten()
 }
 
+/// The routes on which a request is done once under its `Idempotency-Key`. Each makes one write in each partition that it acts on: a
+/// second one would be taken for the first one's repetition.
+fn kept_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [aether::KEEP_KEYS, bigrag::KEEP_KEYS, hyperspark::KEEP_KEYS].into_iter().flatten().copied()
+}
+
 /// What a route touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -155,7 +161,7 @@ impl Route {
 
     /// Whether a request is done once, however often it comes with the same `Idempotency-Key`.
     pub fn keeps_keys(&self) -> bool {
-        aether::KEEP_KEYS.contains(&(self.method, self.path))
+        kept_keys().any(|kept| kept == (self.method, self.path))
     }
 
     /// Whether it only says that it isn't there yet.
@@ -166,7 +172,7 @@ impl Route {
     /// Parameters that every route takes and that change nothing on this one.
     pub(crate) fn ignored(&self) -> &'static [&'static str] {
         match (self.kind, self.body) {
-            (Kind::Data, BodyKind::Document) => &["partition", "summarize", "extract_facts"],
+            (Kind::Data, BodyKind::Document) => &["partition", "extract_facts"],
             (Kind::Data, _) if self.partition_field() == "partition" => &["partition"],
             _ => &[],
         }
@@ -206,7 +212,7 @@ mod tests {
     /// Lost otherwise: a route would be renamed, and its retries would write twice from then on.
     #[test]
     fn every_route_that_keeps_keys_is_there() {
-        for (method, path) in aether::KEEP_KEYS {
+        for (method, path) in kept_keys() {
             let found = routes().find(|route| (route.method, route.path) == (method, path));
             assert!(
                 found.is_some_and(|route| route.keeps_keys() && !route.is_not_offered()),

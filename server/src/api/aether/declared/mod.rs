@@ -23,7 +23,7 @@ use crate::auth::{Named, Place, counting};
 use crate::call::{Call, With};
 use crate::config::Limits;
 use crate::control::fields::For;
-use crate::ingest::{self, original};
+use crate::ingest::{self, notes};
 use crate::message::content::Answer;
 use crate::message::error::ApiError;
 use crate::message::json;
@@ -303,7 +303,7 @@ fn list_of(app: &App, place: &Place) -> Result<Vec<Told>, ApiError> {
     let begin = || vec![(0_u64, 0_u64); known.len()];
     let counted = ingest::read(&app.store, place, |partition| {
         partition.fold(&Filter::default(), COUNTED_MAX, begin, |counts: &mut Vec<(u64, u64)>, document| {
-            let metadata = original::metadata(&document.metadata);
+            let metadata = notes::without(&document.metadata);
             for (field, (has, other)) in known.iter().zip(counts) {
                 match at_path(&metadata, &field.path) {
                     None => {}

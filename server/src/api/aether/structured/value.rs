@@ -10,7 +10,7 @@ use strongroom_engine::DocumentInfo;
 use crate::api::aether::declared::{Declared, Type, at_path};
 use crate::clock;
 use crate::config::Limits;
-use crate::ingest::original;
+use crate::ingest::{notes, original};
 use crate::message::error::ApiError;
 
 /// A field's name.
@@ -76,13 +76,13 @@ impl FieldName {
             Self::Updated => document.updated_ms.map_or_else(Vec::new, time),
             Self::Size => vec![Known::Number(original::size(document).into())],
             Self::Version => vec![Known::Number(document.version.into())],
-            Self::Metadata(path) => match at_path(&original::metadata(&document.metadata), path) {
+            Self::Metadata(path) => match at_path(&notes::without(&document.metadata), path) {
                 Some(Value::Array(values)) => values.iter().filter_map(Known::of).collect(),
                 Some(value) => Known::of(&value).into_iter().collect(),
                 None => Vec::new(),
             },
             Self::Declared(kind, path) => {
-                let value = at_path(&original::metadata(&document.metadata), path);
+                let value = at_path(&notes::without(&document.metadata), path);
                 let values = value.and_then(|value| kind.read(&value)).unwrap_or_default();
                 values.iter().filter_map(Known::of).collect()
             }
