@@ -18,6 +18,9 @@ pub(crate) const LIFE: &str = "\0life";
 /// Who may read the thread that a document is a turn of.
 pub(crate) const THREAD: &str = "\0thread";
 
+/// Those that outlive a change of the document's text.
+const LASTING: [&str; 2] = [SUMMARY, THREAD];
+
 /// How JSON writes the beginning of their names.
 const BEGINNING_IN_JSON: &str = "\"\\u0000";
 
@@ -50,13 +53,13 @@ pub(crate) fn without(metadata: &str) -> Map<String, Value> {
     object
 }
 
-/// The notes that stay with a document whatever its text is: all but those of its file and of its versions.
+/// The notes that stay with a document whatever its text is.
 pub(crate) fn lasting(metadata: &str) -> Notes {
     if !metadata.contains(BEGINNING_IN_JSON) {
         return Notes::new();
     }
     let mut object = read(metadata);
-    object.retain(|name, _| is_note(name) && name != FILE && name != LIFE);
+    object.retain(|name, _| LASTING.contains(&name.as_str()));
     object
 }
 
