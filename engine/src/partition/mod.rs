@@ -27,6 +27,7 @@ mod maintain;
 mod memos;
 mod moving;
 mod once;
+mod pour;
 mod read;
 mod rekey;
 mod replace;
@@ -48,6 +49,7 @@ pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use once::Once;
+pub use pour::{Pour, Poured};
 pub use types::{
     DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Page, Passage, PassageInfo, Query, SearchRequest,
     SearchResponse, Trace, Unit,
