@@ -143,6 +143,9 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
             json!({"expect_partition": partition, "to_partition": "xqdefacme"})
         }
         "/v1/partitions/{id}/copy" => json!({"to": "xqdefacme"}),
+        "/v1/partitions/{id}/merge" => {
+            json!({"into": "xqdefacme", "on_conflict": "leave", "move_keys": true})
+        }
         "/v1/threads/{id}/append" => json!({"text": "A walk along every route."}),
         "/v1/collections" => json!({"name": format!("of {}", place.mark)}),
         "/v1/collections/{name}" => json!({"description": "taken over"}),
@@ -205,11 +208,12 @@ fn address(route: &Route, place: &Place, world: &World, is_named: bool) -> Strin
         "/api/v1/memory/recent" | "/api/v1/memory/stats" if route.method == "GET" => {
             pairs.push(("userId", place.mark))
         }
-        path if path.starts_with("/v1/partitions")
+        path if (path.starts_with("/v1/partitions") || path == "/v1/look-alikes")
             && !(route.method == "POST" && path == "/v1/partitions") =>
         {
             pairs.push(("collection", place.collection));
         }
+        "/v1/export" | "/v1/import" => pairs.push(("collection", place.collection)),
         "/v1/collections/{name}/events" => pairs.push(("token", "guess")),
         _ => {}
     }

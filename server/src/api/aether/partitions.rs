@@ -9,7 +9,7 @@
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strongroom_engine::{Amendment, PartitionInfo, PartitionName};
+use strongroom_engine::{Amendment, PartitionInfo, PartitionName, Scope as EngineScope};
 
 use super::{fields, look_alikes};
 use crate::app::App;
@@ -229,12 +229,7 @@ pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<Kept>, ApiE
         place.scope = call.caller()?.whole_collection(&place.at.collection)?;
         refuse_tenants(&place)?;
         check_id(&call, &name)?;
-        if collection(&call.app, &place)?.settings.tenant_field.is_some() {
-            return Err(ApiError::conflict(
-                "tenant_field",
-                "this collection's partitions are named by a field of their documents' metadata, so they keep their ids",
-            ));
-        }
+        refuse_tenant_field(&*collection(&call.app, &place)?)?;
     }
     let expires_ms = asked.expires_at.as_ref().map(|at| expiry(at.as_deref())).transpose()?;
     let amendment = Amendment {
@@ -319,18 +314,23 @@ fn trash(app: &App, id: &str, place: &Place, grace_ms: u64, by: By) -> Result<An
 }
 
 /// The partition in the path, of the collection in the query.
-fn named(call: &Call) -> Result<(String, Place), ApiError> {
+pub(super) fn named(call: &Call) -> Result<(String, Place), ApiError> {
     let id = call.value(0)?.to_owned();
     let named = Named { collection: call.query.get("collection"), partition: Some(&id) };
     let place = place(&call.app, call.caller()?, named)?;
-    // Of a collection that isn't there nothing is counted, either.
-    if place.at.collection != tenants::COLLECTION {
-        collection(&call.app, &place)?;
-    }
+    require_collection(&call.app, &place.scope, &place.at.collection)?;
     Ok((id, place))
 }
 
-fn collection(app: &App, place: &Place) -> Result<std::sync::Arc<Collection>, ApiError> {
+/// Of a collection that isn't there nothing is told or counted.
+pub(super) fn require_collection(app: &App, scope: &EngineScope, name: &str) -> Result<(), ApiError> {
+    if name == tenants::COLLECTION {
+        return Ok(());
+    }
+    app.collection_named(scope.workspace(), name).map(drop)
+}
+
+pub(super) fn collection(app: &App, place: &Place) -> Result<std::sync::Arc<Collection>, ApiError> {
     app.control.collection(place.scope.workspace(), &place.at.collection).ok_or_else(no_collection)
 }
 
@@ -345,13 +345,24 @@ fn require_unpinned(call: &Call) -> Result<(), ApiError> {
 }
 
 /// Registered tenants have rows of their own, which these calls don't touch.
-fn refuse_tenants(place: &Place) -> Result<(), ApiError> {
+pub(super) fn refuse_tenants(place: &Place) -> Result<(), ApiError> {
     if place.at.collection != tenants::COLLECTION {
         return Ok(());
     }
     Err(ApiError::conflict(
         "registered_tenant",
-        "the partitions of this collection are registered tenants: /api/v1/tenants makes, renames and deletes them",
+        "the partitions of this collection are registered tenants: /api/v1/tenants makes, renames and deletes them, and nothing else carries them",
+    ))
+}
+
+/// Partitions that are values of their documents' fields stay what they are.
+pub(super) fn refuse_tenant_field(collection: &Collection) -> Result<(), ApiError> {
+    if collection.settings.tenant_field.is_none() {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "tenant_field",
+        "this collection's partitions are named by a field of their documents' metadata, so they keep their ids",
     ))
 }
 
@@ -403,6 +414,6 @@ impl Kept {
 }
 
 /// A partition that isn't there, or whose time is over.
-fn no_partition() -> ApiError {
+pub(super) fn no_partition() -> ApiError {
     ApiError::missing("partition_not_found", "there is no such partition")
 }
