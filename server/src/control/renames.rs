@@ -15,7 +15,7 @@ use super::schema::workspace_id;
 use super::secret::PartitionHash;
 use super::usage::{ADDED, SUMS};
 use super::{Action, Control, ControlError};
-use crate::{clock, random};
+use crate::random;
 
 /// A partition that gets another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,18 +130,6 @@ impl Control {
             },
         )?;
         Ok(())
-    }
-
-    /// How many keys are pinned to a partition and live.
-    pub(crate) fn pinned_keys(&self, workspace: WorkspaceId, partition: PartitionHash) -> usize {
-        let now_ms = clock::now_ms();
-        let is_live = |key: &&std::sync::Arc<super::keys::KeyRow>| {
-            key.revoked_ms.is_none() && key.expires_ms.is_none_or(|end_ms| end_ms > now_ms)
-        };
-        let directory = self.read();
-        let own =
-            directory.keys().filter(|key| key.workspace == workspace && key.partition == Some(partition));
-        own.filter(is_live).count()
     }
 
     /// Intents of which the end isn't known.

@@ -9,7 +9,7 @@
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strongroom_engine::{Amendment, PartitionInfo, PartitionName, Scope as EngineScope};
+use strongroom_engine::{Amendment, PartitionInfo, PartitionName, WorkspaceId};
 
 use super::{fields, look_alikes};
 use crate::app::App;
@@ -318,16 +318,16 @@ pub(super) fn named(call: &Call) -> Result<(String, Place), ApiError> {
     let id = call.value(0)?.to_owned();
     let named = Named { collection: call.query.get("collection"), partition: Some(&id) };
     let place = place(&call.app, call.caller()?, named)?;
-    require_collection(&call.app, &place.scope, &place.at.collection)?;
+    require_collection(&call.app, place.scope.workspace(), &place.at.collection)?;
     Ok((id, place))
 }
 
 /// Of a collection that isn't there nothing is told or counted.
-pub(super) fn require_collection(app: &App, scope: &EngineScope, name: &str) -> Result<(), ApiError> {
+pub(super) fn require_collection(app: &App, workspace: WorkspaceId, name: &str) -> Result<(), ApiError> {
     if name == tenants::COLLECTION {
         return Ok(());
     }
-    app.collection_named(scope.workspace(), name).map(drop)
+    app.collection_named(workspace, name).map(drop)
 }
 
 pub(super) fn collection(app: &App, place: &Place) -> Result<std::sync::Arc<Collection>, ApiError> {

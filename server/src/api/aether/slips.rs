@@ -76,7 +76,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
     let (app, scope) = (call.app.clone(), call.caller()?.whole_collection(&collection)?);
     let offset = call.query.number("offset", 0..=OFFSET_MAX)?.unwrap_or(0);
     let limit = call.query.number("limit", 1..=1000)?.unwrap_or(50);
-    require_collection(&app, &scope, &collection)?;
+    require_collection(&app, scope.workspace(), &collection)?;
     let pool = app.pool.clone();
     pool.run(move || {
         let all = app.store.partitions(&scope, &collection)?;
