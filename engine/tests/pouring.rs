@@ -217,6 +217,17 @@ fn terms_are_kept() {
     assert!(store.drop_emptied(&scope(), &at("out")).unwrap().is_none());
     store.restore_partition(&scope(), &at("out")).unwrap().unwrap();
     writable(&store, "held").put(document("h", "h")).unwrap();
+    // What is held takes in what comes, deleted or not.
+    let deleted = writable(&store, "deleted");
+    deleted.put(document("d", "d")).unwrap();
+    deleted.delete("d").unwrap();
+    let copy = deleted.carry(&["d".to_owned()], usize::MAX).unwrap().0;
+    let poured = pour(&store, "deleted", "held").unwrap();
+    assert_eq!((poured.documents, poured.deleted), (1, 1));
+    writable(&store, "held").restore("d").unwrap();
+    assert!(writable(&store, "held").purge("d").is_err());
+    amend("out", Amendment { held: Some(true), ..Amendment::default() });
+    writable(&store, "out").take_in(copy).unwrap();
 }
 
 /// Lost otherwise: a crash in the midst would lose documents, leave some in both, or let nobody go on.
