@@ -300,8 +300,7 @@ mod tests {
     /// Lost otherwise: what a page leaves out would be on no page.
     #[test]
     fn the_first_pairs_are_the_same_however_many_are_asked_for() {
-        let ids: Vec<String> =
-            (0..40).map(|n| format!("customer{}", ["a", "b"].repeat(n).concat())).collect();
+        let ids: Vec<String> = (0..40).map(|n| format!("customer{}", "a".repeat(n))).collect();
         let mut named: Vec<(&str, u64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
         named.extend([("Customer", 3), ("customer ", 2), ("CUSTOMER", 9)]);
         named.sort_unstable();
