@@ -298,8 +298,10 @@ fn nobody_who_writes_meanwhile_loses_anything() {
             }
             written
         });
-        let mut rounds = 0;
+        let (mut rounds, mut late) = (0, 0);
         while !writer.is_finished() || is_there(&store, "here") {
+            late += u64::from(writer.is_finished());
+            assert!(late < 100, "nobody writes any more, and it stays");
             match pour(&store, "here", "there") {
                 Ok(_) => rounds += 1,
                 Err(StoreError::Occupied | StoreError::Write(WriteError::Dropped)) => {}

@@ -2,8 +2,7 @@
 
 use strongroom_engine::io::disk;
 use strongroom_engine::{
-    CollectionSpec, NewDocument, NewPassage, PartitionRef, Passage, Reach, RootKey, Scope, StoreError,
-    StoreOptions,
+    CollectionSpec, NewDocument, NewPassage, PartitionRef, Passage, RootKey, Scope, StoreError, StoreOptions,
 };
 use tempfile::TempDir;
 
@@ -42,7 +41,7 @@ impl Life {
     }
 
     fn scope(&self) -> Scope {
-        Scope::grant(self.workspace, Reach::Workspace)
+        server_in(self.workspace, DEFAULT_COLLECTION)
     }
 
     fn hash(&self, id: &str) -> PartitionHash {
