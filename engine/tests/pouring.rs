@@ -182,7 +182,7 @@ fn terms_are_kept() {
     };
     amend("here", Amendment { held: Some(true), ..Amendment::default() });
     assert!(matches!(here.pour_into(&there, PAGE_BYTES), Err(WriteError::Held)));
-    assert!(matches!(store.drop_emptied(&scope(), &at("here")), Err(StoreError::Occupied)));
+    assert!(matches!(store.drop_emptied(&scope(), &at("here")), Err(StoreError::Write(WriteError::Held))));
     amend("here", Amendment { held: Some(false), ..Amendment::default() });
     let mut begun = here.pour_into(&there, PAGE_BYTES).unwrap();
     amend("here", Amendment { held: Some(true), ..Amendment::default() });

@@ -163,6 +163,7 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
             json!({"id": partition.unwrap_or("gone"), "collection": place.collection})
         }
         "/v1/partitions/{id}" => json!({"hold": true}),
+        "/v1/default-partition" => json!({"document_ttl_seconds": 86400}),
         "/v1/admin/workspaces/{id}" => json!({"partitions": {"declared_only": true}}),
         "/api/v1/tenants" => json!({"name": format!("Tenant {}", place.mark)}),
         "/api/v1/tenants/{id}" => json!({"name": "taken over"}),
@@ -208,7 +209,8 @@ fn address(route: &Route, place: &Place, world: &World, is_named: bool) -> Strin
         "/api/v1/memory/recent" | "/api/v1/memory/stats" if route.method == "GET" => {
             pairs.push(("userId", place.mark))
         }
-        path if (path.starts_with("/v1/partitions") || path == "/v1/look-alikes")
+        path if (path.starts_with("/v1/partitions")
+            || ["/v1/look-alikes", "/v1/default-partition"].contains(&path))
             && !(route.method == "POST" && path == "/v1/partitions") =>
         {
             pairs.push(("collection", place.collection));

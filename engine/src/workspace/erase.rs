@@ -103,13 +103,6 @@ impl Store {
         let mut maintenance = lock(&self.maintenance);
         let now_ms = self.env.medium.clock.now_ms();
         let is_occupied = |counts: Counts| counts.documents + counts.deleted > 0;
-        // Before anybody is kept from writing: most who meet documents meet them here.
-        if let Some(core) = self.find(&workspace, at)?
-            && core.is_served()
-            && is_occupied(core.counts())
-        {
-            return Err(StoreError::Occupied);
-        }
         let dropped = self.drop_if(&mut maintenance, &workspace, at, |terms, counts| match terms {
             Terms { held_ms: Some(_), .. } => Err(WriteError::Held.into()),
             terms if !terms.serve(now_ms) => Ok(false),

@@ -124,7 +124,8 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
         "ttl_seconds" => (from_one(), "The same, as so many seconds from now."),
         "collection"
             if route.path.starts_with("/v1/partitions")
-                || ["/v1/look-alikes", "/v1/export", "/v1/import"].contains(&route.path) =>
+                || ["/v1/look-alikes", "/v1/default-partition", "/v1/export", "/v1/import"]
+                    .contains(&route.path) =>
         {
             (text(), "The partition's collection: `default` when it is not given.")
         }
