@@ -11,7 +11,6 @@ use crate::chance::Chance;
 pub fn scripted_life(world: &mut World) {
     let mut chance = Chance::new(5);
     let spot = |workspace: u8, name: &str| Spot { workspace, name: Some(name.to_owned()) };
-    let mut chance_of_requests = Chance::new(7);
     let (acme, globex, other) = (spot(1, "acme"), spot(1, "globex"), spot(2, "acme"));
     let mut put = |world: &mut World, spot: &Spot, ids: &[&str]| {
         let docs: Vec<(Option<String>, Doc)> =
@@ -41,11 +40,7 @@ pub fn scripted_life(world: &mut World) {
         world.maintain(false);
     }
     world.drop_workspace(2);
-    put(world, &globex, "other");
-    world.delete(&globex, "other");
     world.pour(&globex, &acme);
-    world.put_once(&acme, 1, 1, &doc(&mut chance_of_requests));
-    world.put_once(&acme, 1, 1, &doc(&mut chance_of_requests));
     world.delete(&acme, "c");
     world.check();
 }
