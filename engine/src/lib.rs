@@ -31,8 +31,8 @@ pub use filter::{ActingAs, Condition, Filter, Numbered, Subject, Test};
 pub use inspect::{Inspected, NotOurs, inspect};
 pub use partition::{
     Ageing, Ages, Counts, DocumentInfo, Fusion, Hit, NewDocument, NewPassage, Once, Opened, Page, Partition,
-    Passage, PassageInfo, Query, ReadError, Said, SearchRequest, SearchResponse, Sibling, TakenIn, Trace,
-    Unit, Whole, Witness, WriteError,
+    Passage, PassageInfo, Pour, Poured, Query, ReadError, Said, SearchRequest, SearchResponse, Sibling,
+    TakenIn, Trace, Unit, Whole, Witness, WriteError,
 };
 pub use shred::{ReceiptError, SignedReceipt, verify_receipt};
 pub use strongroom_format::Damage;

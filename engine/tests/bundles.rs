@@ -68,12 +68,12 @@ fn filled(sim: &Sim, spec: CollectionSpec) -> Store {
 }
 
 fn bundle(store: &Store) -> Vec<Vec<u8>> {
-    let mut export = store.export(&scope(), &at("acme")).unwrap().unwrap();
+    let mut export = store.export(&scope(), &at("acme"), Some("whale")).unwrap().unwrap();
     std::iter::from_fn(|| store.next_frame(&mut export).unwrap()).collect()
 }
 
 fn pages(store: &Store, name: &str) -> Vec<Vec<Whole>> {
-    let mut export = store.export(&scope(), &at(name)).unwrap().unwrap();
+    let mut export = store.export(&scope(), &at(name), Some("whale")).unwrap().unwrap();
     std::iter::from_fn(|| export.next_page().unwrap()).collect()
 }
 
@@ -225,7 +225,7 @@ fn what_is_there_stays() {
     let (store, other) = (filled(&here, spec), open(&there, 2));
     let copy = other.partition_for_write(&scope(), &at("acme"), spec).unwrap();
     copy.put(NewDocument { id: Some("doc-8".to_owned()), ..document(9, 19) }).unwrap();
-    let mut export = store.export(&scope(), &at("acme")).unwrap().unwrap();
+    let mut export = store.export(&scope(), &at("acme"), Some("whale")).unwrap().unwrap();
     let page = export.next_page().unwrap().unwrap();
     assert_eq!(page.len(), 39);
     assert!(
@@ -237,7 +237,7 @@ fn what_is_there_stays() {
     let twice = vec![page[0].clone(), page[0].clone()];
     assert!(matches!(copy.take_in(twice), Err(WriteError::Exists)));
     let nobody = Scope::grant(WORKSPACE, Reach::Workspace);
-    let mut seen = store.export(&nobody, &at("acme")).unwrap().unwrap();
+    let mut seen = store.export(&nobody, &at("acme"), Some("whale")).unwrap().unwrap();
     assert_eq!(seen.next_page().unwrap().unwrap().len(), 32, "labels hide from an export as from all else");
-    assert!(store.export(&scope(), &at("nobody")).unwrap().is_none());
+    assert!(store.export(&scope(), &at("nobody"), Some("whale")).unwrap().is_none());
 }

@@ -42,7 +42,7 @@ const WORKSPACES_MAX: usize = 3;
 pub(crate) const ACTS: [Act; 32] = [
     Act::Put,
     Act::Put,
-    Act::Put,
+    Act::PutOnce,
     Act::Keep,
     Act::PutMany,
     Act::PutMany,
@@ -55,7 +55,7 @@ pub(crate) const ACTS: [Act; 32] = [
     Act::Restore,
     Act::Rename,
     Act::Purge,
-    Act::Purge,
+    Act::Pour,
     Act::Search,
     Act::Search,
     Act::Look,
@@ -132,13 +132,23 @@ impl Step<'_> {
     fn run(mut self, act: Act) {
         let argument = self.argument;
         match act {
-            Act::Put | Act::PutMany if self.docs().map_or(0, Docs::len) > DOCUMENTS_MAX => {
+            Act::Put | Act::PutOnce | Act::PutMany if self.docs().map_or(0, Docs::len) > DOCUMENTS_MAX => {
                 self.world.drop_partition(&self.spot);
             }
             Act::Put => {
                 let id = (argument & 0x40 == 0).then(|| format!("d{}", argument % 8));
                 let doc = (id, self.doc());
                 self.world.put_many(&self.spot, &[doc]);
+            }
+            Act::PutOnce => {
+                // Few keys and requests, which come again.
+                let (key, request) = (self.argument % 4, self.argument / 4 % 2);
+                let doc = self.doc();
+                self.world.put_once(&self.spot, key as u8, request as u8, &doc);
+            }
+            Act::Pour => {
+                let name = NAMES[argument % NAMES.len()].map(str::to_owned);
+                self.world.pour(&self.spot, &Spot { name, ..self.spot.clone() });
             }
             Act::PutMany => {
                 // Ids repeat, among themselves and with what is there.

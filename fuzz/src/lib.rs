@@ -1,12 +1,14 @@
 //! What happens to bytes that nobody promised anything about?
 //!
 //! Each [`Target`] is a function over bytes that must end without a panic, whatever they are. What a target of a
-//! format accepts must be encoded again to the same bytes; `filter` and `differential` have promises of their own,
-//! told in their modules. The same functions are run by `cargo xtask fuzz-smoke` (the corpus and a bounded number
+//! format accepts must be encoded again to the same bytes; `bundle`, `extract`, `filter` and `differential` have promises of their
+//! own, told in their modules. The same functions are run by `cargo xtask fuzz-smoke` (the corpus and a bounded number
 //! of mutations, on stable Rust) and by libFuzzer (`fuzz/targets`, with cargo-fuzz). `fuzz/README.md` says how.
 
+mod carried;
 mod differential;
 mod filter;
+mod read_out;
 mod repair;
 mod seeds;
 mod story;
@@ -53,6 +55,16 @@ pub const TARGETS: &[Target] = &[
     format("record", targets::record, seeds::record, repair::nothing),
     format("directory", targets::directory, seeds::directory, repair::nothing),
     format("name", targets::name, seeds::name, repair::nothing),
+    Target { mutations: 4_000, ..format("bundle", carried::run, carried::seeds, repair::nothing) },
+    Target {
+        name: "extract",
+        run: read_out::run,
+        seeds: read_out::seeds,
+        repair: repair::nothing,
+        has_fields: false,
+        mutations: 4_000,
+        input_bytes_max: 16 << 10,
+    },
     Target {
         name: "filter",
         run: filter::run,

@@ -36,6 +36,18 @@ pub(crate) fn drop_partition(
     Ok(dropped)
 }
 
+/// Drops a partition out of which everything went elsewhere; `None` when there is none.
+pub(crate) fn drop_emptied(
+    control: &Control,
+    store: &Store,
+    place: &Place,
+    by: By,
+) -> Result<Option<SignedReceipt>, ApiError> {
+    let receipt = store.drop_emptied(&place.scope, &place.at)?;
+    enter(control, store, receipt.as_ref().map(|receipt| entry(Action::PartitionDrop, receipt, by)))?;
+    Ok(receipt)
+}
+
 /// Drops what the engine holds of a workspace, and shreds it; `None` when that is nothing.
 pub(crate) fn drop_workspace(
     control: &Control,

@@ -15,7 +15,7 @@ use crate::auth::{Place, server_in};
 use crate::control::{Action, By, Collection, Control, Entry, Rename};
 use crate::erasure::with_room;
 use crate::message::error::ApiError;
-use crate::random;
+use crate::{log, random};
 
 /// Makes a partition without a document.
 pub(crate) fn declare(
@@ -68,11 +68,21 @@ fn rename(
     });
     match &renamed {
         Ok(Some(_)) => app.quotas.renamed(workspace, &collection, rename.old, rename.new),
-        // What could not be told may have come to pass all the same: the next open looks.
-        Err(error) if error.status.is_server_error() => {}
+        Err(error) if error.status.is_server_error() => settle(app, place, &rename),
         Ok(None) | Err(_) => app.control.forget_rename(&rename)?,
     }
     renamed
+}
+
+/// After a failure: takes the intent back if the engine has the old name. Where that can't be told the next open looks.
+fn settle(app: &App, place: &Place, rename: &Rename) {
+    let kept = app.store.partition_info(&place.scope, &place.at);
+    if !app.store.is_poisoned()
+        && matches!(kept, Ok(Some(_)))
+        && let Err(error) = app.control.forget_rename(rename)
+    {
+        log::error(&format!("the intent of a rename that came to nothing could not be taken back: {error}"));
+    }
 }
 
 /// Throws a partition away; `None` when there is no such partition.
@@ -122,13 +132,23 @@ pub(crate) fn finish_interrupted(control: &Control, store: &Store) -> Result<usi
         let (workspace, collection) = (rename.workspace, &rename.collection);
         let infos = store.all_partitions(&server_in(workspace, collection), collection).unwrap_or_default();
         let hasher = control.partition_hasher();
-        let is_new = |info: &&PartitionInfo| {
-            info.name.as_ref().is_some_and(|name| hasher.hash(workspace, collection, name) == rename.new)
+        let find = |hash| {
+            let named = |info: &&PartitionInfo| {
+                info.name.as_ref().is_some_and(|name| hasher.hash(workspace, collection, name) == hash)
+            };
+            infos.iter().find(named)
         };
-        match infos.iter().find(is_new) {
-            Some(info) => control.finish_rename(rename, info.incarnation, Vec::new(), By::system())?,
-            None => control.forget_rename(rename)?,
+        // With the old one still there, whatever has the new name is another's.
+        match (find(rename.old), find(rename.new)) {
+            (None, Some(info)) => {
+                control.finish_rename(rename, info.incarnation, Vec::new(), By::system())?
+            }
+            _ => control.forget_rename(rename)?,
         }
     }
     Ok(renames.len())
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

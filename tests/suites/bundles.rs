@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use strongroom_tests::client::{Answer, Client, encoded, raw, with_query};
+use strongroom_tests::collections;
 use strongroom_tests::documents::{id_of, insert, insert_path, list_all, path};
 use strongroom_tests::keys::client_with;
 use strongroom_tests::server::Server;
@@ -204,4 +205,70 @@ fn terms_hold_for_what_is_carried() {
     client.post("/v1/partitions", &json!({"id": "declared"})).expect(201);
     import(&client, "declared", &bundle).expect(200);
     assert_eq!(list_all(&client, Some("declared")).len(), 1);
+}
+
+/// Lost otherwise: a tenant of any collection but one could not leave, or came among vectors, tenants or metadata that are not theirs.
+#[test]
+fn partitions_of_every_collection_are_carried() {
+    let (server, other) = (Server::start(), Server::start());
+    let (here, there) = (server.operator(), other.operator());
+    for client in [&here, &there] {
+        collections::make(client, json!({"name": "manuals", "tenant_field": "tenant"}));
+    }
+    collections::make(&there, json!({"name": "points", "dimension": 3}));
+    let strict = json!({"type": "object", "required": ["shelf"]});
+    collections::make(&there, json!({"name": "strict", "metadata_schema": strict}));
+    collections::make(&there, json!({"name": "theirs", "embedding_provider": "openai", "dimension": 256}));
+    for text in ["whales sing", "whales sleep"] {
+        collections::upload(&here, "manuals", text, json!({"tenant": "acme"}));
+    }
+    collections::upload(&here, "manuals", "another tenant's whales", json!({"tenant": "globex"}));
+    let address = |path: &str, collection: &str, partition: &str| {
+        with_query(path, &[("collection", collection), ("partition", partition)])
+    };
+    let bundle = here.get(&address("/v1/export", "manuals", "acme")).expect(200).body;
+    let take = |client: &Client, collection: &str, partition: &str| {
+        client.send("POST", &address("/v1/import", collection, partition), BUNDLE, bundle.clone())
+    };
+    let taken = take(&there, "manuals", "acme").expect(200).json();
+    assert_eq!((&taken["documents_added"], &taken["partition"]), (&json!(2), &json!("acme")));
+    let asked = json!({"query": "whales", "filters": {"tenant": "acme"}});
+    let found = collections::found(&here, "manuals", asked.clone());
+    assert_eq!((collections::found(&there, "manuals", asked), found.len()), (found, 2));
+    // What doesn't fit says so, and stores nothing.
+    take(&there, "manuals", "globex").expect_error(422, "tenant_mismatch");
+    take(&there, "points", "acme").expect_error(422, "wrong_dimension");
+    take(&there, "strict", "acme").expect_error(422, "metadata_schema");
+    let refused = take(&there, "theirs", "acme").expect_error(422, "wrong_embedder");
+    assert!(refused.text().contains("openai"), "{refused}");
+    for (collection, partition) in
+        [("manuals", "globex"), ("points", "acme"), ("strict", "acme"), ("theirs", "acme")]
+    {
+        let listed =
+            there.get(&with_query("/v1/partitions", &[("collection", collection), ("state", "all")]));
+        assert!(!listed.expect(200).text().contains(&format!("{partition:?}")), "{collection}");
+    }
+    take(&there, "nowhere", "acme").expect_error(404, "collection_not_found");
+    there.get(&address("/v1/export", "nowhere", "acme")).expect_error(404, "collection_not_found");
+    there.get(&address("/v1/export", "memory", "acme")).expect_error(404, "collection_not_found");
+    take(&there, "memory", "acme").expect_error(409, "registered_tenant");
+    // Keys of one collection, or of one partition of it, carry that alone.
+    let kept = client_with(&there, &json!({"collection": "manuals"}));
+    kept.get(&address("/v1/export", "manuals", "acme")).expect(200);
+    kept.get("/v1/export?partition=acme").expect_error(403, "collection_forbidden");
+    take(&kept, "points", "acme").expect_error(403, "collection_forbidden");
+    let pinned = client_with(&there, &json!({"collection": "manuals", "partition": "acme"}));
+    assert_eq!(pinned.get("/v1/export?collection=manuals").expect(200).status, 200);
+    pinned.get(&address("/v1/export", "manuals", "globex")).expect_error(403, "partition_forbidden");
+    // Copies stay in their collection, and tenants' ids are their documents'.
+    there
+        .post("/v1/partitions/acme/copy?collection=manuals", &json!({"to": "b"}))
+        .expect_error(409, "tenant_field");
+    let one = json!({"vectors": [{"id": "north", "embedding": [0.0, 1.0, 0.0], "text": "north"}]});
+    there.post("/v1/collections/points/vectors/upsert?partition=acme", &one).expect(200);
+    let copied =
+        there.post("/v1/partitions/acme/copy?collection=points", &json!({"to": "b"})).expect(200).json();
+    assert_eq!(copied["documents_added"], 1);
+    let bundle = there.get(&address("/v1/export", "points", "b")).expect(200).body;
+    assert_eq!(strongroom_tests::documents::of_bundle(&bundle).len(), 1);
 }

@@ -146,6 +146,9 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
         "/v1/documents/{id}/summary" => json!({"content": "A walk along every route."}),
         "/v1/documents/backfill-entity" => json!({"tag_prefix": "of:"}),
         "/v1/partitions/{id}/copy" => json!({"to": "xqdefacme"}),
+        "/v1/partitions/{id}/merge" => {
+            json!({"into": "xqdefacme", "on_conflict": "leave", "move_keys": true})
+        }
         "/v1/threads/{id}/append" => json!({"text": "A walk along every route."}),
         "/v1/collections" => json!({"name": format!("of {}", place.mark)}),
         "/v1/collections/{name}" => json!({"description": "taken over"}),
@@ -163,6 +166,7 @@ fn body(route: &Route, place: &Place, world: &World) -> Value {
             json!({"id": partition.unwrap_or("gone"), "collection": place.collection})
         }
         "/v1/partitions/{id}" => json!({"hold": true}),
+        "/v1/default-partition" => json!({"document_ttl_seconds": 86400}),
         "/v1/admin/workspaces/{id}" => json!({"partitions": {"declared_only": true}}),
         "/api/v1/tenants" => json!({"name": format!("Tenant {}", place.mark)}),
         "/api/v1/tenants/{id}" => json!({"name": "taken over"}),
@@ -208,11 +212,13 @@ fn address(route: &Route, place: &Place, world: &World, is_named: bool) -> Strin
         "/api/v1/memory/recent" | "/api/v1/memory/stats" if route.method == "GET" => {
             pairs.push(("userId", place.mark))
         }
-        path if path.starts_with("/v1/partitions")
+        path if (path.starts_with("/v1/partitions")
+            || ["/v1/look-alikes", "/v1/default-partition"].contains(&path))
             && !(route.method == "POST" && path == "/v1/partitions") =>
         {
             pairs.push(("collection", place.collection));
         }
+        "/v1/export" | "/v1/import" => pairs.push(("collection", place.collection)),
         "/v1/collections/{name}/events" => pairs.push(("token", "guess")),
         _ => {}
     }

@@ -399,3 +399,50 @@ fn a_collection_that_is_not_there_has_no_partitions() {
     assert!(!usage.text().contains("nowhere"), "{usage}");
     owner.delete("/v1/partitions/nobody?collection=default").expect(200);
 }
+
+/// Lost otherwise: what a court asked to be kept, where its owner never named a partition; or the promise that it goes in time.
+#[test]
+fn the_default_partition_is_kept_on_terms_too() {
+    let server = Server::start();
+    let (owner, _) = workspace(&server, "default terms");
+    let address = "/v1/default-partition";
+    owner.get(address).expect_error(404, "partition_not_found");
+    owner.patch(address, &json!({"hold": true})).expect_error(404, "partition_not_found");
+    let kept = insert(&owner, None, "kept");
+    insert(&owner, Some("acme"), "another's");
+    let held = owner.patch(address, &json!({"hold": true, "document_ttl_seconds": 3600})).expect(200).json();
+    assert!(held["id"].is_null() && held["hold"] == true && held["document_count"] == 1, "{held}");
+    owner.delete(&documents::path(&format!("/{kept}"), None)).expect_error(409, "legal_hold");
+    let new = insert(&owner, None, "for an hour");
+    assert!(documents::get(&owner, None, &new).expect(200).json()["expires_at"].is_string());
+    owner.patch(address, &json!({"id": "named"})).expect_error(400, "malformed_body");
+    let keeper = client_with(&owner, &json!({"scopes": ["collection:write", "partition:read"]}));
+    keeper.patch(address, &json!({"hold": false})).expect_error(403, "scope_missing");
+    let pinned = client_with(&owner, &json!({"partition": "acme"}));
+    pinned.get(address).expect_error(403, "pinned_key");
+    pinned.patch(address, &json!({"hold": true})).expect_error(403, "pinned_key");
+    let tenants = client_with(&owner, &json!({"multi_tenant": true}));
+    tenants.patch(address, &json!({"hold": true})).expect_error(400, "partition_required");
+    owner.get("/v1/default-partition?collection=nowhere").expect_error(404, "collection_not_found");
+    owner.get("/v1/default-partition?collection=memory").expect_error(404, "partition_not_found");
+    let plan = server.kill();
+    let server = plan.start();
+    let owner = server.operator().in_workspace("default terms");
+    owner.delete(&documents::path(&format!("/{kept}"), None)).expect_error(409, "legal_hold");
+    assert_eq!(owner.get("/v1/partitions/acme").expect(200).json()["hold"], false);
+    owner.patch(address, &json!({"hold": false, "document_ttl_seconds": null})).expect(200);
+    owner.delete(&documents::path(&format!("/{kept}"), None)).expect(200);
+    // Its end takes it and nothing else.
+    let brief = format!("{}&ttl_seconds=3", documents::insert_path(None, "brief.txt"));
+    let soon = owner.post_bytes(&brief, b"brief").expect(201).json()["expires_at"].clone();
+    owner.patch(address, &json!({"expires_at": soon})).expect(200);
+    let patience = Instant::now() + PATIENCE;
+    while owner.get(address).status != 404 {
+        assert!(Instant::now() < patience, "it is there still");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(list_all(&owner, None).is_empty());
+    assert_eq!(list_all(&owner, Some("acme")).len(), 1);
+    insert(&owner, None, "a new one");
+    assert!(owner.get(address).expect(200).json()["expires_at"].is_null());
+}

@@ -6,7 +6,9 @@
 
 use crate::Damage;
 use crate::document::Document;
-use crate::limits::{COLLECTION_NAME_BYTES_MAX, DIMENSION_MAX, PARTITION_NAME_CHARS_MAX, RECORD_BYTES_MAX};
+use crate::limits::{
+    COLLECTION_NAME_BYTES_MAX, DIMENSION_MAX, LABEL_BYTES_MAX, PARTITION_NAME_CHARS_MAX, RECORD_BYTES_MAX,
+};
 use crate::record::{CollectionSpec, Metric, decode_put, encode_put};
 use crate::wire::{Reader, Writer};
 
@@ -103,6 +105,8 @@ pub struct BundleHead {
     pub collection: String,
     /// The partition's name; `None` for the default one.
     pub partition: Option<String>,
+    /// What made the vectors, by the host's name for it; `None` in bundles from before this was told.
+    pub embedder: Option<String>,
 }
 
 impl BundleHead {
@@ -114,6 +118,9 @@ impl BundleHead {
         out.u8(u8::from(self.partition.is_some()));
         if let Some(partition) = &self.partition {
             out.bytes(partition.as_bytes());
+        }
+        if let Some(embedder) = &self.embedder {
+            out.bytes(embedder.as_bytes());
         }
         out.0
     }
@@ -132,9 +139,13 @@ impl BundleHead {
             1 => Some(input.text(PARTITION_NAME_CHARS_MAX * 4)?.to_owned()),
             other => return Err(Damage::new("BundleHead.has_partition", "0 or 1", other)),
         };
+        let embedder = match input.is_empty() {
+            true => None,
+            false => Some(input.text(LABEL_BYTES_MAX)?.to_owned()),
+        };
         input.finish()?;
         let spec = CollectionSpec { dimension, metric };
-        Ok(Self { id, public_key, at_ms, spec, collection, partition })
+        Ok(Self { id, public_key, at_ms, spec, collection, partition, embedder })
     }
 }
 

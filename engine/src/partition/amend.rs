@@ -133,7 +133,10 @@ impl Act {
         match self {
             Self::Genesis | Self::Amend(_) => false,
             Self::Put(document) => overlay.has(&document.id),
-            Self::Change(change) => matches!(change.kind, ChangeKind::Deleted | ChangeKind::Purged),
+            // One that comes in soft-deleted takes nothing that was there.
+            Self::Change(change) => {
+                matches!(change.kind, ChangeKind::Deleted | ChangeKind::Purged) && overlay.has(&change.id)
+            }
         }
     }
 }

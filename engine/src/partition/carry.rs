@@ -36,6 +36,11 @@ impl Whole {
         self.document.content.len() as u64
     }
 
+    /// What it takes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.document.content.len() + self.document.vectors.len() * 4 + self.document.metadata.len()
+    }
+
     /// Says what a filter can ask of its metadata, as the host reads that.
     pub fn set_fields(&mut self, fields: Vec<Field>) {
         self.document.fields = fields;
@@ -72,9 +77,7 @@ impl Partition {
                 })?
             })?;
             if let Some(whole) = found {
-                bytes += whole.document.content.len()
-                    + whole.document.vectors.len() * 4
-                    + whole.document.metadata.len();
+                bytes += whole.bytes();
                 wholes.push(whole);
             }
         }

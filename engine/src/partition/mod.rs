@@ -27,6 +27,7 @@ mod maintain;
 mod memos;
 mod moving;
 mod once;
+mod pour;
 mod read;
 mod rekey;
 mod replace;
@@ -49,6 +50,7 @@ pub(crate) use environment::Environment;
 pub use error::{ReadError, WriteError};
 pub(crate) use maintain::{Forgotten, Merged};
 pub use once::Once;
+pub use pour::{Pour, Poured};
 pub use revise::Said;
 pub use together::Sibling;
 pub use types::{

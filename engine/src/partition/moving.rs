@@ -126,7 +126,7 @@ impl Partition {
 }
 
 /// Both writers.
-fn both<'a>(here: &'a Core, there: &'a Core) -> (MutexGuard<'a, Writer>, MutexGuard<'a, Writer>) {
+pub(super) fn both<'a>(here: &'a Core, there: &'a Core) -> (MutexGuard<'a, Writer>, MutexGuard<'a, Writer>) {
     if std::ptr::from_ref(here) < std::ptr::from_ref(there) {
         let first = lock(&here.writer);
         (first, lock(&there.writer))
@@ -136,10 +136,10 @@ fn both<'a>(here: &'a Core, there: &'a Core) -> (MutexGuard<'a, Writer>, MutexGu
     }
 }
 
-type Side<'a> = (&'a Core, &'a mut Writer, Vec<Act>);
+pub(super) type Side<'a> = (&'a Core, &'a mut Writer, Vec<Act>);
 
 /// Seals and queues the acts of both for one batch.
-fn submit(
+pub(super) fn submit(
     (here, leaver, leaving): Side<'_>,
     (there, comer, arriving): Side<'_>,
 ) -> Result<Ticket, WriteError> {
@@ -161,7 +161,7 @@ fn submit(
 
 impl Core {
     /// Waits for what is queued, so that nothing stands between the view and what is written next.
-    fn make_ready(&self, writer: &mut Writer) -> Result<(), WriteError> {
+    pub(super) fn make_ready(&self, writer: &mut Writer) -> Result<(), WriteError> {
         if let Some(damage) = self.damage() {
             return Err(WriteError::Quarantined(damage));
         }
@@ -172,7 +172,7 @@ impl Core {
     }
 
     /// Reads what a write needs to know.
-    fn taken<R>(
+    pub(super) fn taken<R>(
         &self,
         writer: &Writer,
         read: impl Fn(&Overlay<'_>) -> Result<R, WriteError>,

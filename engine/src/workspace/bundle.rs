@@ -30,8 +30,13 @@ pub struct Export {
 
 impl Store {
     /// Begins to export a partition as this scope's caller sees it: each document that is there now, as it is when its turn
-    /// comes, unless it goes before. `None` when there is no such partition.
-    pub fn export(&self, scope: &Scope, at: &PartitionRef) -> Result<Option<Export>, StoreError> {
+    /// comes, unless it goes before. The bundle tells what made its vectors. `None` when there is no such partition.
+    pub fn export(
+        &self,
+        scope: &Scope,
+        at: &PartitionRef,
+        embedder: Option<&str>,
+    ) -> Result<Option<Export>, StoreError> {
         let Some(partition) = self.partition(scope, at)? else { return Ok(None) };
         let ids = partition.ids(|_| true)?.into_iter().map(|(id, _)| id).collect();
         let head = BundleHead {
@@ -41,6 +46,7 @@ impl Store {
             spec: partition.core.spec,
             collection: at.collection.clone(),
             partition: at.partition.as_ref().map(|name| name.as_str().to_owned()),
+            embedder: embedder.map(str::to_owned),
         };
         Ok(Some(Export { partition, head, ids, read: 0, number: 0, is_done: false }))
     }

@@ -84,7 +84,7 @@ impl Store {
     ) -> Result<Option<(Counts, SignedReceipt)>, StoreError> {
         let workspace = self.reach(scope, at)?;
         let mut maintenance = lock(&self.maintenance);
-        let dropped = self.drop_if(&mut maintenance, &workspace, at, |terms| match terms.held_ms {
+        let dropped = self.drop_if(&mut maintenance, &workspace, at, |terms, _| match terms.held_ms {
             Some(_) => Err(WriteError::Held.into()),
             None => Ok(true),
         })?;
@@ -92,13 +92,36 @@ impl Store {
         Ok(dropped)
     }
 
-    /// The same if its terms allow it. The receipt waits to be taken, unless it is answered.
+    /// Drops a partition out of which everything went elsewhere; `None` when there is none of this name, or when it is in the
+    /// trash. [`StoreError::Occupied`] when there is a document in it, live or soft-deleted, and then nothing happens.
+    pub fn drop_emptied(
+        &self,
+        scope: &Scope,
+        at: &PartitionRef,
+    ) -> Result<Option<SignedReceipt>, StoreError> {
+        let workspace = self.reach(scope, at)?;
+        let mut maintenance = lock(&self.maintenance);
+        let now_ms = self.env.medium.clock.now_ms();
+        let is_occupied = |counts: Counts| counts.documents + counts.deleted > 0;
+        let dropped = self.drop_if(&mut maintenance, &workspace, at, |terms, counts| match terms {
+            Terms { held_ms: Some(_), .. } => Err(WriteError::Held.into()),
+            terms if !terms.serve(now_ms) => Ok(false),
+            _ if is_occupied(counts) => Err(StoreError::Occupied),
+            _ => Ok(true),
+        })?;
+        Ok(dropped.map(|(_, receipt)| {
+            self.answered(&receipt);
+            receipt
+        }))
+    }
+
+    /// The same if its terms, and how much is in it, allow it. The receipt waits to be taken, unless it is answered.
     pub(super) fn drop_if(
         &self,
         maintenance: &mut Maintenance,
         workspace: &Workspace,
         at: &PartitionRef,
-        allow: impl FnOnce(&Terms) -> Result<bool, StoreError>,
+        allow: impl FnOnce(&Terms, Counts) -> Result<bool, StoreError>,
     ) -> Result<Option<(Counts, SignedReceipt)>, StoreError> {
         let name_tag = workspace.name_tag(at);
         let Some(dropped) = self.find_to_drop(workspace, at, &name_tag)? else { return Ok(None) };
@@ -107,7 +130,7 @@ impl Store {
             Dropped::Resting(rest) => (rest.counts, [0; 16]),
         };
         // From here on nobody amends it.
-        let allowed = allow(&dropped.terms());
+        let allowed = allow(&dropped.terms(), counts);
         if !matches!(allowed, Ok(true)) {
             dropped.lift_fence();
             return allowed.map(|_| None);

@@ -175,6 +175,9 @@ pub enum StoreError {
     /// The partition is not in the trash: there is nothing to bring back.
     #[error("the partition is not in the trash")]
     NotTrashed,
+    /// There are documents in the partition, and it was to be dropped empty: pour them out first.
+    #[error("there are documents in the partition")]
+    Occupied,
     /// The partition was made for vectors of another length.
     #[error("the partition holds vectors of {expected} components, not {found}")]
     Dimension {

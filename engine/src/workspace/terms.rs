@@ -294,7 +294,7 @@ impl Store {
         at: &PartitionRef,
     ) -> Result<bool, StoreError> {
         let now_ms = self.now_ms();
-        let dropped = self.drop_if(maintenance, workspace, at, |terms| Ok(terms.are_over(now_ms)))?;
+        let dropped = self.drop_if(maintenance, workspace, at, |terms, _| Ok(terms.are_over(now_ms)))?;
         Ok(dropped.is_some())
     }
 }

@@ -239,6 +239,18 @@ impl Control {
         Ok(change.commit()?)
     }
 
+    /// How many live keys are pinned to a partition.
+    pub(crate) fn pinned_keys(&self, workspace: WorkspaceId, partition: PartitionHash) -> usize {
+        let now_ms = clock::now_ms();
+        let is_live = |key: &&Arc<KeyRow>| {
+            key.revoked_ms.is_none() && key.expires_ms.is_none_or(|end_ms| end_ms > now_ms)
+        };
+        let directory = self.read();
+        let own =
+            directory.keys().filter(|key| key.workspace == workspace && key.partition == Some(partition));
+        own.filter(is_live).count()
+    }
+
     /// The keys that are pinned to a partition, as they are to be under its new name.
     pub(super) fn repinned(&self, rename: &Rename) -> Vec<Arc<KeyRow>> {
         let is_pinned = |key: &&Arc<KeyRow>| key.partition == Some(rename.old);

@@ -1,4 +1,4 @@
-//! How does what is kept of a partition here follow it to another name?
+//! How does what is kept of a partition here follow it to another name, or its documents into another partition?
 //!
 //! Keys that are pinned to it, its quotas and its usage stand under a keyed hash of its name. The intent to rename is written
 //! first; once the engine has the new name durably, [`Control::finish_rename`] moves all of it in one transaction. What a crash
@@ -13,6 +13,7 @@ use strongroom_engine::WorkspaceId;
 use super::audit::{By, Entry};
 use super::schema::workspace_id;
 use super::secret::PartitionHash;
+use super::usage::{ADDED, SUMS};
 use super::{Action, Control, ControlError};
 use crate::random;
 
@@ -82,6 +83,43 @@ impl Control {
                 db.execute(
                     "DELETE FROM renames WHERE workspace = ?1 AND collection = ?2 AND old = ?3",
                     params![workspace, rename.collection, old],
+                )?;
+                Ok(pinned)
+            },
+            |held, pinned| {
+                self.publish(held, |directory| {
+                    pinned.iter().for_each(|key| directory.put_key(key.clone()));
+                });
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Adds what was used of a partition to what was used of the one that its documents are in now, and has the keys that are
+    /// pinned to it follow if that was asked for.
+    pub(crate) fn follow_merge(&self, merged: &Rename, moves_keys: bool) -> Result<(), ControlError> {
+        self.act(
+            Vec::new(),
+            |db| {
+                let (workspace, old, new) = (random::hex(&merged.workspace.0), merged.old.0, merged.new.0);
+                let pinned = if moves_keys { self.repinned(merged) } else { Vec::new() };
+                for key in &pinned {
+                    db.execute(
+                        "UPDATE api_keys SET partition_hash = ?2, updated_ms = ?3 WHERE id = ?1",
+                        params![key.id, new, key.updated_ms],
+                    )?;
+                }
+                db.execute(
+                    &format!(
+                        "INSERT INTO usage_partitions (workspace, day, collection, partition, {SUMS})
+                         SELECT workspace, day, collection, ?4, {SUMS} FROM usage_partitions
+                         WHERE workspace = ?1 AND collection = ?2 AND partition = ?3 ON CONFLICT DO UPDATE SET {ADDED}"
+                    ),
+                    params![workspace, merged.collection, old, new],
+                )?;
+                db.execute(
+                    "DELETE FROM usage_partitions WHERE workspace = ?1 AND collection = ?2 AND partition = ?3",
+                    params![workspace, merged.collection, old],
                 )?;
                 Ok(pinned)
             },

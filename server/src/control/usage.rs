@@ -149,12 +149,12 @@ pub(crate) struct Asked<'a> {
     pub(crate) key: Option<&'a str>,
 }
 
-const SUMS: &str = "queries, inserts, deletes, embedding_tokens, bytes_in, search_us,
+pub(super) const SUMS: &str = "queries, inserts, deletes, embedding_tokens, bytes_in, search_us,
     feedback_used, feedback_cited, feedback_ignored";
 const SUMMED: &str =
     "sum(queries), sum(inserts), sum(deletes), sum(embedding_tokens), sum(bytes_in), sum(search_us),
     sum(feedback_used), sum(feedback_cited), sum(feedback_ignored)";
-const ADDED: &str = "queries = queries + excluded.queries, inserts = inserts + excluded.inserts,
+pub(super) const ADDED: &str = "queries = queries + excluded.queries, inserts = inserts + excluded.inserts,
     deletes = deletes + excluded.deletes, embedding_tokens = embedding_tokens + excluded.embedding_tokens,
     bytes_in = bytes_in + excluded.bytes_in, search_us = search_us + excluded.search_us,
     feedback_used = feedback_used + excluded.feedback_used, feedback_cited = feedback_cited + excluded.feedback_cited,

@@ -301,7 +301,8 @@ async fn check(
             find_pin(&app, caller).await?;
         }
         if route.partition == Partition::InQuery {
-            let named = Named { collection: None, partition: query.get("partition") };
+            let collection = query.get("collection").filter(|_| route.params.contains(&"collection"));
+            let named = Named { collection, partition: query.get("partition") };
             let place = place(&app, caller, named)?;
             admit(admission.as_deref(), watch.as_deref(), &place, is_query)?;
             decided = Some(place);

@@ -16,6 +16,8 @@ use strongroom_engine::{DocumentInfo, NewDocument};
 
 use super::{notes, original};
 
+/// What the engine takes as a document's metadata, in bytes.
+const METADATA_BYTES_MAX: usize = 256 << 10;
 /// Versions that a document tells of; those before them are forgotten.
 const VERSIONS_MAX: usize = 64;
 
@@ -106,7 +108,7 @@ fn noted(metadata: String, mut note: Note) -> String {
         }
         object.insert(notes::LIFE.to_owned(), serde_json::to_value(&note).unwrap_or_default());
         let text = Value::Object(object.clone()).to_string();
-        if text.len() <= original::METADATA_BYTES_MAX {
+        if text.len() <= METADATA_BYTES_MAX {
             return text;
         }
         object.shift_remove(notes::LIFE);
@@ -216,7 +218,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out() {
         let fits = |bytes: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(bytes - 8));
-        let most = original::METADATA_BYTES_MAX;
+        let most = METADATA_BYTES_MAX;
         let full = written_by(new(&fits(most)), Some("k1"));
         assert_eq!(full.metadata, fits(most));
         let mut now = stored(written_by(new(""), Some("k1")).metadata, 1);

@@ -17,8 +17,8 @@ use super::notes;
 use crate::message::error::ApiError;
 use crate::random;
 
-/// What the engine takes as a document's metadata, in bytes.
-pub(super) const METADATA_BYTES_MAX: usize = 64 << 10;
+/// A user's metadata and this note have at most so many bytes together.
+const METADATA_BYTES_MAX: usize = 64 << 10;
 
 /// A file on its way in, beside the text that was read out of it.
 #[derive(Debug, Clone)]

@@ -318,6 +318,9 @@ impl From<StoreError> for ApiError {
             StoreError::NotTrashed => {
                 Self::conflict("partition_not_trashed", "the partition is not in the trash, so there is nothing to restore")
             }
+            StoreError::Occupied => {
+                Self::conflict("partition_not_empty", "there are documents in the partition, written meanwhile perhaps; try again")
+            }
             StoreError::NoWorkspace => Self::missing("workspace_not_found", "there is no such workspace"),
             StoreError::Dimension { .. } => Self::unacceptable("wrong_dimension", error.to_string()),
             StoreError::Metric { .. } => Self::unacceptable("wrong_metric", error.to_string()),

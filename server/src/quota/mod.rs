@@ -257,6 +257,18 @@ impl Quotas {
         }
     }
 
+    /// Takes room in a partition alone, for documents that are in its collection already and come from another.
+    pub(crate) fn room_within(&self, place: &Place, documents: u64, bytes: u64) -> Result<Room, ApiError> {
+        let bounds = self.bounds_of(place).into_iter().filter(|bound| book::is_of_room(&bound.quota));
+        let bounds = bounds.map(|bound| (self.over(&bound.subject), bound));
+        let bounds: Vec<_> = bounds.filter(|(over, _)| *over == Over::Partition).collect();
+        if bounds.is_empty() {
+            return Ok(Room::unbounded());
+        }
+        let bounds = bounds.into_iter().map(|(over, bound)| (bound, over)).collect();
+        self.rooms.take(&[Want { place, bounds, documents, bytes }])
+    }
+
     /// Says that something was deleted: a limit that was reached may not be any more.
     pub(crate) fn freed(&self, place: &Place) {
         self.rooms.freed(place.scope.workspace());

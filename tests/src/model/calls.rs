@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Handles on what was dropped are of no use any more; some are kept to see that.
-    fn let_go(&mut self, gone: impl Fn(&Spot) -> bool) {
+    pub(super) fn let_go(&mut self, gone: impl Fn(&Spot) -> bool) {
         let (stale, held) = std::mem::take(&mut self.held).into_iter().partition(|(spot, _)| gone(spot));
         self.held = held;
         self.stale.extend::<Vec<_>>(stale);

@@ -110,7 +110,8 @@ impl World {
         let may = spot == to || !self.state.has(to);
         if self.state.has(spot) && may && spot != to {
             let rekeyed = |spot: &mut Spot| *spot = to.clone();
-            let State { partitions, trash, expired, held, over, .. } = &mut after;
+            let State { partitions, trash, expired, held, over, memos, .. } = &mut after;
+            memos.remove(spot).map(|memos_of_it| memos.insert(to.clone(), memos_of_it));
             partitions.remove(spot).map(|docs| partitions.insert(to.clone(), docs));
             trash.remove(spot).map(|trashed| trash.insert(to.clone(), trashed));
             expired.remove(to);

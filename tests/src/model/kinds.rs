@@ -40,6 +40,10 @@ pub enum Act {
     BringBack,
     /// A partition gets another name.
     Rename,
+    /// A document goes in for a request that is done once, and perhaps was done before.
+    PutOnce,
+    /// A partition is poured into another one.
+    Pour,
     /// A workspace is dropped, with all that is in it.
     DropWorkspace,
     /// A workspace is made.
@@ -64,7 +68,7 @@ pub enum Act {
     Check,
 }
 
-const ACTS: [Act; 25] = [
+const ACTS: [Act; 27] = [
     Act::Put,
     Act::PutMany,
     Act::Update,
@@ -79,6 +83,8 @@ const ACTS: [Act; 25] = [
     Act::ThrowAway,
     Act::BringBack,
     Act::Rename,
+    Act::PutOnce,
+    Act::Pour,
     Act::DropWorkspace,
     Act::CreateWorkspace,
     Act::Maintain,
@@ -169,7 +175,7 @@ impl Kind {
             (Kind::Restless, Act::HardOpening) => 12,
             (Kind::Churn, Act::Drop) => 60,
             (Kind::Churn, Act::Purge) => 40,
-            (Kind::Churn, Act::ThrowAway | Act::BringBack | Act::Rename) => 24,
+            (Kind::Churn, Act::ThrowAway | Act::BringBack | Act::Rename | Act::Pour) => 24,
             (Kind::Churn, Act::DropWorkspace | Act::CreateWorkspace) => 12,
             (Kind::Handles, Act::Hold) => 40,
             (Kind::Handles, Act::Drop) => 20,
@@ -196,6 +202,8 @@ impl Kind {
             Act::Hold | Act::Drop => 9,
             Act::Keep | Act::ThrowAway | Act::BringBack => 6,
             Act::Rename => 4,
+            Act::PutOnce => 12,
+            Act::Pour => 4,
             Act::Purge => 8,
             Act::DropWorkspace | Act::CreateWorkspace => 3,
             Act::Stop | Act::Kill | Act::PowerCut | Act::HardOpening => 1,

@@ -146,6 +146,21 @@ fn act(kind: Kind, world: &mut World, chance: &mut Chance) {
             let to = Spot { name: chance.pick(&NAMES).map(str::to_owned), ..spot.clone() };
             world.rename(&spot, &to);
         }
+        Act::PutOnce if documents(world, &spot) > DOCUMENTS_MAX => {
+            world.drop_partition(&spot);
+        }
+        Act::PutOnce => {
+            // Few keys and requests, which come again.
+            let number =
+                |chance: &mut Chance, most: usize| u8::try_from(chance.below(most)).expect("a small number");
+            let (key, request) = (number(chance, 3), number(chance, 2));
+            let doc = doc_of(world, chance);
+            world.put_once(&spot, key, request, &doc);
+        }
+        Act::Pour => {
+            let to = Spot { name: chance.pick(&NAMES).map(str::to_owned), ..spot.clone() };
+            world.pour(&spot, &to);
+        }
         Act::DropWorkspace => {
             world.drop_workspace(spot.workspace);
         }

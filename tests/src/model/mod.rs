@@ -13,6 +13,7 @@ pub mod keeping;
 pub mod kinds;
 pub mod life;
 mod observe;
+pub mod poured;
 mod ranking;
 pub mod runner;
 pub mod script;
@@ -178,8 +179,10 @@ pub struct State {
     pub over: BTreeSet<Spot>,
     /// How many documents of a partition have expired that the store may still count: it takes them away some time later.
     pub expired: BTreeMap<Spot, u64>,
-    /// When the last of them did.
+    /// When the last of them did, or a request was forgotten.
     pub expired_ms: u64,
+    /// The requests that partitions remember.
+    pub memos: BTreeMap<Spot, poured::Memos>,
 }
 
 impl State {
@@ -207,6 +210,8 @@ impl State {
     pub fn expire(&mut self, now_ms: u64) {
         let has_expired = |doc: &Doc| doc.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms);
         self.empty_trash(now_ms);
+        self.forget_the_gone();
+        self.forget_requests(now_ms);
         let State { partitions, trash, held, expired, expired_ms, .. } = self;
         let trash = trash.iter_mut().map(|(spot, trashed)| (spot, &mut trashed.docs));
         for (spot, docs) in partitions.iter_mut().chain(trash).filter(|(spot, _)| !held.contains(spot)) {

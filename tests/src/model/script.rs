@@ -40,6 +40,7 @@ pub fn scripted_life(world: &mut World) {
         world.maintain(false);
     }
     world.drop_workspace(2);
+    world.pour(&globex, &acme);
     world.delete(&acme, "c");
     world.check();
 }

@@ -333,6 +333,7 @@ impl World {
             Ok(()) => {
                 self.note(format!("{what}: done"));
                 self.state = after;
+                self.state.forget_the_gone();
                 Came::Done
             }
             Err(error) if is_refusal(&error) => {
@@ -352,6 +353,7 @@ impl World {
     /// After a failure: reopen, and find out whether the interrupted call happened.
     pub(super) fn recover(&mut self, after: State) {
         let mut may_be = vec![self.state.clone(), after];
+        may_be.iter_mut().for_each(State::forget_the_gone);
         while self.sim.is_on() && self.chance.percent(60) {
             match self.chance.below(3) {
                 0 => self.write_on(&mut may_be),
@@ -444,6 +446,7 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
                 | WriteError::AlreadyDeleted
                 | WriteError::NotDeleted
                 | WriteError::Held
+                | WriteError::AnotherRequest
                 | WriteError::Full
         )
     };
@@ -452,6 +455,7 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
         | StoreError::Forbidden
         | StoreError::Taken
         | StoreError::Trashed
+        | StoreError::Occupied
         | StoreError::NotTrashed => true,
         StoreError::Write(error) => by_caller(error),
         _ => false,

@@ -14,13 +14,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use strongroom_engine::{BundleError, BundleHead, Export, Import, Imported, TakenIn, Whole};
 
+use super::partitions::{collection, named, no_partition, refuse_tenant_field, refuse_tenants};
 use crate::app::App;
-use crate::auth::{Named, Place};
-use crate::call::{Call, With, place};
+use crate::auth::Place;
+use crate::call::{Call, With};
 use crate::control::{Action, By, Collection, Entry};
-use crate::ingest::{self, typed};
+use crate::ingest::{self, original, typed};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::ApiError;
 use crate::message::{json, pages};
@@ -33,9 +35,11 @@ const BESIDE_CONTENT_BYTES: usize = 256 << 20;
 /// `GET /v1/export`
 pub(crate) async fn export(call: Call) -> Result<Answer<Octets>, ApiError> {
     let (app, place, by) = (call.app.clone(), call.place()?, call.by()?);
+    let collection = collection(&app, &place)?;
     let beginning = app.clone();
     let export = app.pool.run(move || {
-        let export = beginning.store.export(&place.scope, &place.at)?.ok_or_else(no_partition)?;
+        let export = beginning.store.export(&place.scope, &place.at, Some(&collection.embedder))?;
+        let export = export.ok_or_else(no_partition)?;
         tell(&beginning, &place, by, Action::PartitionExport)?;
         Ok(export)
     });
@@ -103,7 +107,8 @@ pub(crate) struct Arrived {
 /// `POST /v1/import`
 pub(crate) async fn import(mut call: With<Octets>) -> Result<Answer<Arrived>, ApiError> {
     let (app, place, by) = (call.app.clone(), call.place()?, call.by()?);
-    let collection = app.collection(place.scope.workspace())?;
+    refuse_tenants(&place)?;
+    let collection = collection(&app, &place)?;
     let import = Import::new(app.limits.document_bytes_max.saturating_add(BESIDE_CONTENT_BYTES));
     let mut arrival = Arrival { place, collection, import, head: None, taken: TakenIn::default() };
     let mut stream = call.stream()?;
@@ -159,9 +164,24 @@ impl Arrival {
                             ),
                         ));
                     }
+                    if let Some(made_by) =
+                        head.embedder.as_ref().filter(|id| **id != self.collection.embedder)
+                    {
+                        return Err(ApiError::unacceptable(
+                            "wrong_embedder",
+                            format!(
+                                "the bundle's vectors were made by {made_by}, this collection's by {}: they can't be compared; \
+                                 import it into a collection of the same embedding",
+                                self.collection.embedder
+                            ),
+                        ));
+                    }
                     self.head = Some(head);
                 }
                 Imported::Page(wholes) => {
+                    for whole in &wholes {
+                        fits(whole, &self.place, &self.collection).map_err(|error| self.so_far(error))?;
+                    }
                     let taken = take_in(app, &self.place, &self.collection, wholes);
                     let taken = taken.map_err(|error| self.so_far(error))?;
                     self.taken.added += taken.added;
@@ -188,6 +208,25 @@ impl Arrival {
             "; {all} documents of the bundle are stored: import the whole bundle again to go on, or delete the partition"
         ))
     }
+}
+
+/// Insists that a document's metadata is what the collection wants of it: a bundle can be anybody's.
+fn fits(whole: &Whole, place: &Place, collection: &Collection) -> Result<(), ApiError> {
+    let metadata = original::metadata(whole.metadata());
+    if let Some(field) = &collection.settings.tenant_field
+        && metadata.get(field).and_then(Value::as_str) != place.partition()
+    {
+        return Err(ApiError::unacceptable(
+            "tenant_mismatch",
+            format!(
+                "this collection's partitions are the values of {field} in metadata, and a document of the bundle is another \
+                 tenant's: import it into the partition of that id"
+            ),
+        ));
+    }
+    collection.check_metadata(&Value::Object(metadata)).map_err(|fault| {
+        ApiError::unacceptable("metadata_schema", format!("metadata of a document: {fault}"))
+    })
 }
 
 /// Stores a page in one write.
@@ -236,19 +275,20 @@ pub(crate) struct Copied {
 
 /// `POST /v1/partitions/{id}/copy`
 pub(crate) async fn copy(mut call: With<Copy>) -> Result<Answer<Copied>, ApiError> {
-    let id = call.value(0)?.to_owned();
-    let from = place(&call.app, call.caller()?, Named { collection: None, partition: Some(&id) })?;
     let (body, _) = call.json().await?;
-    let to = call.place_for(Some(&body.to))?;
+    let (id, from) = named(&call)?;
+    let to = call.place_in(&from.at.collection, Some(&body.to))?;
     if from.at == to.at {
         return Err(ApiError::malformed("invalid_partition", "a partition can't be copied to itself"));
     }
+    refuse_tenants(&from)?;
     let (app, by) = (call.app.clone(), call.by()?);
-    let collection = app.collection(from.scope.workspace())?;
+    let collection = collection(&app, &from)?;
+    refuse_tenant_field(&collection)?;
     let beginning = (app.clone(), from.clone());
     let begun = app.pool.run(move || {
         let (app, from) = beginning;
-        app.store.export(&from.scope, &from.at)?.ok_or_else(no_partition)
+        app.store.export(&from.scope, &from.at, None)?.ok_or_else(no_partition)
     });
     let (mut export, mut taken) = (begun.await?, TakenIn::default());
     // Page after page, each a turn of its own in the queue, so that a large copy keeps nobody waiting.
@@ -279,10 +319,6 @@ pub(crate) async fn copy(mut call: With<Copy>) -> Result<Answer<Copied>, ApiErro
             )
         })
         .await
-}
-
-fn no_partition() -> ApiError {
-    ApiError::missing("partition_not_found", "there is no such partition")
 }
 
 /// Writes down that a partition was carried somewhere, under its incarnation.

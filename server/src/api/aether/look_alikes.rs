@@ -63,7 +63,7 @@ const LOOK_ALIKES: [(char, char); 36] = [
 ];
 
 /// What is left of an id when everything is taken away that the eye passes over.
-fn skeleton(id: &str) -> String {
+pub(super) fn skeleton(id: &str) -> String {
     let plain: String = id
         .nfkc()
         .flat_map(char::to_lowercase)

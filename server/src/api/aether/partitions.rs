@@ -9,7 +9,7 @@
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strongroom_engine::{Amendment, PartitionInfo, PartitionName};
+use strongroom_engine::{Amendment, PartitionInfo, PartitionName, WorkspaceId};
 
 use super::{fields, look_alikes};
 use crate::app::App;
@@ -38,7 +38,8 @@ pub(crate) struct Told {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "PartitionOnTerms")]
 pub(crate) struct Kept {
-    id: String,
+    /// Null: the default partition.
+    id: Option<String>,
     collection: String,
     /// `live` or `trashed`.
     state: &'static str,
@@ -121,7 +122,7 @@ pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
             true => {
                 Listed::Brief(Told { id: name.as_str().to_owned(), document_count: info.counts.documents })
             }
-            false => Listed::Whole(Kept::of(&collection, name.as_str(), info)),
+            false => Listed::Whole(Kept::of(&collection, info)),
         });
         let partitions = partitions.collect();
         json::answer(StatusCode::OK, &List { partitions, warnings: look_alikes::warnings(&named) })
@@ -131,12 +132,12 @@ pub(crate) async fn list(call: Call) -> Result<Answer<List>, ApiError> {
 
 /// `GET /v1/partitions/{id}`
 pub(crate) async fn get(call: Call) -> Result<Answer<Kept>, ApiError> {
-    let (id, place) = named(&call)?;
+    let (_, place) = named(&call)?;
     let app = call.app.clone();
     let pool = app.pool.clone();
     pool.run(move || {
         let info = app.store.partition_info(&place.scope, &place.at)?.ok_or_else(no_partition)?;
-        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &id, &info))
+        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &info))
     })
     .await
 }
@@ -187,7 +188,7 @@ pub(crate) async fn declare(mut call: With<Declared>) -> Result<Answer<Kept>, Ap
     pool.run(move || {
         let collection = collection(&app, &place)?;
         let info = lifecycle::declare(&app, &place, &collection, &amendment, by)?;
-        json::answer(StatusCode::CREATED, &Kept::of(&place.at.collection, &asked.id, &info))
+        json::answer(StatusCode::CREATED, &Kept::of(&place.at.collection, &info))
     })
     .await
 }
@@ -216,7 +217,7 @@ pub(crate) struct Changes {
 /// `PATCH /v1/partitions/{id}`: its id, its hold, and how long it and what is put into it are kept.
 pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<Kept>, ApiError> {
     let (asked, _) = call.json().await?;
-    let (id, mut place) = named(&call)?;
+    let (_, mut place) = named(&call)?;
     let name = asked.id.as_deref().map(partition_name).transpose()?;
     let renames = name.as_ref().is_some_and(|name| Some(name) != place.at.partition.as_ref());
     if asked.hold.is_some() || renames {
@@ -229,12 +230,7 @@ pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<Kept>, ApiE
         place.scope = call.caller()?.whole_collection(&place.at.collection)?;
         refuse_tenants(&place)?;
         check_id(&call, &name)?;
-        if collection(&call.app, &place)?.settings.tenant_field.is_some() {
-            return Err(ApiError::conflict(
-                "tenant_field",
-                "this collection's partitions are named by a field of their documents' metadata, so they keep their ids",
-            ));
-        }
+        refuse_tenant_field(&*collection(&call.app, &place)?)?;
     }
     let expires_ms = asked.expires_at.as_ref().map(|at| expiry(at.as_deref())).transpose()?;
     let amendment = Amendment {
@@ -247,20 +243,86 @@ pub(crate) async fn change(mut call: With<Changes>) -> Result<Answer<Kept>, ApiE
     let pool = app.pool.clone();
     pool.run(move || {
         let info = lifecycle::change(&app, &place, &amendment, by)?.ok_or_else(no_partition)?;
-        let id = info.name.as_ref().map_or(id.as_str(), PartitionName::as_str);
-        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, id, &info))
+        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &info))
     })
     .await
 }
 
+/// How the default partition is to be kept; what is left out stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeDefaultPartition")]
+pub(crate) struct DefaultChanges {
+    /// Whether nothing in it can be deleted, nor expires. An owner alone lifts a hold.
+    #[serde(default)]
+    hold: Option<bool>,
+    /// The lifetime of what is put into it from now on without one of its own; null for none.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Option<u64>")]
+    document_ttl_seconds: Option<Option<u64>>,
+    /// When it is gone with all that is in it, in RFC 3339; null for never.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Option<String>>,
+}
+
+/// `GET /v1/default-partition`
+pub(crate) async fn get_default(call: Call) -> Result<Answer<Kept>, ApiError> {
+    let (app, place) = (call.app.clone(), default(&call)?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let info = app.store.partition_info(&place.scope, &place.at)?.ok_or_else(no_default)?;
+        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &info))
+    })
+    .await
+}
+
+/// `PATCH /v1/default-partition`: its hold, and how long it and what is put into it are kept.
+pub(crate) async fn change_default(mut call: With<DefaultChanges>) -> Result<Answer<Kept>, ApiError> {
+    let (asked, _) = call.json().await?;
+    let place = default(&call)?;
+    if asked.hold == Some(false) {
+        call.caller()?.require(Scope::All)?;
+    }
+    let amendment = Amendment {
+        name: None,
+        held: asked.hold,
+        expires_ms: asked.expires_at.as_ref().map(|at| expiry(at.as_deref())).transpose()?,
+        ttl_ms: asked.document_ttl_seconds.map(ttl_ms).transpose()?,
+    };
+    let (app, by) = (call.app.clone(), call.by()?);
+    let pool = app.pool.clone();
+    pool.run(move || {
+        let info = lifecycle::change(&app, &place, &amendment, by)?.ok_or_else(no_default)?;
+        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &info))
+    })
+    .await
+}
+
+/// The default partition of the collection in the query. A pinned key's is another, which it doesn't name here.
+fn default(call: &Call) -> Result<Place, ApiError> {
+    require_unpinned(call)?;
+    let named = Named { collection: call.query.get("collection"), partition: None };
+    let place = place(&call.app, call.caller()?, named)?;
+    require_collection(&call.app, place.scope.workspace(), &place.at.collection)?;
+    Ok(place)
+}
+
+fn no_default() -> ApiError {
+    ApiError::missing(
+        "partition_not_found",
+        "nothing was put into the default partition yet, so there is none",
+    )
+}
+
 /// `POST /v1/partitions/{id}/restore`
 pub(crate) async fn restore(call: Call) -> Result<Answer<Kept>, ApiError> {
-    let (id, place) = named(&call)?;
+    let (_, place) = named(&call)?;
     let (app, by) = (call.app.clone(), call.by()?);
     let pool = app.pool.clone();
     pool.run(move || {
         let info = lifecycle::restore(&app, &place, by)?.ok_or_else(no_partition)?;
-        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &id, &info))
+        json::answer(StatusCode::OK, &Kept::of(&place.at.collection, &info))
     })
     .await
 }
@@ -319,18 +381,23 @@ fn trash(app: &App, id: &str, place: &Place, grace_ms: u64, by: By) -> Result<An
 }
 
 /// The partition in the path, of the collection in the query.
-fn named(call: &Call) -> Result<(String, Place), ApiError> {
+pub(super) fn named(call: &Call) -> Result<(String, Place), ApiError> {
     let id = call.value(0)?.to_owned();
     let named = Named { collection: call.query.get("collection"), partition: Some(&id) };
     let place = place(&call.app, call.caller()?, named)?;
-    // Of a collection that isn't there nothing is counted, either.
-    if place.at.collection != tenants::COLLECTION {
-        collection(&call.app, &place)?;
-    }
+    require_collection(&call.app, place.scope.workspace(), &place.at.collection)?;
     Ok((id, place))
 }
 
-fn collection(app: &App, place: &Place) -> Result<std::sync::Arc<Collection>, ApiError> {
+/// Of a collection that isn't there nothing is told or counted.
+pub(super) fn require_collection(app: &App, workspace: WorkspaceId, name: &str) -> Result<(), ApiError> {
+    if name == tenants::COLLECTION {
+        return Ok(());
+    }
+    app.collection_named(workspace, name).map(drop)
+}
+
+pub(super) fn collection(app: &App, place: &Place) -> Result<std::sync::Arc<Collection>, ApiError> {
     app.control.collection(place.scope.workspace(), &place.at.collection).ok_or_else(no_collection)
 }
 
@@ -345,13 +412,24 @@ fn require_unpinned(call: &Call) -> Result<(), ApiError> {
 }
 
 /// Registered tenants have rows of their own, which these calls don't touch.
-fn refuse_tenants(place: &Place) -> Result<(), ApiError> {
+pub(super) fn refuse_tenants(place: &Place) -> Result<(), ApiError> {
     if place.at.collection != tenants::COLLECTION {
         return Ok(());
     }
     Err(ApiError::conflict(
         "registered_tenant",
-        "the partitions of this collection are registered tenants: /api/v1/tenants makes, renames and deletes them",
+        "the partitions of this collection are registered tenants: /api/v1/tenants makes, renames and deletes them, and nothing else carries them",
+    ))
+}
+
+/// Partitions that are values of their documents' fields stay what they are.
+pub(super) fn refuse_tenant_field(collection: &Collection) -> Result<(), ApiError> {
+    if collection.settings.tenant_field.is_none() {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "tenant_field",
+        "this collection's partitions are named by a field of their documents' metadata, so they keep their ids",
     ))
 }
 
@@ -383,10 +461,10 @@ fn ttl_ms(seconds: Option<u64>) -> Result<Option<u64>, ApiError> {
 }
 
 impl Kept {
-    fn of(collection: &str, id: &str, info: &PartitionInfo) -> Self {
+    fn of(collection: &str, info: &PartitionInfo) -> Self {
         let (terms, time) = (&info.terms, |ms: Option<u64>| ms.map(clock::rfc3339));
         Self {
-            id: id.to_owned(),
+            id: info.name.as_ref().map(|name| name.as_str().to_owned()),
             collection: collection.to_owned(),
             state: if terms.trash.is_some() { "trashed" } else { "live" },
             document_count: info.counts.documents,
@@ -403,6 +481,6 @@ impl Kept {
 }
 
 /// A partition that isn't there, or whose time is over.
-fn no_partition() -> ApiError {
+pub(super) fn no_partition() -> ApiError {
     ApiError::missing("partition_not_found", "there is no such partition")
 }

@@ -135,6 +135,7 @@ actions! {
     PartitionHold "partition.hold" "partition" "A partition was put on hold: nothing of it may go.",
     PartitionRelease "partition.release" "partition" "A partition's hold was lifted.",
     PartitionRename "partition.rename" "partition" "A partition was given another id.",
+    PartitionMerge "partition.merge" "partition" "A partition's documents were poured into another, or another's into this one.",
     PartitionTrash "partition.trash" "partition" "A partition was put into the trash.",
     PartitionRestore "partition.restore" "partition" "A partition was brought back from the trash.",
     WorkspaceChange "workspace.change" "workspace" "How a workspace's partitions are made and thrown away was changed.",

@@ -125,7 +125,11 @@ fn described(route: &Route, name: &str) -> Option<(Value, &'static str)> {
             "From when on nobody reads the document, in RFC 3339; it is purged some while after.",
         ),
         "ttl_seconds" => (from_one(), "The same, as so many seconds from now."),
-        "collection" if route.path.starts_with("/v1/partitions") => {
+        "collection"
+            if route.path.starts_with("/v1/partitions")
+                || ["/v1/look-alikes", "/v1/default-partition", "/v1/export", "/v1/import"]
+                    .contains(&route.path) =>
+        {
             (text(), "The partition's collection: `default` when it is not given.")
         }
         "state" => (

@@ -78,6 +78,7 @@ const TEXT: &[&str] = &["section", "outline", "offset", "max_bytes", "partition"
 const BY_ID: &[&str] = &["partition"];
 const READS: &[&str] = &["actor", "resource", "action", "since", "until", "limit", "offset", "partition"];
 const IN_COLLECTION: &[&str] = &["collection"];
+const CARRIED: &[&str] = &["collection", "partition"];
 
 /// Those that keep keys.
 pub(super) const KEEP_KEYS: &[(&str, &str)] = &[
@@ -184,11 +185,19 @@ pub(super) static ROUTES: &[Route] = &[
     route!("DELETE" "/v1/partitions/{id}", Free, Access::Key(Scope::PartitionDelete), InPath,
         &["collection", "grace_seconds"], None, 200,
         "Delete a partition for good, or put it into the trash for grace_seconds", aether::partitions::delete),
-    route!("POST" "/v1/partitions/{id}/copy", Free, Access::Key(Scope::All), InPath, &[], Json, 200,
+    route!("GET" "/v1/default-partition", Free, Access::Key(Scope::PartitionRead), None, IN_COLLECTION, None, 200,
+        "The default partition: its counts, its hold and its time", aether::partitions::get_default),
+    route!("PATCH" "/v1/default-partition", Free, Access::Key(Scope::CollectionWrite), None, IN_COLLECTION, Json, 200,
+        "Hold or release the default partition, or say how long it and its documents are kept", aether::partitions::change_default),
+    route!("GET" "/v1/look-alikes", Free, Access::Key(Scope::PartitionRead), None, &["collection", "offset", "limit"], None, 200,
+        "Pairs of partitions whose ids look as if one of them were a slip", aether::slips::list),
+    route!("POST" "/v1/partitions/{id}/merge", Free, Access::Key(Scope::PartitionDelete), InPath, IN_COLLECTION, Json, 200,
+        "Merge a partition into another: its documents go there, then it is dropped", aether::merging::merge),
+    route!("POST" "/v1/partitions/{id}/copy", Free, Access::Key(Scope::All), InPath, IN_COLLECTION, Json, 200,
         "Copy a partition, documents, vectors and all, to another", aether::bundles::copy),
-    route!("GET" "/v1/export", Data, Access::Key(Scope::All), InQuery, BY_ID, None, 200,
+    route!("GET" "/v1/export", Data, Access::Key(Scope::All), InQuery, CARRIED, None, 200,
         "A partition as one signed bundle", aether::bundles::export),
-    route!("POST" "/v1/import", Data, Access::Key(Scope::All), InQuery, BY_ID, Document, 200,
+    route!("POST" "/v1/import", Data, Access::Key(Scope::All), InQuery, CARRIED, Document, 200,
         "Take a bundle into a partition", aether::bundles::import),
     // Named, not offered yet
     route!(later "/v1/memory/{*rest}", "Memory files, facts and entities"),
