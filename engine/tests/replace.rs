@@ -5,8 +5,8 @@
 
 use strongroom_engine::io::sim::Sim;
 use strongroom_engine::{
-    CollectionSpec, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionRef, Passage, Reach,
-    RootKey, Scope, Store, StoreOptions, WorkspaceId, WriteError,
+    CollectionSpec, DocumentInfo, Filter, NewDocument, NewPassage, OperatorScope, Partition, PartitionRef,
+    Passage, Reach, RootKey, Scope, Store, StoreOptions, WorkspaceId, WriteError,
 };
 
 const WORKSPACE: WorkspaceId = WorkspaceId([7; 16]);
@@ -90,12 +90,12 @@ fn an_update_keeps_of_the_metadata_what_it_is_told_to() {
     let (store, partition) = open(&Sim::new(1));
     let with = |metadata: &str| NewDocument { metadata: metadata.to_owned(), ..document("a", "text") };
     partition.put(with("one")).unwrap();
-    let keep = |before: &str, now: String| format!("{before} {now}");
-    assert_eq!(partition.update_keeping("a", with("two"), keep).unwrap().metadata, "one two");
+    let keep = |before: &DocumentInfo, now: &str| format!("{} {now}", before.metadata);
+    assert_eq!(partition.update_telling("a", with("two"), keep).unwrap().metadata, "one two");
     store.flush().unwrap();
-    assert_eq!(partition.update_keeping("a", with("three"), keep).unwrap().metadata, "one two three");
+    assert_eq!(partition.update_telling("a", with("three"), keep).unwrap().metadata, "one two three");
     assert_eq!(partition.get("a").unwrap().unwrap().metadata, "one two three");
-    let much = |_: &str, _: String| "x".repeat((256 << 10) + 1);
-    assert!(matches!(partition.update_keeping("a", with("four"), much), Err(WriteError::TooLarge { .. })));
+    let much = |_: &DocumentInfo, _: &str| "x".repeat((256 << 10) + 1);
+    assert!(matches!(partition.update_telling("a", with("four"), much), Err(WriteError::TooLarge { .. })));
     assert_eq!(partition.update("a", with("five")).unwrap().metadata, "five");
 }

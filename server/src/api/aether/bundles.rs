@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::auth::Place;
 use crate::call::{Call, With};
 use crate::control::{Action, By, Collection, Entry};
-use crate::ingest::{self, original, typed};
+use crate::ingest::{self, notes, typed};
 use crate::message::content::{Answer, Octets};
 use crate::message::error::ApiError;
 use crate::message::{json, pages};
@@ -212,7 +212,7 @@ impl Arrival {
 
 /// Insists that a document's metadata is what the collection wants of it: a bundle can be anybody's.
 fn fits(whole: &Whole, place: &Place, collection: &Collection) -> Result<(), ApiError> {
-    let metadata = original::metadata(whole.metadata());
+    let metadata = notes::without(whole.metadata());
     if let Some(field) = &collection.settings.tenant_field
         && metadata.get(field).and_then(Value::as_str) != place.partition()
     {
