@@ -27,6 +27,9 @@ const PROBERS: usize = 8;
 /// So many faults say enough.
 const FAULTS_MAX: usize = 800;
 
+/// So often a long run tells where it is.
+const TOLD_EVERY: usize = 50_000;
+
 /// What no name, or id, should be.
 const HOSTILE: [&str; 22] = [
     "",
@@ -466,6 +469,7 @@ fn normal(answer: &Answer, target: &Target) -> (u16, String) {
 }
 
 /// Makes so many probes from a seed, by so many probers at once.
+#[expect(clippy::print_stdout, reason = "where a long run is, with --nocapture")]
 fn run(crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize, probers: usize) -> Sum {
     let routes: Vec<&'static Route> = offered().collect();
     let given: Vec<Given> = crowd.world.places.iter().map(|_| Given::default()).collect();
@@ -482,6 +486,9 @@ fn run(crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize, probers: u
                             return sum;
                         }
                         prober.probe(number, &mut sum);
+                        if number > 0 && number % TOLD_EVERY == 0 {
+                            println!("{number} probes; faults so far, of one prober: {:#?}", sum.faults);
+                        }
                     }
                 })
             })
