@@ -87,6 +87,15 @@ fn each_version_is_told_with_its_digest_and_its_writer() {
     let shown = get(&operator, Some("acme"), &id).expect(200).json();
     assert_eq!((&records[0]["at"], &records[2]["at"]), (&shown["created_at"], &shown["updated_at"]));
     assert_eq!(shown["metadata"], json!({}), "nobody is shown the server's notes");
+    // Saying other things of it makes a version as well, of the same content.
+    let summary = path(&format!("/{id}/summary"), Some("acme"));
+    operator.with_key(&second.key).put(&summary, &json!({"content": "in short"})).expect(200);
+    let revised = ("document.revised".to_owned(), json!(digest("version three")), json!(second.id));
+    let expected = [&expected[..], &[revised]].concat();
+    let records = lineage(&operator, &id);
+    assert_eq!(seen(&records), expected);
+    records.iter().for_each(require_proof);
+    assert!(records[2]["at"].as_str() <= records[3]["at"].as_str());
     // It goes along, and stays through a restart.
     let body = json!({"expect_partition": "acme", "to_partition": "globex"});
     operator.with_key(&first.key).post(&format!("/v1/documents/{id}/move"), &body).expect(200);
