@@ -486,7 +486,7 @@ fn run(crowd: &Crowd, kinds: &[Vec<Holder>], seed: u64, count: usize, probers: u
                             return sum;
                         }
                         prober.probe(number, &mut sum);
-                        if number > 0 && number % TOLD_EVERY == 0 {
+                        if number > 0 && number.is_multiple_of(TOLD_EVERY) {
                             println!("{number} probes; faults so far, of one prober: {:#?}", sum.faults);
                         }
                     }
