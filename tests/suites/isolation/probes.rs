@@ -221,7 +221,12 @@ impl Prober<'_> {
 
     /// Notes, before it is sent, what a write may leave in the places it may reach: those it names, and the one its key is pinned to.
     fn note_gift(&self, holder: &Holder, route: &Route, target: &Target, is_named: bool) {
-        let own = if let Reach::Place(own) = holder.reach { Some(own) } else { None };
+        let own = match holder.reach {
+            Reach::Place(own) => Some(own),
+            // What is not named goes where all go who reach one of the holder's places.
+            _ if !is_named => (0..self.given.len()).find(|at| self.reaches(holder, *at)),
+            _ => None,
+        };
         let places = [target.numbers[0], self.crowd.owner_of(&target.place.tenant), own];
         let places: HashSet<usize> = places.into_iter().flatten().collect();
         let (said, _) = self.words_of(route, target, is_named);
@@ -235,10 +240,17 @@ impl Prober<'_> {
         }
     }
 
-    /// Whether a name may stand in a place because somebody wrote it there.
+    fn reaches(&self, holder: &Holder, at: usize) -> bool {
+        holder.reaches(at, self.crowd.place(at))
+    }
+
+    /// Whether a name may stand where the holder reads because somebody wrote it there.
     fn was_given(&self, holder: &Holder, name: &str) -> bool {
-        let Reach::Place(own) = holder.reach else { return false };
-        self.given[own].names.lock().expect("no prober panics with it").contains(name)
+        let reached =
+            self.given.iter().enumerate().filter(|(at, _)| holder.reaches(*at, self.crowd.place(*at)));
+        reached
+            .into_iter()
+            .any(|(_, given)| given.names.lock().expect("no prober panics with it").contains(name))
     }
 
     /// Whom a probe is about.
