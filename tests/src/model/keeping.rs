@@ -27,11 +27,11 @@ impl State {
 
     /// Takes away what lies in the trash for long enough.
     pub(super) fn empty_trash(&mut self, now_ms: u64) {
-        let State { trash, held, expired, expired_ms, over, .. } = self;
+        let State { trash, held, expired, settled_ms, over, .. } = self;
         trash.retain(|spot, trashed| {
             let stays = trashed.shred_ms > now_ms || held.contains(spot);
             if !stays {
-                *expired_ms = (*expired_ms).max(trashed.shred_ms);
+                *settled_ms = (*settled_ms).max(trashed.shred_ms);
                 expired.remove(spot);
                 over.insert(spot.clone());
             }
@@ -54,6 +54,7 @@ impl World {
         let mut after = self.state.clone();
         if held && after.has(spot) {
             after.held.insert(spot.clone());
+            after.settled_ms = after.settled_ms.max(self.now_ms());
         } else {
             after.held.remove(spot);
         }

@@ -179,8 +179,8 @@ pub struct State {
     pub over: BTreeSet<Spot>,
     /// How many documents of a partition have expired that the store may still count: it takes them away some time later.
     pub expired: BTreeMap<Spot, u64>,
-    /// When the last of them did, or a request was forgotten.
-    pub expired_ms: u64,
+    /// When the last of them did, a request was forgotten, or a partition was held: the clock is not set back beyond that.
+    pub settled_ms: u64,
     /// The requests that partitions remember.
     pub memos: BTreeMap<Spot, poured::Memos>,
 }
@@ -212,7 +212,7 @@ impl State {
         self.empty_trash(now_ms);
         self.forget_the_gone();
         self.forget_requests(now_ms);
-        let State { partitions, trash, held, expired, expired_ms, .. } = self;
+        let State { partitions, trash, held, expired, settled_ms, .. } = self;
         let trash = trash.iter_mut().map(|(spot, trashed)| (spot, &mut trashed.docs));
         for (spot, docs) in partitions.iter_mut().chain(trash).filter(|(spot, _)| !held.contains(spot)) {
             let gone: Vec<(String, Option<u64>)> = docs
@@ -223,7 +223,7 @@ impl State {
             for (id, at_ms) in gone {
                 Arc::make_mut(docs).remove(&id);
                 *expired.entry(spot.clone()).or_default() += 1;
-                *expired_ms = (*expired_ms).max(at_ms.unwrap_or_default());
+                *settled_ms = (*settled_ms).max(at_ms.unwrap_or_default());
             }
         }
     }

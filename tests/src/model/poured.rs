@@ -34,13 +34,13 @@ pub type Memos = BTreeMap<u8, Answered>;
 impl State {
     /// Forgets what is a day old.
     pub(super) fn forget_requests(&mut self, now_ms: u64) {
-        let State { memos, expired_ms, .. } = self;
+        let State { memos, settled_ms, .. } = self;
         for memos in memos.values_mut() {
             memos.retain(|_, answered| {
                 let end_ms = answered.at_ms + KEPT_MS;
                 let stays = now_ms < end_ms;
                 if !stays {
-                    *expired_ms = (*expired_ms).max(end_ms);
+                    *settled_ms = (*settled_ms).max(end_ms);
                 }
                 stays
             });
