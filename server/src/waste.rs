@@ -96,9 +96,6 @@ impl Waste {
 
     /// Adds to a debt, and says how long the answer waits for it.
     fn charge(&self, debtor: Debtor, bytes: u64, now: Instant) -> Duration {
-        if bytes == 0 {
-            return Duration::ZERO;
-        }
         let mut debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
         if debts.len() >= DEBTORS_MAX && !debts.contains_key(&debtor) {
             debts.retain(|_, debt| self.left(*debt, now) > 0);
@@ -131,7 +128,6 @@ impl Waste {
 }
 
 /// What one request may come to owe.
-#[derive(Debug)]
 pub(crate) struct Tab {
     waste: Waste,
     sent: Sent,
@@ -148,17 +144,23 @@ impl Tab {
     /// Closes the tab over an answer, and says how long that is to wait.
     pub(crate) fn settle(mut self, status: StatusCode, now: Instant) -> Duration {
         self.is_settled = true;
-        if is_for_naught(status) {
-            self.waste.charge(self.debtor, self.sent.bytes(), now)
-        } else {
-            Duration::ZERO
+        let is_unread = self.sent.is_unread();
+        if !is_for_naught(status) || (self.sent.bytes() == 0 && !is_unread) {
+            return Duration::ZERO;
         }
+        if is_unread {
+            let (waste, debtor) = (self.waste.clone(), self.debtor);
+            self.sent.tell(move |bytes| {
+                waste.charge(debtor, bytes, Instant::now());
+            });
+        }
+        self.waste.charge(self.debtor, self.sent.bytes(), now)
     }
 }
 
 impl Drop for Tab {
     fn drop(&mut self) {
-        if !self.is_settled {
+        if !self.is_settled && self.sent.bytes() > 0 {
             self.waste.charge(self.debtor, self.sent.bytes(), Instant::now());
         }
     }

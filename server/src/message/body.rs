@@ -13,8 +13,8 @@
 //!    together only so fast that it costs the processor nothing to speak of.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,8 +33,6 @@ const DRAIN_BYTES_MAX: u64 = 256 << 20;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
 /// So many bytes a second are drained of all connections together, once [`DRAIN_BYTES_MAX`] came at once.
 const DRAIN_BYTES_PER_SECOND: u64 = 32 << 20;
-/// What a body that nobody read counts as having sent at most: about what lies in sockets before its sender hears of that.
-const UNREAD_BYTES: usize = 1 << 20;
 /// Who has stopped sending needs no draining: it reads.
 const DRAIN_SILENCE_MAX: Duration = Duration::from_millis(500);
 
@@ -191,17 +189,41 @@ fn too_slow() -> ApiError {
     )
 }
 
+/// Who is told of bytes that nobody wanted, as they come.
+type Told = Box<dyn Fn(u64) + Send + Sync>;
+
 /// How many bytes of a request's body have come so far.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sent(Arc<AtomicU64>);
+#[derive(Clone, Default)]
+pub(crate) struct Sent(Arc<Count>);
+
+#[derive(Default)]
+struct Count {
+    bytes: AtomicU64,
+    is_unread: AtomicBool,
+    /// From when on bytes are not counted here, but told.
+    told: OnceLock<Told>,
+}
 
 impl Sent {
     pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        match self.0.told.get() {
+            Some(tell) => tell(bytes as u64),
+            None => drop(self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether some of it is there that nobody reads.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.0.is_unread.load(Ordering::Relaxed)
+    }
+
+    /// Has somebody be told of all bytes that still come.
+    pub(crate) fn tell(&self, tell: impl Fn(u64) + Send + Sync + 'static) {
+        self.0.told.set(Box::new(tell)).ok();
     }
 }
 
@@ -231,15 +253,20 @@ impl Drain {
         Duration::from_secs_f64(level.bytes.min(0).unsigned_abs() as f64 / DRAIN_BYTES_PER_SECOND as f64)
     }
 
-    async fn all_of(&self, mut body: Incoming) {
+    async fn all_of(&self, mut body: Incoming, sent: Sent) {
         let mut drained_bytes = 0;
         while let Ok(Some(Ok(frame))) = timeout(DRAIN_SILENCE_MAX, body.frame()).await {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             drained_bytes += bytes as u64;
+            sent.add(bytes);
             if drained_bytes > DRAIN_BYTES_MAX {
                 return;
             }
-            sleep(self.take(bytes, Instant::now())).await;
+            let wait = self.take(bytes, Instant::now());
+            // A sleep of no time lasts until the next tick of the clock.
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
         }
     }
 }
@@ -254,7 +281,7 @@ pub(crate) struct Lingering {
 }
 
 impl Lingering {
-    /// `sent` is told what of it is read, and whether some is only drained.
+    /// `sent` is told what of it comes, and whether some of that is only drained.
     pub(crate) fn new(body: Incoming, headers: &HeaderMap, drain: Drain, sent: Sent) -> Self {
         Self { body: Some(body), drains: !headers.contains_key(header::EXPECT), drain, sent }
     }
@@ -291,11 +318,10 @@ impl Drop for Lingering {
         if !self.drains || hyper::body::Body::is_end_stream(&body) {
             return;
         }
-        let left = hyper::body::Body::size_hint(&body).upper().and_then(|bytes| usize::try_from(bytes).ok());
-        self.sent.add(left.map_or(UNREAD_BYTES, |bytes| bytes.min(UNREAD_BYTES)));
+        self.sent.0.is_unread.store(true, Ordering::Relaxed);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let drain = self.drain.clone();
-            runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain.all_of(body)).await });
+            let (drain, sent) = (self.drain.clone(), self.sent.clone());
+            runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain.all_of(body, sent)).await });
         }
     }
 }
