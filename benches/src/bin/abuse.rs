@@ -151,7 +151,8 @@ mod linux {
         let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
         while !is_over.load(Ordering::Relaxed) {
             let refusal = pour(server.address(), &head, &chunk, times, b"0\r\n\r\n");
-            assert!((400..500).contains(&refusal.status), "{refusal:?}");
+            // Whoever goes on sending may lose the connection before the answer that waits for it.
+            assert!(refusal.status == 0 || (400..500).contains(&refusal.status), "{refusal:?}");
         }
     }
 
