@@ -66,6 +66,8 @@ mod linux {
         println!("|---|---|---|---|---|---|---|---|");
         for (name, abuse) in KINDS {
             let (mut alone, mut beside) = (Vec::new(), Vec::new());
+            // What the kind before left behind goes first.
+            thread::sleep(Duration::from_secs(5));
             let of_kind = Memory::watch(&server);
             for _ in 0..blocks {
                 alone.extend(measure(&mut connection, searches));
@@ -152,7 +154,7 @@ mod linux {
         while !is_over.load(Ordering::Relaxed) {
             let refusal = pour(server.address(), &head, &chunk, times, b"0\r\n\r\n");
             // Whoever goes on sending may lose the connection before the answer that waits for it.
-            assert!(refusal.status == 0 || (400..500).contains(&refusal.status), "{refusal:?}");
+            assert!(refusal.status == 0 || refusal.status >= 400, "{refusal:?}");
         }
     }
 
