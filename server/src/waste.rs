@@ -145,7 +145,11 @@ impl Tab {
     pub(crate) fn settle(mut self, status: StatusCode, now: Instant) -> Duration {
         self.is_settled = true;
         let is_unread = self.sent.is_unread();
-        if !is_for_naught(status) || (self.sent.bytes() == 0 && !is_unread) {
+        // Beyond a quota nothing is owed for what was read, but a debtor waits there as well.
+        let is_beyond_quota = status == StatusCode::TOO_MANY_REQUESTS;
+        let bytes = if is_beyond_quota { 0 } else { self.sent.bytes() };
+        let is_for_naught = is_beyond_quota || is_for_naught(status);
+        if !is_for_naught || (bytes == 0 && !is_unread) {
             return Duration::ZERO;
         }
         if is_unread {
@@ -154,7 +158,7 @@ impl Tab {
                 waste.charge(debtor, bytes, Instant::now());
             });
         }
-        self.waste.charge(self.debtor, self.sent.bytes(), now)
+        self.waste.charge(self.debtor, bytes, now)
     }
 }
 
@@ -166,7 +170,7 @@ impl Drop for Tab {
     }
 }
 
-/// Whether nothing came of a body by the fault of who sent it: not where something else was there first, nor beyond a quota.
+/// Whether nothing came of a body by the fault of who sent it: not where something else was there first.
 fn is_for_naught(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 422)
 }
@@ -197,6 +201,11 @@ mod tests {
         assert_eq!(send(&waste, bad, 8 * MIB, 400, now), WAIT_MAX);
         assert_eq!(send(&waste, bad, 8 * MIB, 201, now), Duration::ZERO, "what is valid never waits");
         assert_eq!(send(&waste, good, MIB, 400, now), Duration::ZERO);
+        assert_eq!(send(&waste, bad, MIB, 429, now), Duration::ZERO, "a quota is nobody's fault");
+        let unread = sent(0);
+        unread.leave_unread();
+        let refused = waste.begin(unread, bad).settle(StatusCode::TOO_MANY_REQUESTS, now);
+        assert_eq!(refused, WAIT_MAX, "what is refused unread waits as well");
         let later = now + Duration::from_secs(10);
         assert_eq!(send(&waste, bad, MIB, 400, later), Duration::from_secs(1), "debts go with time");
     }

@@ -216,6 +216,11 @@ impl Sent {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
+    /// Nobody reads the rest of it.
+    pub(crate) fn leave_unread(&self) {
+        self.0.is_unread.store(true, Ordering::Relaxed);
+    }
+
     /// Whether some of it is there that nobody reads.
     pub(crate) fn is_unread(&self) -> bool {
         self.0.is_unread.load(Ordering::Relaxed)
@@ -227,9 +232,15 @@ impl Sent {
     }
 }
 
+/// So many bodies are drained at once: each keeps the buffers of its connection. What comes beyond is cut off.
+const DRAINS_MAX: usize = 64;
+
 /// How fast what nobody wants is read, of all connections together.
 #[derive(Debug, Clone)]
-pub(crate) struct Drain(Arc<Mutex<Level>>);
+pub(crate) struct Drain {
+    level: Arc<Mutex<Level>>,
+    places: Arc<Semaphore>,
+}
 
 /// What may still be drained at once.
 #[derive(Debug)]
@@ -240,12 +251,13 @@ struct Level {
 
 impl Drain {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Level { bytes: DRAIN_BYTES_MAX.cast_signed(), as_of: Instant::now() })))
+        let level = Level { bytes: DRAIN_BYTES_MAX.cast_signed(), as_of: Instant::now() };
+        Self { level: Arc::new(Mutex::new(level)), places: Arc::new(Semaphore::new(DRAINS_MAX)) }
     }
 
     /// Takes so many bytes, and says how long to wait before the next ones.
     fn take(&self, bytes: usize, now: Instant) -> Duration {
-        let mut level = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let more = now.saturating_duration_since(level.as_of).as_secs_f64() * DRAIN_BYTES_PER_SECOND as f64;
         level.bytes = level.bytes.saturating_add(more as i64).min(DRAIN_BYTES_MAX.cast_signed());
         level.bytes -= i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -254,6 +266,7 @@ impl Drain {
     }
 
     async fn all_of(&self, mut body: Incoming, sent: Sent) {
+        let Ok(_place) = self.places.try_acquire() else { return };
         let mut drained_bytes = 0;
         while let Ok(Some(Ok(frame))) = timeout(DRAIN_SILENCE_MAX, body.frame()).await {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -318,7 +331,7 @@ impl Drop for Lingering {
         if !self.drains || hyper::body::Body::is_end_stream(&body) {
             return;
         }
-        self.sent.0.is_unread.store(true, Ordering::Relaxed);
+        self.sent.leave_unread();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (drain, sent) = (self.drain.clone(), self.sent.clone());
             runtime.spawn(async move { timeout(DRAIN_TIME_MAX, drain.all_of(body, sent)).await });
