@@ -132,10 +132,10 @@ fn bodies_without_end_are_refused_in_words() {
     for path in [document, "/v1/search/embed", "/v1/collections/default/documents", "/api/v1/memory/ingest"] {
         let declared = head("POST", path, "content-length: 2147483648\r\n\r\n");
         let refusal = pour(server.address(), &declared, &megabyte, 2048, b"");
-        expect(&refusal, &[413, 415, 400], &format!("two gigabytes to {path}"));
+        expect(&refusal, &[413, 415, 400, 429], &format!("two gigabytes to {path}"));
         let chunked = head("POST", path, "transfer-encoding: chunked\r\n\r\n");
         let refusal = pour(server.address(), &chunked, &chunk, 2048, b"0\r\n\r\n");
-        expect(&refusal, &[413, 415, 400], &format!("two gigabytes to {path}, not announced"));
+        expect(&refusal, &[413, 415, 400, 429], &format!("two gigabytes to {path}, not announced"));
         bystander.expect_served();
         memory.expect_bounded(&format!("two gigabytes to {path}"));
     }
