@@ -174,6 +174,32 @@ fn a_hold_outlives_rest_and_restart() {
     });
 }
 
+/// Lost otherwise: after a clock was set right, what a court asked for would be hidden by a hold's own time.
+#[test]
+fn nothing_ends_under_a_hold_that_began_by_a_later_clock() {
+    let sim = Sim::new(1);
+    let store = open(&sim);
+    put(&store, "held", "a");
+    put(&store, "other", "moved");
+    hold(&store, "held", true);
+    let held_ms = now_ms(&sim);
+    sim.set_now_ms(held_ms - 10 * HOUR_MS);
+    let end = Some(now_ms(&sim) + HOUR_MS);
+    writable(&store, "held").unwrap().put(document("b", end)).unwrap();
+    let other = writable(&store, "other").unwrap();
+    other.put(document("c", end)).unwrap();
+    other.move_to(&writable(&store, "held").unwrap(), &["c"]).unwrap();
+    for later_ms in [5 * HOUR_MS, 100 * HOUR_MS] {
+        sim.advance_ms(later_ms);
+        assert_eq!(ids(&store, "held").unwrap(), ["a", "b", "c"], "{later_ms}");
+    }
+    drop(store);
+    let store = reopen(&sim);
+    assert_eq!(ids(&store, "held").unwrap(), ["a", "b", "c"]);
+    hold(&store, "held", false);
+    assert_eq!(ids(&store, "held").unwrap(), ["a"]);
+}
+
 /// Lost otherwise: a hold would be forgotten with the log, when the partition was put to rest before the manifest told of it.
 #[test]
 fn a_hold_is_published_before_the_log_is_cut() {

@@ -30,6 +30,17 @@ impl Core {
         self.terms().held_ms.is_some()
     }
 
+    /// When a document ends that is written now and was to end then. Time stands still under a hold; where the clock was set back
+    /// since, an end that would lie before that time comes right behind it, or the document would be gone under the hold.
+    pub(super) fn end_of(&self, expires_ms: Option<u64>) -> Option<u64> {
+        match (expires_ms, self.terms().held_ms) {
+            (Some(end_ms), Some(held_ms)) if (self.now_ms() + 1..=held_ms).contains(&end_ms) => {
+                Some(held_ms + 1)
+            }
+            _ => expires_ms,
+        }
+    }
+
     /// Begins it on these terms, without a document; [`WriteError::Exists`] when it has begun.
     pub(crate) fn declare(&self, terms: Terms) -> Result<(), WriteError> {
         let mut writer = lock(&self.writer);

@@ -100,7 +100,7 @@ impl Partition {
                 is_new.push(self.is_new(overlay, document)?);
             }
             let (mut acts, mut taken) = (Vec::new(), TakenIn::default());
-            for ((document, deleted_ms), is_new) in std::mem::take(&mut wholes).into_iter().zip(is_new) {
+            for ((mut document, deleted_ms), is_new) in std::mem::take(&mut wholes).into_iter().zip(is_new) {
                 if !is_new {
                     taken.known += 1;
                     continue;
@@ -111,6 +111,7 @@ impl Partition {
                     at_ms: at_ms.max(1),
                     id: document.id.clone(),
                 });
+                document.expires_ms = self.core.end_of(document.expires_ms);
                 acts.push(Act::Put(Box::new(document)));
                 acts.extend(deleted.map(Act::Change));
             }

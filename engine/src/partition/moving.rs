@@ -86,6 +86,7 @@ impl Partition {
             document.metadata = tell(&before, &document.metadata);
             limit("metadata, in bytes", document.metadata.len(), METADATA_BYTES_MAX)?;
             document.version = document.version.saturating_add(1);
+            document.expires_ms = to.core.end_of(document.expires_ms);
             infos.push(DocumentInfo::of(document.info(), document.content.len() as u64));
             arriving.push(Act::Put(Box::new(document)));
         }

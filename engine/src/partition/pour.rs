@@ -243,7 +243,8 @@ impl Partition {
             if matches!(there, There::Same) {
                 continue;
             }
-            whole.document.expires_ms = whole.document.expires_ms.into_iter().chain(end_ms).min();
+            let ends = whole.document.expires_ms.into_iter().chain(end_ms).min();
+            whole.document.expires_ms = to.core.end_of(ends);
             arriving.push(Act::Put(Box::new(whole.document)));
             let deleted = |at_ms: u64| Change { kind: ChangeKind::Deleted, at_ms: at_ms.max(1), id };
             arriving.extend(whole.deleted_ms.map(|at_ms| Act::Change(deleted(at_ms))));

@@ -119,6 +119,7 @@ impl Partition {
         let created_ms = medium.clock.now_ms();
         let ttl_ms = self.core.terms().ttl_ms;
         let expires_ms = new.expires_ms.or_else(|| ttl_ms.map(|ttl_ms| created_ms.saturating_add(ttl_ms)));
+        let expires_ms = self.core.end_of(expires_ms);
         let id = new.id.unwrap_or_else(|| {
             let mut random = [0; 10];
             medium.entropy.fill(&mut random);

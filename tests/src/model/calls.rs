@@ -41,7 +41,7 @@ impl World {
     pub fn drop_workspace(&mut self, number: u8) -> Came {
         let outcome = self.operate().drop_workspace(&OperatorScope::grant(), workspace_id(number)).map(drop);
         let mut after = self.state.clone();
-        if self.state.held.iter().any(|spot| spot.workspace == number) {
+        if self.state.held.keys().any(|spot| spot.workspace == number) {
             assert!(outcome.is_err(), "workspace {number} was dropped with what is held in it");
         } else {
             after.drop_workspace(number);
@@ -157,11 +157,12 @@ impl World {
         let partition = held.unwrap_or_else(|| store.partition_for_write(&spot.scope(), &spot.at(), spec));
         let outcome = partition.and_then(|partition| Ok(partition.put_many(new)?));
         let mut after = self.state.clone();
-        let there = after.docs_mut(spot);
+        let now_ms = self.now_ms();
         for (position, (id, doc)) in docs.iter().enumerate() {
             let given = outcome.as_ref().ok().map(|infos| infos[position].id.clone());
             let id = given.or_else(|| id.clone()).unwrap_or_else(|| UNKNOWN_ID.to_owned());
-            let taken = there.insert(id.clone(), doc.clone().into()).is_some();
+            let doc = self.state.kept_in(spot, doc, now_ms);
+            let taken = after.docs_mut(spot).insert(id.clone(), doc).is_some();
             if outcome.is_ok() {
                 assert!(!taken, "{id} was there, and was inserted again");
             }
@@ -209,7 +210,8 @@ impl World {
         if may {
             for (id, doc) in docs {
                 let version = self.state.doc(spot, id).map_or(0, |known| known.version) + 1;
-                after.docs_mut(spot).insert(id.clone(), Doc { version, ..doc.clone() }.into());
+                let doc = self.state.kept_in(spot, &Doc { version, ..doc.clone() }, self.now_ms());
+                after.docs_mut(spot).insert(id.clone(), doc);
             }
         }
         if let (true, Err(error)) = (may, &outcome) {
@@ -291,7 +293,7 @@ impl World {
         if outcome.is_ok() && is_whole {
             // What had expired is purged, wherever it was and isn't held.
             let held = after.held.clone();
-            after.expired.retain(|spot, _| held.contains(spot));
+            after.expired.retain(|spot, _| held.contains_key(spot));
             after.over.clear();
         }
         self.settle(&line, outcome.map(drop), after)

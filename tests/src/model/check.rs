@@ -60,8 +60,8 @@ pub(super) fn differences(state: &State, observed: &Observed) -> Vec<String> {
         }
     }
     let trashed: BTreeSet<Spot> = state.trash.keys().cloned().collect();
-    for (what, is, should) in
-        [("in the trash", &observed.trashed, &trashed), ("held", &observed.held, &state.held)]
+    let held: BTreeSet<Spot> = state.held.keys().cloned().collect();
+    for (what, is, should) in [("in the trash", &observed.trashed, &trashed), ("held", &observed.held, &held)]
     {
         let differ = is.symmetric_difference(should).filter(|spot| !observed.unread.contains(spot));
         found.extend(differ.map(|spot| format!("{spot:?}: whether it is {what} is not as it should be")));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use strongroom_engine::{Amendment, PartitionName, StoreError};
 
 use super::world::{Came, World};
-use super::{Docs, Spot, State};
+use super::{Doc, Docs, Spot, State};
 
 /// A partition in the trash.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,14 +22,14 @@ pub struct Trashed {
 impl State {
     /// Whether nothing of a partition may go.
     pub fn is_held(&self, spot: &Spot) -> bool {
-        self.held.contains(spot)
+        self.held.contains_key(spot)
     }
 
     /// Takes away what lies in the trash for long enough.
     pub(super) fn empty_trash(&mut self, now_ms: u64) {
         let State { trash, held, expired, settled_ms, over, .. } = self;
         trash.retain(|spot, trashed| {
-            let stays = trashed.shred_ms > now_ms || held.contains(spot);
+            let stays = trashed.shred_ms > now_ms || held.contains_key(spot);
             if !stays {
                 *settled_ms = (*settled_ms).max(trashed.shred_ms);
                 expired.remove(spot);
@@ -37,6 +37,18 @@ impl State {
             }
             stays
         });
+    }
+
+    /// A document as it is in a partition into which it is written now: it ends under no hold, as the clock was set since that began.
+    pub(super) fn kept_in(&self, spot: &Spot, doc: &Doc, now_ms: u64) -> Arc<Doc> {
+        let mut doc = doc.clone();
+        if let (Some(end_ms), Some(held_ms)) = (doc.expires_ms, self.held.get(spot))
+            && now_ms < end_ms
+            && end_ms <= *held_ms
+        {
+            doc.expires_ms = Some(held_ms + 1);
+        }
+        doc.into()
     }
 
     /// Whether there is a partition of this name, in the trash or not.
@@ -53,8 +65,7 @@ impl World {
             self.operate().amend(&spot.scope(), &spot.at(), &amendment, |_| Ok::<(), StoreError>(()));
         let mut after = self.state.clone();
         if held && after.has(spot) {
-            after.held.insert(spot.clone());
-            after.settled_ms = after.settled_ms.max(self.now_ms());
+            after.held.entry(spot.clone()).or_insert(self.now_ms());
         } else {
             after.held.remove(spot);
         }
@@ -110,7 +121,6 @@ impl World {
         let mut after = self.state.clone();
         let may = spot == to || !self.state.has(to);
         if self.state.has(spot) && may && spot != to {
-            let rekeyed = |spot: &mut Spot| *spot = to.clone();
             let State { partitions, trash, expired, held, over, memos, .. } = &mut after;
             memos.remove(spot).map(|memos_of_it| memos.insert(to.clone(), memos_of_it));
             partitions.remove(spot).map(|docs| partitions.insert(to.clone(), docs));
@@ -118,10 +128,7 @@ impl World {
             expired.remove(to);
             expired.remove(spot).map(|count| expired.insert(to.clone(), count));
             over.remove(to);
-            if let Some(mut spot) = held.take(spot) {
-                rekeyed(&mut spot);
-                held.insert(spot);
-            }
+            held.remove(spot).map(|held_ms| held.insert(to.clone(), held_ms));
         }
         if !may && self.state.has(spot) {
             assert!(outcome.is_err(), "{spot:?} took the name of {to:?}");

@@ -173,13 +173,13 @@ pub struct State {
     pub partitions: BTreeMap<Spot, Arc<Docs>>,
     /// Partitions that were thrown away, and may come back.
     pub trash: BTreeMap<Spot, keeping::Trashed>,
-    /// Partitions of which nothing may go.
-    pub held: BTreeSet<Spot>,
+    /// Partitions of which nothing may go, and since when.
+    pub held: BTreeMap<Spot, u64>,
     /// Partitions that lay in the trash for long enough, and that the store may still have to shred.
     pub over: BTreeSet<Spot>,
     /// How many documents of a partition have expired that the store may still count: it takes them away some time later.
     pub expired: BTreeMap<Spot, u64>,
-    /// When the last of them did, a request was forgotten, or a partition was held: the clock is not set back beyond that.
+    /// When the last of them did, or a request was forgotten.
     pub settled_ms: u64,
     /// The requests that partitions remember.
     pub memos: BTreeMap<Spot, poured::Memos>,
@@ -214,7 +214,7 @@ impl State {
         self.forget_requests(now_ms);
         let State { partitions, trash, held, expired, settled_ms, .. } = self;
         let trash = trash.iter_mut().map(|(spot, trashed)| (spot, &mut trashed.docs));
-        for (spot, docs) in partitions.iter_mut().chain(trash).filter(|(spot, _)| !held.contains(spot)) {
+        for (spot, docs) in partitions.iter_mut().chain(trash).filter(|(spot, _)| !held.contains_key(spot)) {
             let gone: Vec<(String, Option<u64>)> = docs
                 .iter()
                 .filter(|(_, doc)| has_expired(doc))

@@ -54,11 +54,11 @@ impl State {
     }
 
     /// The source and target of a pour as they are after it, as far as ids aren't others' there.
-    fn poured(&self, from: &Spot, to: &Spot) -> State {
+    fn poured(&self, from: &Spot, to: &Spot, now_ms: u64) -> State {
         let mut after = self.clone();
         for (id, doc) in self.docs(from).into_iter().flatten() {
             if !after.docs_mut(to).contains_key(id) {
-                after.docs_mut(to).insert(id.clone(), Arc::clone(doc));
+                after.docs_mut(to).insert(id.clone(), self.kept_in(to, doc, now_ms));
                 after.docs_mut(from).remove(id);
             }
         }
@@ -93,7 +93,7 @@ impl World {
         }
         let mut after = self.state.clone();
         if known.is_none() {
-            after.docs_mut(spot).insert(id.clone(), doc.clone().into());
+            after.docs_mut(spot).insert(id.clone(), self.state.kept_in(spot, doc, now_ms));
             let answered = Answered { request, id, at_ms: now_ms };
             after.memos.entry(spot.clone()).or_default().insert(key, answered);
         }
@@ -122,7 +122,8 @@ impl World {
             }
             Err(_) => {}
         }
-        let after = if both && !is_held { self.state.poured(from, to) } else { self.state.clone() };
+        let after =
+            if both && !is_held { self.state.poured(from, to, self.now_ms()) } else { self.state.clone() };
         if let Ok(Some(poured)) = &poured {
             let left = after.docs(from).map_or(0, |docs| docs.len() as u64);
             assert_eq!((poured.taken, poured.known), (left, 0), "{what}: what stays");

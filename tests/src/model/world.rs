@@ -315,8 +315,7 @@ impl World {
         self.state.expire(self.now_ms());
     }
 
-    /// Sets the clock back, but not to before a document expired: whether that is gone for good by then is the store's to know. Nor to
-    /// before a partition was held, for which time stands still since then.
+    /// Sets the clock back, but not to before a document expired: whether that is gone for good by then is the store's to know.
     pub fn turn_back_ms(&mut self, ms: u64) {
         self.note(format!("the clock is set back by {ms} ms"));
         self.sim.set_now_ms(self.now_ms().saturating_sub(ms).max(self.state.settled_ms));
