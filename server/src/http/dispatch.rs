@@ -288,14 +288,14 @@ async fn check(
         caller.be_witnessed(wanted.witness());
         *traced = Some((wanted, scope));
     }
-    let mut decided = None;
-    let mut watch = None;
+    let values = path_values(route.path, head.uri.path());
+    let (mut decided, mut watch) = (None, None);
     if let Some(caller) = &mut caller {
         if let Some(labels) = acting::labels(&query)? {
             caller.act_under(labels);
         }
-        let values = path_values(route.path, head.uri.path()).unwrap_or_default();
-        let under_watch = read.insert(Read::new(&app, route, caller, &query, &values));
+        let named = values.as_deref().unwrap_or_default();
+        let under_watch = read.insert(Read::new(&app, route, caller, &query, named));
         watch = Some(Arc::clone(&under_watch.watch));
         if query.get("partition").is_none() {
             find_pin(&app, caller).await?;
@@ -308,7 +308,7 @@ async fn check(
             decided = Some(place);
         }
     }
-    let values = path_values(route.path, head.uri.path())?;
+    let values = values?;
     if !route.is_not_offered() {
         refuse_not_offered(&query)?;
         // Whoever speaks for somebody says so with every request.
