@@ -11,6 +11,7 @@
 //! 2. At most `k` are kept, and exactly `min(k, offered)`, of what the [`Unit`] says is counted.
 
 mod best;
+pub mod rank;
 
 use best::{Best, Floor};
 use std::cmp::Ordering;
@@ -24,7 +25,9 @@ const GAP_MAX: u32 = 16;
 /// Fewer rows that follow each other are not looked at together, but each by itself.
 const SHORT: u32 = 8;
 /// When more than one row in so many may still be one of the best, all are read at once.
-const READ_SHARE: usize = 4;
+const READ_SHARE: usize = 2;
+/// What many rows surely score is found from the best of so many groups of them, or more.
+const GROUPS_MIN: usize = 64;
 /// So many rows at least are scored together in the second pass.
 const SCORED_TOGETHER: usize = 32;
 
@@ -96,6 +99,8 @@ pub trait Rows<'a> {
 
     /// The places of some documents that follow each other, and whether no others lie between them.
     fn places(&self, ordinals: Range<u32>) -> (Range<u32>, bool);
+    /// Whether each document has one row.
+    fn has_one_each(&self) -> bool;
     /// Which document the row at a place is of.
     fn ordinal(&self, place: u32) -> u32;
     /// The same, and which of its passages it is.
@@ -143,12 +148,14 @@ pub struct Nearest {
     // Kept for the next rows.
     bounds: Vec<Bounds>,
     reach: Vec<u32>,
+    keys: Vec<u64>,
 }
 
 impl Nearest {
     /// Will keep `k` of these.
     pub fn new(k: usize, unit: Unit) -> Self {
-        Self { unit, floor: Floor::new(k), survivors: Vec::new(), bounds: Vec::new(), reach: Vec::new() }
+        let (bounds, reach, keys) = (Vec::new(), Vec::new(), Vec::new());
+        Self { unit, floor: Floor::new(k), survivors: Vec::new(), bounds, reach, keys }
     }
 
     /// What is counted.
@@ -206,28 +213,34 @@ impl Nearest {
     ) -> Result<(), R::Error> {
         let at = |place: u32| (place - together.start) as usize;
         let exact = rows.bounds(together.clone(), bounds)?;
+        if let Some(mask) = mask {
+            for (place, bounds) in together.clone().zip(&mut *bounds) {
+                if bounds.most >= self.floor.at() && !mask.contains(rows.ordinal(place)) {
+                    *bounds = Bounds::NONE;
+                }
+            }
+        }
+        let mut floor = self.floor.at().max(self.reached(rows, bounds));
         let mut reach = std::mem::take(&mut self.reach);
         reach.clear();
-        for (place, bounds) in together.clone().zip(&*bounds) {
-            if bounds.most < self.floor.at() {
-                continue;
+        reach.extend(together.clone());
+        keep(&mut reach, |place| bounds[at(place)].most >= floor);
+        for &place in &reach {
+            let least = bounds[at(place)].least;
+            if least >= floor && least > self.floor.at() {
+                self.floor.raise(self.unit.counted(source as u32, rows, place), least);
             }
-            if mask.is_some_and(|mask| !mask.contains(rows.ordinal(place))) {
-                continue;
-            }
-            if bounds.least > self.floor.at() {
-                self.floor.raise(self.unit.counted(source as u32, rows, place), bounds.least);
-            }
-            reach.push(place);
         }
         self.floor.settle();
-        reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+        floor = floor.max(self.floor.at());
+        keep(&mut reach, |place| bounds[at(place)].most >= floor);
         if !exact && reach.len() > SCORED_TOGETHER.max(4 * self.k()) {
             self.score_promising(source, rows, &reach, together.start, bounds)?;
-            reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+            let floor = self.floor.at();
+            keep(&mut reach, |place| bounds[at(place)].most >= floor);
             if reach.len() * READ_SHARE > together.len() {
                 rows.exact(together.clone(), bounds)?;
-                reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+                keep(&mut reach, |place| bounds[at(place)].most >= floor);
             }
         }
         let survivor = |&place: &u32| Survivor { bounds: bounds[at(place)], source: source as u32, place };
@@ -247,11 +260,11 @@ impl Nearest {
         bounds: &mut [Bounds],
     ) -> Result<(), R::Error> {
         let at = |place: u32| (place - first) as usize;
-        let mut promising: Vec<(f32, u32)> =
-            places.iter().map(|&place| (bounds[at(place)].most, place)).collect();
+        let mut promising: Vec<u64> =
+            places.iter().map(|&place| rank::key(bounds[at(place)].most, place)).collect();
         let count = self.k().max(SCORED_TOGETHER / 2).min(promising.len());
-        promising.select_nth_unstable_by(count - 1, |a, b| b.0.total_cmp(&a.0));
-        let mut promising: Vec<u32> = promising[..count].iter().map(|(_, place)| *place).collect();
+        rank::keep_best(&mut promising, count);
+        let mut promising: Vec<u32> = promising.into_iter().map(rank::number).collect();
         promising.sort_unstable();
         let mut scores = vec![0.0; count];
         rows.scores(&promising, &mut scores)?;
@@ -267,8 +280,9 @@ impl Nearest {
 
     /// The first pass, over these places of a source alone, which all take part.
     pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[u32], bounds: &[Bounds]) {
+        let reached = self.reached(rows, bounds);
         for (&place, bounds) in places.iter().zip(bounds) {
-            if bounds.least > self.floor.at() {
+            if bounds.least >= reached && bounds.least > self.floor.at() {
                 self.floor.raise(self.unit.counted(source as u32, rows, place), bounds.least);
             }
         }
@@ -279,6 +293,21 @@ impl Nearest {
                 self.survivors.push(Survivor { bounds, source: source as u32, place });
             }
         }
+    }
+
+    /// What `k` of some rows surely score, where each counts for itself; little is known of others.
+    fn reached<'a, R: Rows<'a>>(&mut self, rows: &R, bounds: &[Bounds]) -> f32 {
+        let k = self.k();
+        if bounds.len() < k || !(self.unit == Unit::Passages || rows.has_one_each()) {
+            return f32::MIN;
+        }
+        // The best of each of some groups, at least so many, are as many rows.
+        let group = (bounds.len() / GROUPS_MIN.max(4 * k)).max(1);
+        let best = |group: &[Bounds]| group.iter().fold(f32::NEG_INFINITY, |best, row| best.max(row.least));
+        self.keys.clear();
+        self.keys.extend(bounds.chunks(group).map(|group| rank::key(best(group), 0)));
+        let (_, worst, _) = self.keys.select_nth_unstable(k - 1);
+        rank::score(*worst)
     }
 
     /// The second pass, over the same sources; best first.
@@ -301,6 +330,17 @@ impl Nearest {
         }
         Ok(best.into_candidates(sources))
     }
+}
+
+/// Keeps some places, without a branch for each: which stay can't be foreseen.
+fn keep(places: &mut Vec<u32>, stays: impl Fn(u32) -> bool) {
+    let mut count = 0;
+    for at in 0..places.len() {
+        let place = places[at];
+        places[count] = place;
+        count += usize::from(stays(place));
+    }
+    places.truncate(count);
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ impl Rows<'static> for Known {
         (before(ordinals.start)..before(ordinals.end), true)
     }
 
+    fn has_one_each(&self) -> bool {
+        self.rows.iter().map(|(ordinal, _)| *ordinal).eq(0..self.ids.len() as u32)
+    }
+
     fn ordinal(&self, place: u32) -> u32 {
         self.rows[place as usize].0
     }

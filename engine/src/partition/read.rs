@@ -7,20 +7,56 @@ use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_kernel::Mask;
 
-impl View {
+impl Source {
     /// A document without content and vectors, and how long its content is.
-    pub(super) fn info(&self, location: Location) -> Result<(Document, u64), ReadError> {
-        match self.source(location.source).map(|source| &source.rows) {
-            Some(Rows::Segment(segment)) => {
-                let row = &segment.directory()[location.ordinal as usize];
+    pub(super) fn info(&self, ordinal: u32) -> Result<(Document, u64), ReadError> {
+        match &self.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
                 Ok((segment.info(row)?, row.content_bytes))
             }
-            Some(Rows::Memtable(memtable)) => {
-                let document = &memtable.entries()[location.ordinal as usize].document;
+            Rows::Memtable(memtable) => {
+                let document = &memtable.entries()[ordinal as usize].document;
                 Ok((document.info(), document.content.len() as u64))
             }
-            None => Err(Damage::new("directory", "a source that is there", location.source).into()),
         }
+    }
+
+    /// A document's content, or a part of it.
+    pub(super) fn content(&self, ordinal: u32, range: Option<(u32, u32)>) -> Result<Vec<u8>, ReadError> {
+        let range = range.map(|(start, end)| u64::from(start)..u64::from(end));
+        match &self.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
+                Ok(segment.content(row, range.unwrap_or(0..row.content_bytes))?)
+            }
+            Rows::Memtable(memtable) => {
+                let content = &memtable.entries()[ordinal as usize].document.content;
+                let range = range.unwrap_or(0..content.len() as u64);
+                Ok(content[range.start as usize..range.end as usize].to_vec())
+            }
+        }
+    }
+
+    /// The text of a passage.
+    pub(super) fn passage(&self, ordinal: u32, passage: &Passage) -> Result<String, ReadError> {
+        match passage {
+            Passage::Own(text) => Ok(text.clone()),
+            Passage::Range { start, end } => String::from_utf8(self.content(ordinal, Some((*start, *end)))?)
+                .map_err(|error| Damage::new("passage", "UTF-8", error).into()),
+        }
+    }
+}
+
+impl View {
+    fn of(&self, location: Location) -> Result<&Source, ReadError> {
+        let gone = || Damage::new("directory", "a source that is there", location.source);
+        Ok(self.source(location.source).ok_or_else(gone)?)
+    }
+
+    /// A document without content and vectors, and how long its content is.
+    pub(super) fn info(&self, location: Location) -> Result<(Document, u64), ReadError> {
+        self.of(location)?.info(location.ordinal)
     }
 
     /// A document's content, or a part of it.
@@ -29,27 +65,11 @@ impl View {
         location: Location,
         range: Option<(u32, u32)>,
     ) -> Result<Vec<u8>, ReadError> {
-        let range = range.map(|(start, end)| u64::from(start)..u64::from(end));
-        match self.source(location.source).map(|source| &source.rows) {
-            Some(Rows::Segment(segment)) => {
-                let row = &segment.directory()[location.ordinal as usize];
-                Ok(segment.content(row, range.unwrap_or(0..row.content_bytes))?)
-            }
-            Some(Rows::Memtable(memtable)) => {
-                let content = &memtable.entries()[location.ordinal as usize].document.content;
-                let range = range.unwrap_or(0..content.len() as u64);
-                Ok(content[range.start as usize..range.end as usize].to_vec())
-            }
-            None => Err(Damage::new("directory", "a source that is there", location.source).into()),
-        }
+        self.of(location)?.content(location.ordinal, range)
     }
 
-    pub(super) fn passage(&self, location: Location, passage: &Passage) -> Result<String, ReadError> {
-        match passage {
-            Passage::Own(text) => Ok(text.clone()),
-            Passage::Range { start, end } => String::from_utf8(self.content(location, Some((*start, *end)))?)
-                .map_err(|error| Damage::new("passage", "UTF-8", error).into()),
-        }
+    fn passage(&self, location: Location, passage: &Passage) -> Result<String, ReadError> {
+        self.of(location)?.passage(location.ordinal, passage)
     }
 
     pub(super) fn live(&self, id: &str, eyes: Eyes<'_>) -> Option<Location> {

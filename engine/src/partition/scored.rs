@@ -132,8 +132,16 @@ impl<'v, 'a> Scored<'v, 'a> {
         self.words.is_none() && self.ages.is_none()
     }
 
+    /// Whether a row scores what its vector does.
+    fn is_bare(&self) -> bool {
+        self.is_plain() && self.similarity_min <= 0.0
+    }
+
     /// Between what the score of the row at a place lies.
     fn between(&self, place: u32, Estimate { score, error }: Estimate) -> Bounds {
+        if self.is_bare() {
+            return Bounds { least: score - error, most: score + error };
+        }
         let row = self.at(place);
         Bounds { least: self.score(row, score - error), most: self.score(row, score + error) }
     }
@@ -170,21 +178,22 @@ impl<'v, 'a> Scored<'v, 'a> {
         // An estimate is off by its whole error once in a blue moon.
         let caution = (DEVIATIONS / (index.dimension() as f32).sqrt()).min(1.0);
         loop {
-            let found = segment.probe(index, query, (probes, rows), live.as_deref())?;
-            let between = |place: u32, Estimate { score, error }: Estimate| {
+            let (places, estimates) = segment.probe(index, query, (probes, rows), live.as_deref())?;
+            let between = |(&place, &Estimate { score, error }): (&u32, &Estimate)| {
                 self.between(place, Estimate { score, error: error * caution })
             };
-            let (places, bounds): (Vec<u32>, Vec<Bounds>) =
-                found.into_iter().map(|(place, estimate)| (place, between(place, estimate))).unzip();
             if self.has_enough(&places, enough, nearest.unit()) {
+                let bounds: Vec<Bounds> = places.iter().zip(&estimates).map(between).collect();
                 nearest.take(number, self, &places, &bounds);
+                if by_words.is_empty() {
+                    return Ok(true);
+                }
                 let mut others: Vec<u32> = by_words.iter().map(|row| index.place(*row)).collect();
                 others.sort_unstable();
                 others.retain(|place| places.binary_search(place).is_err());
                 let mut estimates = vec![Estimate::default(); others.len()];
                 segment.estimate_each(query, &others, &mut estimates)?;
-                let bounds: Vec<Bounds> =
-                    others.iter().zip(estimates).map(|(&place, estimate)| between(place, estimate)).collect();
+                let bounds: Vec<Bounds> = others.iter().zip(&estimates).map(between).collect();
                 nearest.take(number, self, &others, &bounds);
                 return Ok(true);
             }
@@ -211,7 +220,7 @@ impl<'v, 'a> Scored<'v, 'a> {
 
     /// Whether the rows at these places count as so many, or more.
     fn has_enough(&self, places: &[u32], count: usize, unit: Unit) -> bool {
-        if places.len() < count || unit == Unit::Passages {
+        if places.len() < count || unit == Unit::Passages || self.has_one_each() {
             return places.len() >= count;
         }
         let mut documents = HashSet::new();
@@ -259,6 +268,10 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
         (self.source.rows_of(ordinals.start).start..self.source.rows_of(ordinals.end - 1).end, true)
     }
 
+    fn has_one_each(&self) -> bool {
+        matches!(&self.source.rows, Rows::Segment(segment) if segment.is_row_by_row())
+    }
+
     fn ordinal(&self, place: u32) -> u32 {
         self.source.ordinal(self.at(place), 0)
     }
@@ -283,7 +296,7 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
         };
         let mut estimates = vec![Estimate::default(); bounds.len()];
         segment.estimate(&codes.query, places.clone(), &mut estimates)?;
-        if self.is_plain() && self.similarity_min <= 0.0 {
+        if self.is_bare() {
             for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
                 *bounds = Bounds { least: score - error, most: score + error };
             }

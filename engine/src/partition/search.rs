@@ -117,16 +117,16 @@ impl View {
     }
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {
-        let gone = || Damage::new("directory", "the id of a live row", "none");
-        let location = self.find(candidate.id).ok_or_else(gone)?;
-        let (document, content_bytes) = self.info(location)?;
+        let (source, ordinal) = (&self.sources()[candidate.source], candidate.ordinal);
+        let (document, content_bytes) = source.info(ordinal)?;
+        let gone = || Damage::new("document info", "the passage of a row", "none");
         let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
         Ok(Hit {
-            passage: self.passage(location, passage)?,
+            passage: source.passage(ordinal, passage)?,
             passage_number: candidate.passage,
             passage_range: passage.range(),
             score: if is_bounded { candidate.score.clamp(0.0, 1.0) } else { candidate.score },
-            content: if with_content { Some(self.content(location, None)?) } else { None },
+            content: if with_content { Some(source.content(ordinal, None)?) } else { None },
             document: DocumentInfo::of(document, content_bytes),
         })
     }

@@ -3,8 +3,8 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
+use crate::index::rank;
 use crate::nearness::measure;
-use std::cmp::Ordering;
 use std::ops::Range;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
 use strongroom_format::record::Metric;
@@ -149,9 +149,10 @@ impl List {
     }
 
     /// For each block a bit for each of its places.
-    pub(super) fn live(&self) -> Vec<u32> {
-        let left = |block: u32| (self.places - block * SIGN_BLOCK_ROWS).min(SIGN_BLOCK_ROWS);
-        (0..self.blocks).map(|block| ((1_u64 << left(block)) - 1) as u32).collect()
+    pub(super) fn live(&self) -> impl Iterator<Item = u32> {
+        let places = self.places;
+        let left = move |block: u32| (places - block * SIGN_BLOCK_ROWS).min(SIGN_BLOCK_ROWS);
+        (0..self.blocks).map(move |block| ((1_u64 << left(block)) - 1) as u32)
     }
 }
 
@@ -163,41 +164,47 @@ impl Lists {
         estimates
     }
 
-    /// So many lists, those that are nearest to a query, the nearest first.
-    pub(super) fn nearest(&self, query: &Query, count: usize) -> Vec<List> {
+    /// So many lists, those that are nearest to a query, the nearest first; and for each of their blocks a bit for each place.
+    pub(super) fn nearest(&self, query: &Query, count: usize) -> (Vec<List>, Vec<u32>) {
         let mut order = self.by_nearness(query);
-        if count < order.len() {
-            order.select_nth_unstable_by(count, nearer);
-            order.truncate(count);
-        }
-        order.sort_unstable_by(nearer);
-        order.into_iter().map(|(_, list)| self.list(list)).collect()
+        rank::keep_best(&mut order, count);
+        order.sort_unstable();
+        let nearest: Vec<List> = order.into_iter().map(|key| self.list(rank::number(key))).collect();
+        let words = nearest.iter().flat_map(List::live).collect();
+        (nearest, words)
     }
 
     /// Those that are nearest to a query of the lists that have rows that are live, the nearest first: so many, and more where they have fewer
-    /// of these than so many lists do on average. Where a filter goes with what rows are about, those near a query have few.
-    pub(super) fn nearest_with(&self, query: &Query, count: usize, live: &Mask) -> Vec<List> {
+    /// of these than so many lists do on average. Where a filter goes with what rows are about, those near a query have few. And for each
+    /// of their blocks a bit for each place whose row is live.
+    pub(super) fn nearest_with(&self, query: &Query, count: usize, live: &Mask) -> (Vec<List>, Vec<u32>) {
         let mut order = self.by_nearness(query);
-        order.sort_unstable_by(nearer);
+        order.sort_unstable();
         let mut left = (live.count() * count as u64 / self.count() as u64) as i64;
-        let mut nearest = Vec::new();
-        for (_, list) in order {
+        let (mut nearest, mut words) = (Vec::new(), Vec::new());
+        for key in order {
             if nearest.len() >= count && left <= 0 {
                 break;
             }
-            let list = self.list(list);
-            let rows = self.rows_at(list.first_place..list.first_place + list.places);
-            let found = rows.iter().filter(|&&row| live.contains(row)).count();
-            if found > 0 {
-                nearest.push(list);
-                left -= found as i64;
+            let list = self.list(rank::number(key));
+            let (rows, known) = (self.rows_at(list.first_place..list.first_place + list.places), words.len());
+            let bit = |word: u32, &row: &u32| word << 1 | u32::from(live.contains(row));
+            let blocks = rows.chunks(SIGN_BLOCK_ROWS as usize);
+            words.extend(blocks.map(|rows| rows.iter().rev().fold(0, bit)));
+            let found: u32 = words[known..].iter().map(|word| word.count_ones()).sum();
+            if found == 0 {
+                words.truncate(known);
+                continue;
             }
+            nearest.push(list);
+            left -= i64::from(found);
         }
-        nearest
+        (nearest, words)
     }
 
-    fn by_nearness(&self, query: &Query) -> Vec<(f32, u32)> {
-        self.score(query).iter().map(|estimate| estimate.score).zip(0..).collect()
+    /// All of them, to be ordered by how near they are.
+    fn by_nearness(&self, query: &Query) -> Vec<u64> {
+        (0..).zip(self.score(query)).map(|(list, estimate)| rank::key(estimate.score, list)).collect()
     }
 
     pub(super) fn count(&self) -> usize {
@@ -245,10 +252,6 @@ impl Lists {
         let more = (k as f64 / 10.0).max(1.0);
         ((f64::from(probes) * more.sqrt()) as usize, (candidates as f64 * more) as usize + 2 * k)
     }
-}
-
-fn nearer(a: &(f32, u32), b: &(f32, u32)) -> Ordering {
-    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
 }
 
 /// The step of a ladder at which so much is missed, between two steps by the logarithm.

@@ -162,8 +162,9 @@ impl Trials<'_> {
             let bytes = self.index.block_bytes();
             let blocks = &self.signs[list.first_block as usize * bytes..][..list.blocks as usize * bytes];
             let places = &mut by_signs[list.first_place as usize..][..list.places as usize];
+            let live: Vec<u32> = list.live().collect();
             let all = Bar { floor: f32::NEG_INFINITY, caution: 0.0 };
-            Variant::best().scan_signs(&[query], blocks, &list.live(), &mut [all], |_, block, _, scores| {
+            Variant::best().scan_signs(&[query], blocks, &live, &mut [all], |_, block, _, scores| {
                 let places = &mut places[block * SIGN_BLOCK_ROWS as usize..];
                 let count = places.len().min(SIGN_BLOCK_ROWS as usize);
                 places[..count].copy_from_slice(&scores.estimates[..count]);

@@ -8,6 +8,7 @@ use super::cache::Opened;
 use super::codes::{Index, List};
 use super::groups::{Layout, Rows};
 use super::reader::Segment;
+use crate::index::rank;
 use crate::io::Fault;
 use crate::nearness::measure;
 use std::ops::Range;
@@ -122,9 +123,9 @@ impl Segment {
         query: &Query,
         (probes, count): (usize, usize),
         live: Option<&Mask>,
-    ) -> Result<Vec<(u32, Estimate)>, Fault> {
-        let Some(lists) = index.lists() else { return Ok(Vec::new()) };
-        let nearest = match live {
+    ) -> Result<(Vec<u32>, Vec<Estimate>), Fault> {
+        let Some(lists) = index.lists() else { return Ok(Default::default()) };
+        let (nearest, words) = match live {
             None => lists.nearest(query, probes),
             Some(live) => lists.nearest_with(query, probes, live),
         };
@@ -135,22 +136,15 @@ impl Segment {
         let held = self.hold(&layout, runs)?;
         let kernel = Variant::best();
         let mut best = Best::new(count);
-        let mut words = Vec::new();
+        let mut words = &words[..];
         // The nearest list first: the more others are passed over.
         for list in nearest {
             for (first_block, blocks) in held.pieces(list.run()) {
                 let first_place = list.first_place + (first_block - list.first_block) * SIGN_BLOCK_ROWS;
-                let end = list.first_place + list.places;
-                words.clear();
-                words.extend((0..(blocks.len() / layout.row_bytes) as u32).map(|block| {
-                    let place = first_place + block * SIGN_BLOCK_ROWS;
-                    let all = ((1_u64 << SIGN_BLOCK_ROWS.min(end - place)) - 1) as u32;
-                    let Some(live) = live else { return all };
-                    let rows = lists.rows_at(place..place + all.count_ones());
-                    rows.iter().rev().fold(0, |word, &row| word << 1 | u32::from(live.contains(row)))
-                }));
+                let (own, rest) = words.split_at(blocks.len() / layout.row_bytes);
+                words = rest;
                 let mut bars = [best.bar()];
-                kernel.scan_signs(&[query], blocks, &words, &mut bars, |_, block, mut rows, scores| {
+                kernel.scan_signs(&[query], blocks, own, &mut bars, |_, block, mut rows, scores| {
                     let place = first_place + block as u32 * SIGN_BLOCK_ROWS;
                     while rows != 0 {
                         let bit = rows.trailing_zeros();
@@ -164,7 +158,7 @@ impl Segment {
         let places = best.into_places();
         let mut estimates = vec![Estimate::default(); places.len()];
         self.estimate_each(query, &places, &mut estimates)?;
-        Ok(places.into_iter().zip(estimates).collect())
+        Ok((places, estimates))
     }
 }
 
@@ -172,8 +166,8 @@ impl Segment {
 struct Best {
     count: usize,
     floor: f32,
-    /// Up to twice as many; ties go to the lower place.
-    found: Vec<(f32, u32)>,
+    /// Up to twice as many, by their [`rank`]; ties go to the lower place.
+    found: Vec<u64>,
 }
 
 impl Best {
@@ -191,7 +185,7 @@ impl Best {
         if score < self.floor {
             return;
         }
-        self.found.push((score, place));
+        self.found.push(rank::key(score, place));
         if self.found.len() >= 2 * self.count {
             self.cut();
         }
@@ -199,9 +193,8 @@ impl Best {
 
     fn cut(&mut self) {
         if self.found.len() > self.count {
-            let better = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-            let (_, worst, _) = self.found.select_nth_unstable_by(self.count - 1, better);
-            self.floor = worst.0;
+            let (_, worst, _) = self.found.select_nth_unstable(self.count - 1);
+            self.floor = rank::score(*worst);
             self.found.truncate(self.count);
         }
     }
@@ -209,7 +202,7 @@ impl Best {
     /// Rising.
     fn into_places(mut self) -> Vec<u32> {
         self.cut();
-        let mut places: Vec<u32> = self.found.into_iter().map(|(_, place)| place).collect();
+        let mut places: Vec<u32> = self.found.into_iter().map(rank::number).collect();
         places.sort_unstable();
         places
     }
