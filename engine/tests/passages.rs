@@ -300,3 +300,38 @@ fn passages_are_read_in_pages() {
         store.flush().unwrap();
     }
 }
+
+/// Lost otherwise: the other documents, when one has more passages near the query than there are to be answered.
+#[test]
+fn a_document_of_many_near_passages_hides_no_other() {
+    let (store, partition) = open(Metric::Cosine);
+    let axis = |angle: f32| {
+        let mut vector = vec![0.0; DIMENSION];
+        (vector[0], vector[1]) = (angle.cos(), angle.sin());
+        vector
+    };
+    let one = |id: &str, angles: &mut dyn Iterator<Item = f32>| NewDocument {
+        id: Some(id.to_owned()),
+        content_type: "text/plain".to_owned(),
+        passages: angles
+            .map(|angle| NewPassage { text: Passage::Own(String::new()), vector: axis(angle) })
+            .collect(),
+        ..NewDocument::default()
+    };
+    let crowd = one("crowd", &mut (0..200).map(|n| n as f32 / 1000.0));
+    let others = (0..20).map(|n| one(&format!("other-{n:02}"), &mut std::iter::once(1.0 + n as f32 / 50.0)));
+    partition.put_many(std::iter::once(crowd).chain(others).collect()).unwrap();
+    let filter = Filter::default();
+    let wanted: Vec<String> =
+        std::iter::once("crowd".to_owned()).chain((0..9).map(|n| format!("other-{n:02}"))).collect();
+    let query = axis(0.0);
+    let look = |when: &str| {
+        let request = SearchRequest { unit: Unit::Documents, ..request(Query::Vector(&query), 10, &filter) };
+        let found = partition.search(&request).unwrap();
+        let ids: Vec<&str> = found.hits.iter().map(|hit| &*hit.document.id).collect();
+        assert_eq!(ids, wanted, "{when}");
+    };
+    look("in memory");
+    store.flush().unwrap();
+    look("in a segment");
+}

@@ -162,6 +162,26 @@ fn indexes_answer_as_the_documents_do() {
     assert!(some > 400, "{some} conditions that some documents meet, and some don't");
 }
 
+/// Without this, a time or a form of ids would count in a listing of new documents, and be forgotten once they are in a segment.
+#[test]
+fn times_and_ids_count_beside_tags_and_without() {
+    let segment = segment();
+    let all: Mask = (0..DOCUMENTS as u32).collect();
+    let times = [None, Some(1000), Some(1100), Some(1200), Some(2000)];
+    for (since_ms, until_ms) in times.into_iter().flat_map(|since| times.map(|until| (since, until))) {
+        for ids in [None, Some(Numbered { name: "id-".to_owned(), digits: 2 })] {
+            for tag in [None, Some("tag-1".to_owned())] {
+                let all_tags = tag.into_iter().collect();
+                let filter = Filter { all_tags, since_ms, until_ms, ids: ids.clone(), ..Filter::default() };
+                let expected: Vec<u32> =
+                    (0..DOCUMENTS as u32).filter(|&n| filter.matches(&document(n as usize))).collect();
+                let found: Vec<u32> = filter.in_segment(&segment, &all).unwrap().iter().collect();
+                assert_eq!(found, expected, "{filter:?}");
+            }
+        }
+    }
+}
+
 /// Without this, `not` and `or` would bring up documents that were excluded, or lose some.
 #[test]
 fn conditions_combine_as_sets_do() {
