@@ -5,6 +5,9 @@ A point is (recall, queries a second).
 
 import math
 
+# The recalls at which speeds are compared.
+RECALLS = [0.96, 0.99]
+
 
 def frontier(points):
     """Those that no other point beats in both, the lowest recall first."""
@@ -30,3 +33,15 @@ def qps_at(points, recall):
         return high[1]
     share = (recall - low[0]) / (high[0] - low[0])
     return math.exp(math.log(low[1]) * (1 - share) + math.log(high[1]) * share)
+
+
+def around(measured, recalls):
+    """The settings on whose speeds those at these recalls rest, the least recall first. Measured is what a point, its setting
+    beside it, is made of."""
+    ranked = {(point["recall"], point["qps"]): point["setting"] for point in measured}
+    front = frontier(list(ranked))
+    wanted = set()
+    for recall in recalls:
+        above = [point for point in front if point[0] >= recall][:1]
+        wanted.update(above, [point for point in front if point[0] < recall][-1:] if above else [])
+    return [ranked[point] for point in sorted(wanted)]

@@ -3,23 +3,29 @@
     report.py FOLDER [DOCS]
 
 FOLDER is where both halves of the benchmark left their results. Prints the tables and leaves them and the pictures in FOLDER;
-with DOCS also there: between the marks in `benchmarks-nearest.md`, and as `nearest-SET.svg`. That is refused while a set
-was cut short or an engine's result is missing: figures of less than all are for trying.
+with DOCS also there: between the marks in `benchmarks-nearest.md`, and as `nearest-SET.svg`, and what was measured of the peers
+goes to `results` beside this program. That is refused while a set was cut short or an engine's result is missing: figures of
+less than all are for trying.
+
+A peer that FOLDER has no result of stands in the table with the one in `results`, if it was measured with the same vectors on a
+machine like this one: so the engine can be measured anew without hours of its peers. Each row tells when it was
+measured and how fast the machine was then.
 """
 
+import datetime
 import json
 import os
 import pathlib
 import sys
 
-from curve import frontier, qps_at
+from curve import RECALLS, frontier, qps_at
 from peers import PEERS
 from run import sets
 
-RECALLS = [0.96, 0.99]
 PAGE = "benchmarks-nearest.md"
 MARKS = ("<!-- results begin -->", "<!-- results end -->")
 ENGINE = "Strongroom"
+KEPT = pathlib.Path(__file__).parent / "results"
 
 
 def read(path):
@@ -29,14 +35,46 @@ def read(path):
 def results(place):
     """What is known about a set: the set, what was measured on it (the engine first), and what failed."""
     about = read(place / "set.json")
-    found = [read(place / "engine.json"), *(read(place / f"{name}.peer.json") for name in PEERS)]
-    failed = [read(place / f"{name}.failed.json") for name in PEERS]
     is_current = lambda known: known is not None and known["checksum"] == about["checksum"]
-    return about, [one for one in found if is_current(one)], [one for one in failed if is_current(one)]
+    found, failed = [read(place / "engine.json")], []
+    for name in PEERS:
+        measured, why = read(place / f"{name}.peer.json"), read(place / f"{name}.failed.json")
+        kept = read(KEPT / place.name / f"{name}.json")
+        if is_current(measured):
+            found.append(measured)
+        elif is_current(why):
+            failed.append(why)
+        elif is_current(kept) and kept["machine"] == about["machine"]:
+            found.append(kept)
+    return about, [one for one in found if is_current(one)], failed
 
 
-def points(one):
-    return [(point["recall"], point["qps"]) for point in one["curve"]]
+def keep(place, about):
+    """Puts the peers' results of a set beside this program, one line a point."""
+    for name in PEERS:
+        measured = read(place / f"{name}.peer.json")
+        if measured is not None and measured["checksum"] == about["checksum"]:
+            (KEPT / place.name).mkdir(parents=True, exist_ok=True)
+            (KEPT / place.name / f"{name}.json").write_text(as_text(measured))
+
+
+def as_text(result):
+    """JSON with a line for each member, and for each point of a curve."""
+    line = lambda value: json.dumps(value, ensure_ascii=False)
+    is_points = lambda value: isinstance(value, list) and value and isinstance(value[0], dict)
+    points = lambda value: "[\n" + ",\n".join(f"  {line(point)}" for point in value) + "\n ]"
+    members = [f' {line(name)}: {points(value) if is_points(value) else line(value)}' for name, value in result.items()]
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
+def points(curve):
+    return [(point["recall"], point["qps"]) for point in curve]
+
+
+def speeds(one, curve):
+    """Its speeds at the recalls. Of what was measured long ago only these are known."""
+    told = one.get("told", {}).get(curve, {})
+    return [told.get(str(recall), qps_at(points(one.get(curve, [])), recall)) for recall in RECALLS]
 
 
 def label(one):
@@ -49,25 +87,32 @@ def number(value):
 
 def ordered(found):
     """The engine first, then the fastest at the lower recall."""
-    return sorted(found, key=lambda one: (one["name"] != ENGINE, -(qps_at(points(one), RECALLS[0]) or 0)))
+    return sorted(found, key=lambda one: (one["name"] != ENGINE, -(speeds(one, "curve")[0] or 0)))
+
+
+def when(one):
+    """The day and the hour, and how fast the machine was before and after."""
+    begun = datetime.datetime.fromtimestamp(one["measured_s"], datetime.timezone.utc).strftime("%d %b %H:%M")
+    scans = [f"{scan:.0f}" for scan in one.get("plain_scan_ms", [])]
+    return begun, " to ".join(scans) or "–"
 
 
 def comparison(about, found, failed):
     """The table of a set."""
     heads = [f"QPS @{recall}" for recall in RECALLS]
+    heads += [f"64 at once @{recall}" for recall in RECALLS]
+    heads += ["build, CPU s", "disk × raw", "best recall", "measured, UTC", "plain scan, ms"]
     lines = [
         f"### {about['name']}: {about['rows']:,} × {about['dimension']}",
         "",
-        f"| one thread, one query at a time | {' | '.join(heads)} | build, CPU s | disk × raw | best recall |",
-        "|---|" + "---|" * (len(heads) + 3),
+        f"| one thread | {' | '.join(heads)} |",
+        "|---|" + "---|" * len(heads),
     ]
     for one in ordered(found):
-        speeds = [number(qps_at(points(one), recall)) for recall in RECALLS]
-        disk = one["disk_bytes"] / one["raw_bytes"]
-        best = max(recall for recall, _ in points(one))
-        lines.append(
-            f"| {label(one)} | {' | '.join(speeds)} | {one['build']['cpu_s']:.1f} | {disk:.2f} | {best:.4f} |"
-        )
+        cells = [number(speed) for curve in ("curve", "batches") for speed in speeds(one, curve)]
+        best = max((recall for recall, _ in points(one.get("curve", []))), default=one.get("told", {}).get("best"))
+        cells += [f"{one['build']['cpu_s']:.1f}", f"{one['disk_bytes'] / one['raw_bytes']:.2f}", f"{best:.4f}", *when(one)]
+        lines.append(f"| {label(one)} | {' | '.join(cells)} |")
     lines += [""] + [f"Not measured: {one['name']}: `{one['why']}`." for one in failed]
     return lines
 
@@ -124,7 +169,7 @@ def picture(about, found, path):
     # A scale on which the last hundredths of recall are as wide as the first tenth.
     axes.set_xscale("function", functions=(lambda x: -((1.0005 - x) ** 0.4), lambda y: 1.0005 - (-y) ** 2.5))
     for place, one in enumerate(ordered(found)):
-        front = frontier(points(one))
+        front = frontier(points(one.get("curve", [])))
         before = [point for point in front if point[0] < low][-1:]
         shown = [(low, qps_at(front, low))] if before else []
         shown += [point for point in front if point[0] >= low]
@@ -178,6 +223,8 @@ def main():
         svg = f"nearest-{about['name']}.svg"
         for where in filter(None, [folder, docs]):
             picture(about, found, where / svg)
+        if docs:
+            keep(place, about)
         lines += comparison(about, found, failed)
         lines += ["", f"![Recall against speed on {about['name']}]({svg})", "", *engine_table(about, engine)]
     text = "\n".join(lines)

@@ -1,9 +1,14 @@
 """What needs nothing but Python's own library: `python3 -m unittest discover benches/peers/nearest`."""
 
 import array
+import json
+import pathlib
+import tempfile
 import unittest
+import unittest.mock
 
 import curve
+import report
 import words
 
 
@@ -26,6 +31,81 @@ class Curve(unittest.TestCase):
         points = [(0.9, 100.0), (0.95, 300.0), (0.97, 200.0), (0.96, 50.0), (0.95, 250.0)]
         self.assertEqual(curve.frontier(points), [(0.95, 300.0), (0.97, 200.0)])
         self.assertEqual(curve.qps_at(points, 0.9), 300.0)
+
+    def test_batches_are_asked_with_the_settings_around_each_recall(self):
+        """A speed in batches would rest on settings that have nothing to do with its recall, or all of them would be asked again."""
+        measured = [
+            {"setting": name, "recall": recall, "qps": qps}
+            for name, recall, qps in [
+                ("a", 0.9, 90.0), ("b", 0.95, 80.0), ("c", 0.97, 70.0), ("beaten", 0.965, 60.0), ("d", 0.985, 50.0), ("e", 0.995, 40.0)
+            ]
+        ]
+        self.assertEqual(curve.around(measured, [0.96, 0.99]), ["b", "c", "d", "e"])
+        self.assertEqual(curve.around(measured[:5], [0.96, 0.99]), ["b", "c"], "nothing that isn't reached is asked for")
+        self.assertEqual(curve.around(measured[5:], [0.96, 0.99]), ["e"], "nothing is below the least")
+        self.assertEqual(curve.around([], [0.96]), [])
+
+
+class Report(unittest.TestCase):
+    MACHINE = "a processor"
+
+    def result(self, **other):
+        point = {"setting": {"ef": 10}, "recall": 0.97, "qps": 100.0}
+        return {
+            "name": "hnswlib", "version": "1", "checksum": "c", "machine": self.MACHINE, "measured_s": 0, "build": {"cpu_s": 1.0},
+            "disk_bytes": 3, "raw_bytes": 2, "curve": [point], "batches": [], "plain_scan_ms": [9.6, 12.4], **other,
+        }
+
+    def results(self, folder, kept=None, measured=None, failed=None):
+        """What the report finds of one peer, by its speed and why it isn't there."""
+        place, results = pathlib.Path(folder) / "set-1", pathlib.Path(folder) / "results"
+        (results / "set-1").mkdir(parents=True)
+        place.mkdir()
+        engine = self.result(name="Strongroom")
+        about = {"name": "set", "rows": 1, "dimension": 2, "checksum": "c", "machine": self.MACHINE}
+        for path, content in [
+            (place / "set.json", about), (place / "engine.json", engine), (place / "hnswlib.peer.json", measured),
+            (place / "hnswlib.failed.json", failed), (results / "set-1" / "hnswlib.json", kept),
+        ]:
+            if content:
+                path.write_text(json.dumps(content))
+        with unittest.mock.patch.object(report, "KEPT", results):
+            _, found, failed = report.results(place)
+        return [one["curve"][0]["qps"] for one in found[1:]], [one["why"] for one in failed]
+
+    def found(self, **what):
+        with tempfile.TemporaryDirectory() as folder:
+            return self.results(folder, **what)
+
+    def test_a_kept_result_stands_in_until_the_peer_is_measured(self):
+        """The engine couldn't be measured anew without hours of its peers; or old figures would hide new ones."""
+        kept, new = self.result(), self.result(curve=[{"setting": {}, "recall": 0.9, "qps": 7.0}])
+        self.assertEqual(self.found(kept=kept), ([100.0], []))
+        self.assertEqual(self.found(kept=kept, measured=new), ([7.0], []))
+        self.assertEqual(self.found(kept=kept, measured=self.result(checksum="old")), ([100.0], []))
+        why = {"name": "hnswlib", "checksum": "c", "why": "no wheel"}
+        self.assertEqual(self.found(kept=kept, failed=why), ([], ["no wheel"]))
+
+    def test_what_other_vectors_or_another_machine_took_does_not_stand_in(self):
+        """The table would compare what can't be compared."""
+        self.assertEqual(self.found(kept=self.result(checksum="other")), ([], []))
+        self.assertEqual(self.found(kept=self.result(machine="another")), ([], []))
+
+    def test_a_row_tells_when_it_was_measured_and_how_fast_the_machine_was(self):
+        """Figures of a slow hour would look like those of a slow program."""
+        about = {"name": "set", "rows": 1, "dimension": 2}
+        row = report.comparison(about, [self.result()], [])[4]
+        self.assertEqual(row, "| hnswlib 1 | 100 | – | – | – | 1.0 | 1.50 | 0.9700 | 01 Jan 00:00 | 10 to 12 |")
+
+    def test_of_what_was_measured_long_ago_the_speeds_are_told(self):
+        """A peer whose curve is lost would have to be measured again, or would not be there."""
+        old = self.result(curve=[], plain_scan_ms=[], told={"curve": {"0.96": 50.0}, "best": 0.98})
+        row = report.comparison({"name": "set", "rows": 1, "dimension": 2}, [old], [])[4]
+        self.assertEqual(row, "| hnswlib 1 | 50 | – | – | – | 1.0 | 1.50 | 0.9800 | 01 Jan 00:00 | – |")
+
+    def test_a_kept_result_reads_back_as_it_was(self):
+        """What was measured for hours would be of no use afterwards."""
+        self.assertEqual(json.loads(report.as_text(self.result())), self.result())
 
 
 class Words(unittest.TestCase):

@@ -20,12 +20,12 @@ use std::fs;
 use std::hint::black_box;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use strongroom_benches::machine::{self, describe, forget_pages, fresh_folder};
 use strongroom_benches::nearest::clock::{Cost, cost, each};
 use strongroom_benches::nearest::sets::{Set, bytes};
 use strongroom_benches::nearest::truth::{self, K, Truth};
-use strongroom_benches::{Numbers, parameter, stores};
+use strongroom_benches::{Numbers, median, parameter, stores};
 use strongroom_engine::{Filter, NewDocument, Partition, Query, SearchRequest, Store, StoreOptions, Unit};
 
 /// A way to search that is measured: its name, and the recall that is asked for.
@@ -71,6 +71,8 @@ const BATCH: usize = 1_000;
 const DELETERS: usize = 16;
 /// Partitions that most tenants have.
 const SMALL: [usize; 2] = [1_000, 10_000];
+/// A plain scan's queries, the middle one of which counts.
+const SCANS: usize = 9;
 /// Components of a word.
 const WORD_DIMENSION: usize = 100;
 
@@ -110,12 +112,14 @@ fn measure(work: &Path, set: &Set) -> String {
     let folder = work.join(&name);
     fs::create_dir_all(&folder).expect("a folder");
     let truths = prepare(&folder, set);
+    let (begun, scanned) = (SystemTime::now(), plain_scan(set));
     let place = fresh_folder("nearest-store");
     let built = build(&place, set);
     let mut result = json!({
         "name": "Strongroom",
         "machine": describe(&folder),
         "checksum": set.checksum(),
+        "measured_s": begun.duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_secs(),
         "insert": built.insert.json(),
         "seal": built.seal.json(),
         "build": {"cpu_s": built.insert.cpu + built.seal.cpu, "wall_s": built.insert.wall + built.seal.wall},
@@ -138,6 +142,7 @@ fn measure(work: &Path, set: &Set) -> String {
         result["small"] =
             SMALL.iter().filter(|rows| **rows <= set.row_count()).map(|rows| small(set, *rows)).collect();
     }
+    result["plain_scan_ms"] = json!([scanned, plain_scan(set)]);
     fs::write(folder.join("engine.json"), format!("{result:#}\n")).expect("a file");
     print(set, &result);
     name
@@ -163,9 +168,16 @@ fn prepare(folder: &Path, set: &Set) -> Vec<Truth> {
         "tolerance": truth::TOLERANCE,
         "truth": file,
         "checksum": set.checksum(),
+        "machine": describe(folder),
     });
     fs::write(folder.join("set.json"), format!("{about:#}\n")).expect("a file");
     truths
+}
+
+/// What a plain scan of all rows by one query costs, in milliseconds of the processor: how fast the machine is at the time.
+fn plain_scan(set: &Set) -> f64 {
+    let queries = 0..SCANS.min(set.query_count());
+    median(queries.map(|query| cost(|| black_box(truth::best(set, query))).1.cpu * 1e3).collect())
 }
 
 /// Whether a row is one of so many of a thousand.

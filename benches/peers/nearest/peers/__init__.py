@@ -1,7 +1,7 @@
 """Which peers are there?
 
-Each is made of the rows with their numbers as ids, searched one query at a time on one thread, and asked for the ten
-nearest. All vectors are of length 1. What a peer needs is imported when it is made, so that one that can't be installed
+Each is made of the rows with their numbers as ids, searched on one thread, one query at a time and several in a call where it
+has one for that, and asked for the ten nearest. All vectors are of length 1. What a peer needs is imported when it is made, so that one that can't be installed
 hurts no other.
 """
 
@@ -32,6 +32,8 @@ class Peer:
     """What a peer does. `folder` is empty and only its own: what lies there after `save` is its room on the disk."""
 
     title = ""
+    # Whether one call searches with several queries: then what ends in `_batch` is there.
+    has_batches = False
 
     def __init__(self, folder, rows, k):
         self.folder, self.rows, self.k = folder, rows, k
@@ -63,6 +65,18 @@ class Peer:
     def rows_of(self, answer):
         """The rows' numbers in an answer; not timed."""
         return answer
+
+    def prepare_batch(self, queries):
+        """Several queries in the form that is quickest to search with; not timed."""
+        return queries.copy()
+
+    def search_batch(self, queries):
+        """The answers to several queries as the peer gives them."""
+        raise NotImplementedError
+
+    def rows_of_batch(self, answers):
+        """The rows' numbers of one query after the other; not timed."""
+        raise NotImplementedError
 
 
 def lists_for(rows):

@@ -10,6 +10,7 @@ BATCH = 1000
 
 class Chroma(Peer):
     title = "chromadb HNSW, M = 16"
+    has_batches = True
 
     def open(self):
         settings = chromadb.config.Settings(anonymized_telemetry=False)
@@ -35,4 +36,10 @@ class Chroma(Peer):
         return self.collection.query(query_embeddings=query, n_results=self.k, include=[])
 
     def rows_of(self, answer):
-        return [int(number) for number in answer["ids"][0]]
+        return self.rows_of_batch(answer)[0]
+
+    def search_batch(self, queries):
+        return self.search(queries)
+
+    def rows_of_batch(self, answers):
+        return [[int(number) for number in ids] for ids in answers["ids"]]

@@ -6,6 +6,7 @@ from . import Peer, lists_for, probes
 
 
 class Faiss(Peer):
+    has_batches = True
     # Of how many times k the vectors are looked at again.
     refined = []
 
@@ -41,6 +42,12 @@ class Faiss(Peer):
 
     def rows_of(self, answer):
         return answer[1][0]
+
+    def search_batch(self, queries):
+        return self.index.search(queries, self.k)
+
+    def rows_of_batch(self, answers):
+        return answers[1]
 
 
 class PqFastScan(Faiss):

@@ -8,6 +8,7 @@ from . import WINDOWS, Peer
 
 class Hnswlib(Peer):
     title = "hnswlib, M = 16"
+    has_batches = True
 
     def build(self):
         self.index = hnswlib.Index(space="ip", dim=self.dimension)
@@ -29,3 +30,9 @@ class Hnswlib(Peer):
 
     def rows_of(self, answer):
         return answer[0][0]
+
+    def search_batch(self, queries):
+        return self.index.knn_query(queries, self.k, num_threads=1)
+
+    def rows_of_batch(self, answers):
+        return answers[0]

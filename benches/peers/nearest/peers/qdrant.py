@@ -9,6 +9,7 @@ BATCH = 1000
 
 class Qdrant(Peer):
     title = "qdrant-edge HNSW, m = 16"
+    has_batches = True
 
     def build(self):
         hnsw = edge.HnswIndexConfig(m=16, ef_construct=200, full_scan_threshold=10, max_indexing_threads=1)
@@ -48,3 +49,15 @@ class Qdrant(Peer):
 
     def rows_of(self, answer):
         return [point.id for point in answer]
+
+    def prepare_batch(self, queries):
+        return queries.tolist()
+
+    def search_batch(self, queries):
+        nearest = [
+            edge.QueryRequest(query=edge.Query.Nearest(query), limit=self.k, params=self.parameters) for query in queries
+        ]
+        return self.shard.query_batch(edge.QueryBatchRequest(nearest))
+
+    def rows_of_batch(self, answers):
+        return [self.rows_of(answer) for answer in answers]

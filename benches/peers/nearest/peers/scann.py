@@ -9,6 +9,7 @@ REORDERED = [20, 40, 80, 160]
 
 class Scann(Peer):
     title = "ScaNN tree-AH + reorder"
+    has_batches = True
 
     def build(self):
         self.leaves = lists_for(len(self.rows))
@@ -37,3 +38,11 @@ class Scann(Peer):
 
     def rows_of(self, answer):
         return answer[0]
+
+    def search_batch(self, queries):
+        return self.index.search_batched(
+            queries, pre_reorder_num_neighbors=self.effort["reorder"], leaves_to_search=self.effort["leaves"]
+        )
+
+    def rows_of_batch(self, answers):
+        return answers[0]

@@ -10,6 +10,7 @@ from . import WINDOWS, Peer
 
 class Vamana(Peer):
     title = "Vamana LVQ4x8 (scalable-vs)"
+    has_batches = True
 
     def build(self):
         parameters = svs.VamanaBuildParameters(alpha=1.2, graph_max_degree=64, window_size=200)
@@ -37,3 +38,9 @@ class Vamana(Peer):
 
     def rows_of(self, answer):
         return answer[0][0]
+
+    def search_batch(self, queries):
+        return self.index.search(queries, self.k)
+
+    def rows_of_batch(self, answers):
+        return answers[0]

@@ -8,6 +8,7 @@ from . import WINDOWS, Peer
 
 class Usearch(Peer):
     title = "usearch, f32, M = 16"
+    has_batches = True
 
     def build(self):
         self.index = Index(ndim=self.dimension, metric="ip", dtype="f32", connectivity=16, expansion_add=200)
@@ -27,3 +28,9 @@ class Usearch(Peer):
 
     def rows_of(self, answer):
         return answer.keys
+
+    def search_batch(self, queries):
+        return self.index.search(queries, self.k, threads=1)
+
+    def rows_of_batch(self, answers):
+        return answers.keys
