@@ -1,4 +1,7 @@
-//! How do rows that lie anywhere come from memory while others are scored?
+//! How do rows come from memory while others are scored?
+//!
+//! Where rows lie one behind the other, the CPU guesses by itself what comes next, but too late: asked in time, memory gives a
+//! sixth more rows of `f32` and a quarter more codes. Where rows lie anywhere it can't guess at all.
 
 use std::mem::size_of_val;
 
@@ -7,6 +10,8 @@ const BYTES_AHEAD: usize = 1024;
 /// But no more rows than the CPU can wait for at once.
 const ROWS_AHEAD_MAX: usize = 12;
 const LINE_BYTES: usize = 64;
+/// So many bytes are likely to be in the CPU's nearest cache when they are read once more.
+pub(super) const NEAR_BYTES: usize = 32 << 10;
 
 /// The rows, in their order; each one's memory is asked for some rows before it is given out.
 pub(crate) fn ahead<'r, 'a, T>(rows: &'r [&'a [T]]) -> impl Iterator<Item = &'a [T]> + 'r {
@@ -21,14 +26,33 @@ pub(crate) fn ahead<'r, 'a, T>(rows: &'r [&'a [T]]) -> impl Iterator<Item = &'a 
     })
 }
 
+/// Rows of so many elements that lie one behind the other, in their order; with each, the memory of one some rows further is
+/// asked for.
+pub(crate) fn along<T>(rows: &[T], elements: usize) -> impl Iterator<Item = &[T]> {
+    let row_bytes = (elements * size_of::<T>()).max(1);
+    let distance = BYTES_AHEAD.div_ceil(row_bytes) * elements;
+    let (near, far) = rows.split_at(distance.min(rows.len()));
+    fetch(near);
+    let mut far = far.chunks(elements);
+    rows.chunks_exact(elements).inspect(move |_| far.next().into_iter().for_each(fetch))
+}
+
 /// Asks for a row's memory, and doesn't wait for it.
 fn fetch<T>(row: &[T]) {
-    #[cfg(target_arch = "x86_64")]
     for line in (0..size_of_val(row)).step_by(LINE_BYTES) {
+        fetch_line(row.as_ptr().cast::<u8>().wrapping_add(line));
+    }
+}
+
+/// Asks for the cache line at an address, whatever is there.
+#[inline(always)]
+pub(super) fn fetch_line<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the address is within the row; a prefetch reads nothing that the program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().cast::<i8>().add(line)) };
+        // SAFETY: a prefetch reads nothing that the program could see, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast::<i8>()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
+    let _ = at;
 }

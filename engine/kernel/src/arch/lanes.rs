@@ -2,8 +2,9 @@
 //!
 //! A sum waits for the sum before it, so one row at a time leaves the adders idle. `GROUP` rows are summed
 //! side by side instead, each in lanes of its own: that changes the order of the instructions and not of
-//! any row's additions.
+//! any row's additions. With each load, what lies there in the next group is asked for from memory.
 
+use super::ahead::{NEAR_BYTES, fetch_line};
 use crate::half;
 
 /// Elements that are summed side by side within a row.
@@ -124,17 +125,19 @@ pub(super) unsafe fn score_rows<V: Lanes, T: Term, E: Stored, const GROUP: usize
 ) {
     let (groups, rest) = scores.as_chunks_mut::<GROUP>();
     let (group_rows, rest_rows) = rows.split_at(groups.len() * GROUP * query.len());
-    for (rows, scores) in group_rows.chunks_exact(GROUP * query.len()).zip(groups) {
+    // Few rows are asked for again and again, and are in the nearest cache.
+    let last = if size_of_val(rows) > NEAR_BYTES { groups.len().saturating_sub(1) } else { 0 };
+    for (g, (rows, scores)) in group_rows.chunks_exact(GROUP * query.len()).zip(groups).enumerate() {
         // SAFETY: as our own caller's promise.
-        *scores = unsafe { score_group::<V, T, E, GROUP>(query, rows) };
+        *scores = unsafe { score_group::<V, T, E, GROUP>(query, rows, g < last) };
     }
     for (row, score) in rest_rows.chunks_exact(query.len()).zip(rest) {
         // SAFETY: as our own caller's promise.
-        [*score] = unsafe { score_group::<V, T, E, 1>(query, row) };
+        [*score] = unsafe { score_group::<V, T, E, 1>(query, row, false) };
     }
 }
 
-/// Scores `GROUP` rows side by side.
+/// Scores `GROUP` rows side by side, and asks for as many behind them if there are.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
@@ -142,6 +145,7 @@ pub(super) unsafe fn score_rows<V: Lanes, T: Term, E: Stored, const GROUP: usize
 unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
     query: &[f32],
     rows: &[E],
+    another: bool,
 ) -> [f32; GROUP] {
     let (chunks, tail) = query.as_chunks::<LANES>();
     let mut row_chunks: [&[[E; LANES]]; GROUP] = [&[]; GROUP];
@@ -157,7 +161,11 @@ unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
         for (i, chunk) in chunks.iter().enumerate() {
             let chunk = V::load(chunk);
             for r in 0..GROUP {
-                sums[r] = T::add(sums[r], chunk, E::load(&row_chunks[r][i]));
+                let elements = &row_chunks[r][i];
+                if another {
+                    fetch_line(elements.as_ptr().wrapping_add(rows.len()));
+                }
+                sums[r] = T::add(sums[r], chunk, E::load(elements));
             }
         }
         if !tail.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::Query;
 use crate::Variant;
-use crate::arch::ahead::ahead;
+use crate::arch::ahead::{ahead, along};
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
 
 impl Variant {
@@ -34,7 +34,7 @@ impl Variant {
         assert_eq!(Some(blocks.len()), live.len().checked_mul(bytes), "there is a word for each whole block");
         let queries: Vec<_> = queries.iter().map(|query| query.signs()).collect();
         let mut scores = [BlockScores::default(); TOGETHER];
-        for (number, (block, &word)) in blocks.chunks_exact(bytes).zip(live).enumerate() {
+        for (number, (block, &word)) in along(blocks, bytes).zip(live).enumerate() {
             if word == 0 {
                 continue;
             }
@@ -57,7 +57,7 @@ impl Variant {
     pub fn estimate_rows(self, query: &Query, rows: &[u8], estimates: &mut [Estimate]) {
         let bytes = query.nibble_row_bytes;
         assert_eq!(Some(rows.len()), estimates.len().checked_mul(bytes), "an estimate for each whole row");
-        self.estimate(&query.nibbles, rows.chunks_exact(bytes), estimates);
+        self.estimate(&query.nibbles, along(rows, bytes), estimates);
     }
 
     /// Estimates rows that lie anywhere by their 4-bit codes. Those that come next are asked for from memory meanwhile.
