@@ -1,6 +1,7 @@
 //! How is a benchmark built and run, with what it needs beside itself?
 //!
-//! Most are one program of the package `strongroom-benches`. Three need more: `writes` an environment with the
+//! Most are one program of the package `strongroom-benches`; `bandwidth`, which reads memory with instructions of its own, is an
+//! example of the kernels' package. Three need more: `writes` an environment with the
 //! peers that it measures, `sealing` a second build of itself with the null cipher, in a target folder of its
 //! own so that nothing else is ever linked with it, `nearest` a data set that is fetched.
 //!
@@ -19,6 +20,9 @@ const NULL_CIPHER: &str = "--cfg strongroom_null_cipher";
 
 /// The programs that measure the peers of `nearest`.
 const PEERS_OF_NEAREST: &str = "benches/peers/nearest";
+
+/// The benchmark that stands beside the kernels.
+const BANDWIDTH: &str = "bandwidth";
 
 /// Runs one benchmark, or all there are.
 pub(crate) fn run(steps: &mut Steps, wanted: Option<&str>) -> Result<(), Failed> {
@@ -50,10 +54,11 @@ fn run_program(steps: &mut Steps, name: &str) -> Result<(), Failed> {
         "nearest" => fetch_words(steps)?,
         _ => {}
     }
-    steps.cargo(
-        &format!("bench {name}"),
-        &["run", "--release", "--package", "strongroom-benches", "--bin", name],
-    )
+    let (package, kind) = match name {
+        BANDWIDTH => ("strongroom-kernel", "--example"),
+        _ => ("strongroom-benches", "--bin"),
+    };
+    steps.cargo(&format!("bench {name}"), &["run", "--release", "--package", package, kind, name])
 }
 
 /// Where `nearest` leaves its results, and its peers find what to measure with.
@@ -104,11 +109,11 @@ fn build_null_cipher(steps: &mut Steps) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The benchmarks there are: the files of `benches/src/bin`, sorted.
+/// The benchmarks there are: the files of `benches/src/bin` and the one of the kernels, sorted.
 fn names(steps: &Steps) -> Result<Vec<String>, Failed> {
     let folder = steps.root().join("benches/src/bin");
     let entries = std::fs::read_dir(&folder).map_err(|e| Failed::new("list the benchmarks", &e))?;
-    let mut names = Vec::new();
+    let mut names = vec![BANDWIDTH.to_owned()];
     for entry in entries {
         let path = entry.map_err(|e| Failed::new("list the benchmarks", &e))?.path();
         if let (Some("rs"), Some(stem)) =

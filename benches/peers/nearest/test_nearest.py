@@ -47,7 +47,7 @@ class Curve(unittest.TestCase):
 
 
 class Report(unittest.TestCase):
-    MACHINE = "a processor"
+    MACHINE = "a processor, 2 threads, 3 GiB, Linux 6.1, ext4"
 
     def result(self, **other):
         point = {"setting": {"ef": 10}, "recall": 0.97, "qps": 100.0}
@@ -89,7 +89,8 @@ class Report(unittest.TestCase):
     def test_what_other_vectors_or_another_machine_took_does_not_stand_in(self):
         """The table would compare what can't be compared."""
         self.assertEqual(self.found(kept=self.result(checksum="other")), ([], []))
-        self.assertEqual(self.found(kept=self.result(machine="another")), ([], []))
+        self.assertEqual(self.found(kept=self.result(machine=self.MACHINE.replace("2 threads", "8 threads"))), ([], []))
+        self.assertEqual(self.found(kept=self.result(machine=self.MACHINE.replace("6.1", "6.2"))), ([100.0], []))
 
     def test_a_row_tells_when_it_was_measured_and_how_fast_the_machine_was(self):
         """Figures of a slow hour would look like those of a slow program."""

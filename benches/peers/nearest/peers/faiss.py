@@ -63,7 +63,8 @@ class PqFastScan(Faiss):
 
 class RabitqFastScan(Faiss):
     title = "faiss IVFRaBitQFastScan + refine"
-    refined = [4, 8, 16, 32]
+    # Its codes are coarse: of rows of few components many must be looked at again.
+    refined = [8, 16, 32, 64, 128]
 
     def make(self, lists):
         description = f"RR{self.dimension},IVF{lists},RaBitQfs"
