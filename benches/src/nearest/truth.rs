@@ -93,12 +93,6 @@ fn floors(set: &Set, choices: &[Vec<bool>]) -> Vec<Vec<f32>> {
     best.into_iter().map(|queries| queries.into_iter().map(|best| best.0[K - 1]).collect()).collect()
 }
 
-/// The score of the row that is nearest to a query: a plain scan of all.
-pub fn best(set: &Set, query: usize) -> f32 {
-    let vector = set.query(query);
-    (0..set.row_count()).map(|row| dot(vector, set.row(row))).fold(f32::NEG_INFINITY, f32::max)
-}
-
 /// The highest scores so far, highest first.
 #[derive(Clone)]
 struct Best([f32; K]);

@@ -6,7 +6,7 @@
 //! there are, now by scoring them, in turns, never the same piece again before most of the others. The best plain sum is the
 //! bandwidth: with and without asking for what comes next. A figure is what the fastest tenth of the pieces reach: on a
 //! machine that others share, the rest measures the others. All of it twice, in pages as they come and in huge ones, which
-//! the C library is asked for.
+//! the C library is asked for. Where several queries score rows that come once, what all of them score counts as rows.
 
 #![allow(clippy::print_stdout, unsafe_code)]
 
@@ -14,7 +14,9 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-use strongroom_kernel::{BLOCK_ROWS, Bar, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant, half};
+use strongroom_kernel::{
+    BLOCK_ROWS, Bar, Centre, Dot, Encoder, Estimate, Metric, Query, Rotation, Variant, half,
+};
 
 const DIMENSIONS: [usize; 2] = [384, 100];
 const MEMORY_BYTES: usize = 1536 << 20;
@@ -23,6 +25,8 @@ const PIECE_BYTES: usize = 24 << 20;
 const MADE: usize = 1024;
 /// Each way to read takes so many pieces.
 const ROUNDS: usize = 150;
+/// Queries that score rows together.
+const QUERIES: usize = 4;
 /// How far ahead a sum asks for what comes next, in bytes.
 const AHEAD: usize = 1024;
 const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
@@ -52,18 +56,25 @@ fn measure(dimension: usize) {
     let kernel = Variant::best();
     let (made, query) = (numbers(dimension * MADE, 1), numbers(dimension, 2));
     let mut scores = vec![0.0; PIECE_BYTES];
-    report("f32", dimension, dimension * 4, &made, |rows| {
+    let row = Row { kind: "f32", dimension, bytes: dimension * 4, queries: 1 };
+    report(&row, &made, |rows| {
         kernel.dot_rows(&query, rows, &mut scores[..rows.len() / dimension]);
     });
+    let live = vec![u32::MAX; PIECE_BYTES / row.bytes / BLOCK_ROWS];
+    report(&Row { queries: QUERIES, ..row }, &made, |rows| {
+        let count = rows.len() / dimension;
+        let live = &live[..count / BLOCK_ROWS];
+        kernel.scan::<Dot>(&[&query[..]; QUERIES], rows, live, &mut scores[..count * QUERIES]);
+    });
     let halves: Vec<u16> = made.iter().map(|&x| half::narrow(x)).collect();
-    report("f16", dimension, dimension * 2, &halves, |rows| {
+    report(&Row { kind: "f16", bytes: dimension * 2, ..row }, &halves, |rows| {
         kernel.dot_rows_f16(&query, rows, &mut scores[..rows.len() / dimension]);
     });
     let byte = |x: &f32| (x * 127.0) as i8;
     let (bytes, bytes_query) =
         (made.iter().map(byte).collect::<Vec<_>>(), query.iter().map(byte).collect::<Vec<_>>());
     let mut totals = vec![0; PIECE_BYTES / dimension];
-    report("i8", dimension, dimension, &bytes, |rows| {
+    report(&Row { kind: "i8", bytes: dimension, ..row }, &bytes, |rows| {
         kernel.dot_rows_i8(&bytes_query, rows, &mut totals[..rows.len() / dimension]);
     });
     codes(dimension, &made, &query);
@@ -87,26 +98,40 @@ fn codes(dimension: usize, made: &[f32], query: &[f32]) {
         encoder.encode(row, code, Some((block, i % BLOCK_ROWS)));
     }
     let mut estimates = vec![Estimate::default(); PIECE_BYTES / row_bytes];
-    report("4 bits", dimension, row_bytes, &nibble_rows, |rows| {
+    let row = Row { kind: "4 bits", dimension, bytes: row_bytes, queries: 1 };
+    report(&row, &nibble_rows, |rows| {
         kernel.estimate_rows(&query, rows, &mut estimates[..rows.len() / row_bytes]);
     });
     let live = vec![u32::MAX; PIECE_BYTES / block_bytes];
     // As high as a search's bar stands soon: one row in many reaches it.
     let bar = Bar { floor: 1.5 * (dimension as f32).sqrt(), caution: 0.15 };
-    report("1 bit", dimension, block_bytes / BLOCK_ROWS, &blocks, |rows| {
-        let blocks = rows.len() / block_bytes;
-        kernel.scan_signs(&[&query], rows, &live[..blocks], &mut [bar], |_, _, _, _| bar);
-    });
+    for queries in [1, QUERIES] {
+        let row = Row { kind: "1 bit", bytes: block_bytes / BLOCK_ROWS, queries, ..row };
+        let queries = vec![&query; queries];
+        report(&row, &blocks, |rows| {
+            let live = &live[..rows.len() / block_bytes];
+            kernel.scan_signs(&queries, rows, live, &mut vec![bar; queries.len()], |_, _, _, _| bar);
+        });
+    }
+}
+
+/// What is scanned.
+#[derive(Clone, Copy)]
+struct Row {
+    kind: &'static str,
+    dimension: usize,
+    bytes: usize,
+    queries: usize,
 }
 
 /// Reads memory that is full of these rows in all ways by turns, and prints how fast.
-fn report<T: Copy>(kind: &str, dimension: usize, row_bytes: usize, made: &[T], mut scan: impl FnMut(&[T])) {
+fn report<T: Copy>(row: &Row, made: &[T], mut scan: impl FnMut(&[T])) {
     let mut memory = vec![made[0]; MEMORY_BYTES / size_of::<T>() + 64];
     // Rows whose first begins a cache line are read fastest.
     let first = memory.as_ptr().align_offset(64);
     let memory = &mut memory[first..];
     memory.iter_mut().zip(made.iter().cycle()).for_each(|(to, from)| *to = *from);
-    let unit = row_bytes * BLOCK_ROWS / size_of::<T>();
+    let unit = row.bytes * BLOCK_ROWS / size_of::<T>();
     let piece = PIECE_BYTES / size_of::<T>() / unit * unit;
     let pieces = memory.len() / piece;
     let piece_bytes = (piece * size_of::<T>()) as f64;
@@ -128,10 +153,13 @@ fn report<T: Copy>(kind: &str, dimension: usize, row_bytes: usize, made: &[T], m
         speeds[speeds.len() * 9 / 10]
     });
     let bandwidth = plain.max(ahead);
+    let by = if row.queries > 1 { format!(", {} queries", row.queries) } else { String::new() };
     println!(
-        "| {kind} × {dimension} | {bandwidth:.1} | {scan:.1} | {:.0} % | {:.0} |",
+        "| {} × {}{by} | {bandwidth:.1} | {scan:.1} | {:.0} % | {:.0} |",
+        row.kind,
+        row.dimension,
         100.0 * scan / bandwidth,
-        scan * 1e6 / row_bytes as f64
+        scan * 1e6 / row.bytes as f64 * row.queries as f64
     );
 }
 

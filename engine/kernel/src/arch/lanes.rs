@@ -126,26 +126,30 @@ pub(super) unsafe fn score_rows<V: Lanes, T: Term, E: Stored, const GROUP: usize
     let (groups, rest) = scores.as_chunks_mut::<GROUP>();
     let (group_rows, rest_rows) = rows.split_at(groups.len() * GROUP * query.len());
     // Few rows are asked for again and again, and are in the nearest cache.
-    let last = if size_of_val(rows) > NEAR_BYTES { groups.len().saturating_sub(1) } else { 0 };
-    for (g, (rows, scores)) in group_rows.chunks_exact(GROUP * query.len()).zip(groups).enumerate() {
+    let far = if size_of_val(rows) > NEAR_BYTES { groups.len().saturating_sub(1) } else { 0 };
+    let mut groups = group_rows.chunks_exact(GROUP * query.len()).zip(groups);
+    for (rows, scores) in groups.by_ref().take(far) {
         // SAFETY: as our own caller's promise.
-        *scores = unsafe { score_group::<V, T, E, GROUP>(query, rows, g < last) };
+        *scores = unsafe { score_group::<V, T, E, GROUP, true>(query, rows) };
+    }
+    for (rows, scores) in groups {
+        // SAFETY: as our own caller's promise.
+        *scores = unsafe { score_group::<V, T, E, GROUP, false>(query, rows) };
     }
     for (row, score) in rest_rows.chunks_exact(query.len()).zip(rest) {
         // SAFETY: as our own caller's promise.
-        [*score] = unsafe { score_group::<V, T, E, 1>(query, row, false) };
+        [*score] = unsafe { score_group::<V, T, E, 1, false>(query, row) };
     }
 }
 
-/// Scores `GROUP` rows side by side, and asks for as many behind them if there are.
+/// Scores `GROUP` rows side by side; `AHEAD`, asks for as many behind them.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
+unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize, const AHEAD: bool>(
     query: &[f32],
     rows: &[E],
-    another: bool,
 ) -> [f32; GROUP] {
     let (chunks, tail) = query.as_chunks::<LANES>();
     let mut row_chunks: [&[[E; LANES]]; GROUP] = [&[]; GROUP];
@@ -162,7 +166,7 @@ unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
             let chunk = V::load(chunk);
             for r in 0..GROUP {
                 let elements = &row_chunks[r][i];
-                if another {
+                if AHEAD {
                     fetch_line(elements.as_ptr().wrapping_add(rows.len()));
                 }
                 sums[r] = T::add(sums[r], chunk, E::load(elements));
