@@ -5,9 +5,10 @@ use core::arch::x86_64::{
     _mm256_setzero_si256, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_ps, _mm512_and_si512,
     _mm512_broadcast_i64x4, _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_si256,
     _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_setr_epi64,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16, _mm512_srli_epi16,
-    _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps, _mm512_xor_si512,
+    _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8,
+    _mm512_setr_epi64, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16,
+    _mm512_srli_epi16, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
+    _mm512_xor_si512,
 };
 
 use super::avx2::{fold_8, total_8, totals_8};
@@ -112,6 +113,20 @@ impl Bytes for Sixteens {
             let query = _mm512_loadu_si512(query.as_ptr().cast());
             let row = _mm512_loadu_si512(row.as_ptr().cast());
             let raised = _mm512_xor_si512(row, _mm512_set1_epi8(i8::MIN));
+            Sixteens(_mm512_dpbusd_epi32(self.0, raised, query))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products_part(self, query: &[i8; BYTES], row: &[i8]) -> Self {
+        assert!(row.len() < BYTES);
+        let mask = (1 << row.len()) - 1;
+        // SAFETY: the caller has AVX-512 with BW and VNNI; a masked load touches only the slice's own bytes, and 64 bytes lie
+        // behind the query's pointer.
+        unsafe {
+            let query = _mm512_loadu_si512(query.as_ptr().cast());
+            let raised =
+                _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, row.as_ptr()), _mm512_set1_epi8(i8::MIN));
             Sixteens(_mm512_dpbusd_epi32(self.0, raised, query))
         }
     }

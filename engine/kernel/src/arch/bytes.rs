@@ -18,6 +18,13 @@ pub(super) trait Bytes: Copy {
     /// Adds the products, of the row's bytes as raised by the offset.
     unsafe fn add_products(self, query: &[i8; BYTES], row: &[i8; BYTES]) -> Self;
     unsafe fn total(self) -> i32;
+
+    /// The same of fewer than 64 bytes of a row, continued by zeros as the query is.
+    #[inline(always)]
+    unsafe fn add_products_part(self, query: &[i8; BYTES], row: &[i8]) -> Self {
+        // SAFETY: what this method asks of its caller is what `add_products` asks.
+        unsafe { self.add_products(query, &continued(row)) }
+    }
 }
 
 /// Scores all rows. The query is not empty; the lengths fit.
@@ -38,7 +45,7 @@ pub(super) unsafe fn dot_rows<V: Bytes>(query: &[i8], rows: &[i8], scores: &mut 
                 sums = sums.add_products(query, row);
             }
             if !tail.is_empty() {
-                sums = sums.add_products(&last, &continued(row_tail));
+                sums = sums.add_products_part(&last, row_tail);
             }
             sums.total()
         };
