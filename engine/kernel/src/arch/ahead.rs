@@ -1,7 +1,7 @@
 //! How do rows come from memory while others are scored?
 //!
-//! Where rows lie one behind the other, the CPU guesses by itself what comes next, but too late: asked in time, memory gives a
-//! sixth more rows of `f32` and a quarter more codes. Where rows lie anywhere it can't guess at all.
+//! Where rows lie one behind the other, the CPU guesses by itself what comes next; asked in time, memory still gives an
+//! eighth more rows of `f32` and a quarter more codes. Where rows lie anywhere it can't guess at all.
 
 use std::mem::size_of_val;
 
