@@ -77,9 +77,8 @@ def points(curve):
 
 
 def speeds(one, curve):
-    """Its speeds at the recalls. Of what was measured long ago only these are known."""
-    told = one.get("told", {}).get(curve, {})
-    return [told.get(str(recall), qps_at(points(one.get(curve, [])), recall)) for recall in RECALLS]
+    """Its speeds at the recalls; none where it wasn't asked so."""
+    return [qps_at(points(one.get(curve, [])), recall) for recall in RECALLS]
 
 
 def label(one):
@@ -98,8 +97,8 @@ def ordered(found):
 def when(one):
     """The day and the hour, and how fast the machine was before and after."""
     begun = datetime.datetime.fromtimestamp(one["measured_s"], datetime.timezone.utc).strftime("%d %b %H:%M")
-    scans = [f"{scan:.0f}" for scan in one.get("plain_scan_ms", [])]
-    return begun, " to ".join(scans) or "–"
+    scans = [f"{scan:.1f}" for scan in one["plain_scan_ms"]]
+    return begun, " to ".join(scans)
 
 
 def comparison(about, found, failed):
@@ -115,7 +114,7 @@ def comparison(about, found, failed):
     ]
     for one in ordered(found):
         cells = [number(speed) for curve in ("curve", "batches") for speed in speeds(one, curve)]
-        best = max((recall for recall, _ in points(one.get("curve", []))), default=one.get("told", {}).get("best"))
+        best = max(recall for recall, _ in points(one["curve"]))
         cells += [f"{one['build']['cpu_s']:.1f}", f"{one['disk_bytes'] / one['raw_bytes']:.2f}", f"{best:.4f}", *when(one)]
         lines.append(f"| {label(one)} | {' | '.join(cells)} |")
     lines += [""] + [f"Not measured: {one['name']}: `{one['why']}`." for one in failed]
@@ -174,7 +173,7 @@ def picture(about, found, path):
     # A scale on which the last hundredths of recall are as wide as the first tenth.
     axes.set_xscale("function", functions=(lambda x: -((1.0005 - x) ** 0.4), lambda y: 1.0005 - (-y) ** 2.5))
     for place, one in enumerate(ordered(found)):
-        front = frontier(points(one.get("curve", [])))
+        front = frontier(points(one["curve"]))
         before = [point for point in front if point[0] < low][-1:]
         shown = [(low, qps_at(front, low))] if before else []
         shown += [point for point in front if point[0] >= low]

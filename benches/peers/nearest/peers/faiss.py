@@ -54,7 +54,7 @@ class PqFastScan(Faiss):
     """4-bit product quantisation, two components a code."""
 
     title = "faiss IVFPQFastScan + refine"
-    refined = [2, 4, 8, 16]
+    refined = [2, 4, 8, 16, 32, 64]
 
     def make(self, lists):
         description = f"IVF{lists},PQ{self.dimension // 2}x4fs,RFlat"
