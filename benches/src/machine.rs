@@ -105,7 +105,7 @@ pub fn describe(folder: &Path) -> String {
     format!(
         "{processor}, {threads} threads, {} GiB, Linux {}, {file_system}",
         memory_kib >> 20,
-        kernel.trim()
+        kernel.trim().split('-').next().unwrap_or_default()
     )
 }
 
