@@ -4,7 +4,7 @@
 //! [`io::Medium`], asks it for [`Partition`]s with a [`Scope`], and runs the jobs that it offers. The rooms
 //! stand in this order, and import downward only:
 //!
-//! `cluster`, `io`, `nearness`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
+//! `cluster`, `io`, `nearness`, `rank`, `words` < `seal` < `keyring`, `log`, `memtable`, `segment` < `index`, `keyword`, `filter`, `manifest` <
 //! `partition` < `compaction`, `shred` < `workspace` < `verify` < `inspect`
 
 pub mod cluster;
@@ -20,6 +20,7 @@ mod manifest;
 mod memtable;
 mod nearness;
 mod partition;
+mod rank;
 mod seal;
 mod segment;
 mod shred;

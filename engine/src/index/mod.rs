@@ -11,8 +11,8 @@
 //! 2. At most `k` are kept, and exactly `min(k, offered)`, of what the [`Unit`] says is counted.
 
 mod best;
-pub mod rank;
 
+use crate::rank;
 use best::{Best, Floor};
 use std::cmp::Ordering;
 use std::ops::Range;

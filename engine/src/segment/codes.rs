@@ -3,8 +3,8 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
-use crate::index::rank;
 use crate::nearness::measure;
+use crate::rank;
 use std::ops::Range;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
 use strongroom_format::record::Metric;

@@ -11,7 +11,7 @@ use super::tree::{Finding, Tree};
 
 /// The floors of the engine, lowest first. Two rooms of one floor don't know each other.
 pub const FLOORS: &[&[&str]] = &[
-    &["cluster", "io", "nearness", "words"],
+    &["cluster", "io", "nearness", "rank", "words"],
     &["seal"],
     &["keyring", "log", "memtable", "segment"],
     &["index", "keyword", "filter", "manifest"],
