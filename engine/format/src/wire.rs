@@ -120,6 +120,14 @@ impl<'a> Reader<'a> {
         Err(Damage::new(self.structure, "a varint of no more bytes than it needs", "another"))
     }
 
+    /// Two varints of one byte each, if the next two are that; else nothing is taken.
+    #[inline]
+    pub fn pair_of_bytes(&mut self) -> Option<(u64, u64)> {
+        let [first @ ..0x80, second @ ..0x80, rest @ ..] = self.rest else { return None };
+        self.rest = rest;
+        Some((u64::from(*first), u64::from(*second)))
+    }
+
     /// A count of things of at least `item_bytes` each: at most `limit`, and no more than can be there.
     pub fn count(&mut self, limit: usize, item_bytes: usize) -> Result<usize, Damage> {
         let count = self.u32()? as usize;
