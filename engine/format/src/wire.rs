@@ -120,12 +120,18 @@ impl<'a> Reader<'a> {
         Err(Damage::new(self.structure, "a varint of no more bytes than it needs", "another"))
     }
 
-    /// Two varints of one byte each, if the next two are that; else nothing is taken.
+    /// Two varints, if the first is one of at most two bytes and the second is one byte; else nothing is taken.
     #[inline]
-    pub fn pair_of_bytes(&mut self) -> Option<(u64, u64)> {
-        let [first @ ..0x80, second @ ..0x80, rest @ ..] = self.rest else { return None };
+    pub fn short_pair(&mut self) -> Option<(u64, u64)> {
+        let (first, second, rest) = match *self.rest {
+            [first @ ..0x80, second @ ..0x80, ref rest @ ..] => (u64::from(first), second, rest),
+            [low @ 0x80..=0xff, high @ 1..0x80, second @ ..0x80, ref rest @ ..] => {
+                (u64::from(low & 0x7f) | u64::from(high) << 7, second, rest)
+            }
+            _ => return None,
+        };
         self.rest = rest;
-        Some((u64::from(*first), u64::from(*second)))
+        Some((first, u64::from(second)))
     }
 
     /// A count of things of at least `item_bytes` each: at most `limit`, and no more than can be there.

@@ -244,7 +244,7 @@ pub(crate) fn read_postings(
 ) -> Result<(), Damage> {
     let mut next = u64::from(first);
     for _ in 0..count {
-        let (step, times) = match input.pair_of_bytes() {
+        let (step, times) = match input.short_pair() {
             Some(pair) => pair,
             None => (input.varint()?, input.varint()?),
         };

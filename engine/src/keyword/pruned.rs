@@ -19,13 +19,17 @@ use super::beginnings::as_one_word;
 use super::{Found, Holders, Statistics, Terms, Weights, share};
 use crate::io::Fault;
 use crate::segment::{Blocked, Lengths};
-use strongroom_format::posting_blocks::PostingBlocks;
+use strongroom_format::posting_blocks::{BLOCK_POSTINGS, PostingBlocks};
 use strongroom_format::words::Posting;
 
 /// Rows that are looked at together.
 const WINDOW_ROWS: u32 = 2048;
 /// So many of a window's rows are scored first, for what has to be reached to rise.
 const FIRST: usize = 32;
+/// A row that may score enough costs about as much to look up as so many postings to go through.
+const LOOKUP_POSTINGS: usize = 64;
+/// After so many windows at most it is tried again whether looking up is the faster way.
+const DENSE_MAX: u32 = 16;
 /// More than three roundings can take away.
 const BOUND_SLACK: f64 = 1.0 + 1.0 / (1_u64 << 48) as f64;
 /// What rows with fewer words than this are held against is computed once.
@@ -108,7 +112,8 @@ impl<'a> Weighed<'a> {
     ) -> Result<(), Fault> {
         let lists = std::mem::take(&mut self.sources[source]);
         let mut norms = Norms { weights: &self.weights, known: vec![f64::NAN; NORMS] };
-        let mut search = Search { rows, lengths, cursors: Vec::new(), slack: slack(lists.len()) };
+        let mut search =
+            Search { rows, lengths, cursors: Vec::new(), slack: slack(lists.len()), dense: 0, dense_next: 1 };
         for (list, &most) in lists.into_iter().zip(&self.weights.most) {
             if list.count() > 0 {
                 let cursor = Cursor::new(list, most, &mut search.lengths, &mut norms)?;
@@ -207,11 +212,11 @@ impl<'a> Cursor<'a> {
         (self.block < self.blocks().count()).then(|| self.blocks().first_row(self.block).max(row))
     }
 
-    /// What a row from where it stands to this one (excluded) scores for the term at most.
-    fn bound_below(&self, end: u32) -> f32 {
+    /// What a row from where it stands to this one (excluded) scores for the term at most, and in how many blocks they are.
+    fn bound_below(&self, end: u32) -> (f32, usize) {
         let blocks = self.blocks();
         let here = (self.block..blocks.count()).take_while(|&block| blocks.first_row(block) < end);
-        here.map(|block| self.bounds[block]).fold(0.0, f32::max)
+        here.fold((0.0, 0), |(bound, count), block| (self.bounds[block].max(bound), count + 1))
     }
 
     /// The postings of a block.
@@ -247,6 +252,9 @@ struct Search<'a> {
     /// In the order of the terms.
     cursors: Vec<Cursor<'a>>,
     slack: f64,
+    /// In so many windows no term is set aside, and next time in twice as many.
+    dense: u32,
+    dense_next: u32,
 }
 
 /// The rows of a window.
@@ -260,8 +268,23 @@ struct Window {
     sums: Vec<f32>,
 }
 
-/// A term of a window, by its cursor's position, and what a row of the window scores for it at most.
-type Ranked = (f32, usize);
+impl Window {
+    /// Adds what rows that pass score for a term.
+    fn add(&mut self, postings: &[Posting], mut share: impl FnMut(u32, u16) -> f32) {
+        for posting in postings {
+            let row = posting.row.wrapping_sub(self.first) as usize;
+            let bit = 1_u64 << (row % 64);
+            if row >= self.sums.len() || self.passing[row / 64] & bit == 0 {
+                continue;
+            }
+            self.touched[row / 64] |= bit;
+            self.sums[row] += share(posting.times, self.lengths[row]);
+        }
+    }
+}
+
+/// What a row of the window scores for a term at most, the position of its cursor, and in how many blocks the window's rows are.
+type Ranked = (f32, usize, usize);
 
 /// A row that may score enough, and what it scores for the terms that were gone through.
 type Candidate = (f32, u32);
@@ -277,22 +300,22 @@ impl Search<'_> {
             sums: vec![0.0; WINDOW_ROWS as usize],
         };
         let mut whole: Vec<Ranked> =
-            self.cursors.iter().zip(0..).map(|(cursor, at)| (cursor.bound, at)).collect();
+            self.cursors.iter().zip(0..).map(|(cursor, at)| (cursor.bound, at, 0)).collect();
         whole.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let mut ranked = Vec::with_capacity(whole.len());
         loop {
             let (aside, _) = self.set_aside(&whole, sink.threshold());
             let from = window.end;
-            let next = whole[aside..].iter().filter_map(|&(_, at)| self.cursors[at].advance(from)).min();
+            let next = whole[aside..].iter().filter_map(|&(_, at, _)| self.cursors[at].advance(from)).min();
             let Some(next) = next else { return Ok(()) };
             window.first = next / WINDOW_ROWS * WINDOW_ROWS;
             window.end = self.rows.min(window.first + WINDOW_ROWS);
             ranked.clear();
             for (cursor, at) in self.cursors.iter_mut().zip(0..) {
                 cursor.advance(window.first);
-                let bound = cursor.bound_below(window.end);
+                let (bound, blocks) = cursor.bound_below(window.end);
                 if bound > 0.0 {
-                    ranked.push((bound, at));
+                    ranked.push((bound, at, blocks));
                 }
             }
             ranked.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -303,7 +326,7 @@ impl Search<'_> {
     /// How many of these terms, which rise, together lift no row so far; and how far they do.
     fn set_aside(&self, ranked: &[Ranked], threshold: f32) -> (usize, f64) {
         let mut sum = 0.0;
-        for (count, (bound, _)) in ranked.iter().enumerate() {
+        for (count, (bound, ..)) in ranked.iter().enumerate() {
             let more = sum + f64::from(*bound);
             if !self.is_below(more, threshold) {
                 return (count, sum);
@@ -331,15 +354,26 @@ impl Search<'_> {
             return Ok(());
         }
         self.lengths.read(window.first, &mut window.lengths[..rows])?;
-        let (aside, through) = ranked.split_at_mut(aside);
-        // In the order of the terms, sums are scores when no term was set aside.
-        through.sort_unstable_by_key(|(_, at)| *at);
-        let all: f64 = lift + through.iter().map(|(bound, _)| f64::from(*bound)).sum::<f64>();
-        let mut is_whole = aside.is_empty();
-        for &(bound, at) in &*through {
-            is_whole &= self.go_through(at, all - f64::from(bound), window, norms, sink.threshold())?;
+        let (mut aside, mut lift) = (aside, lift);
+        let mut left = Vec::new();
+        if self.dense == 0 && aside > 0 {
+            left = self.go_through(&mut ranked[aside..], lift, window, norms, sink.threshold())?;
+            let blocks: usize = ranked[..aside].iter().map(|(.., blocks)| blocks).sum();
+            if left.len() * LOOKUP_POSTINGS > blocks * BLOCK_POSTINGS {
+                self.dense = self.dense_next;
+                self.dense_next = DENSE_MAX.min(2 * self.dense_next);
+            } else {
+                self.dense_next = 1;
+            }
         }
-        let mut left = self.candidates(window, lift, sink.threshold());
+        if self.dense > 0 || aside == 0 {
+            // Gone through in the order of the terms, all of them: what is enough is a score.
+            self.dense = self.dense.saturating_sub(1);
+            (aside, lift) = (0, 0.0);
+            left = self.go_through(ranked, lift, window, norms, sink.threshold())?;
+        }
+        let is_whole = aside == 0;
+        let aside = &ranked[..aside];
         let mut together = FIRST;
         let mut found = Vec::new();
         let mut shares = vec![0.0; self.cursors.len()];
@@ -367,38 +401,32 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Adds up what the window's rows score for a term, where others add so much at most; whether all blocks were looked at.
+    /// Adds up what the window's rows score for these terms, which are brought into their order, where others lift them so far at
+    /// most; and answers those that may score enough. Blocks none of whose rows can are left out: what such a row scores for the rest of the
+    /// terms isn't enough either.
     fn go_through(
         &mut self,
-        at: usize,
-        others: f64,
+        ranked: &mut [Ranked],
+        lift: f64,
         window: &mut Window,
         norms: &mut Norms<'_>,
         threshold: f32,
-    ) -> Result<bool, Fault> {
-        let slack = self.slack;
-        let cursor = &mut self.cursors[at];
-        let most = cursor.most;
-        let mut is_whole = true;
-        for block in cursor.block..cursor.blocks().count() {
-            if cursor.blocks().first_row(block) >= window.end {
-                break;
-            }
-            if (f64::from(cursor.bounds[block]) + others) * slack < f64::from(threshold) {
-                is_whole = false;
-                continue;
-            }
-            for posting in cursor.read(block)? {
-                let row = posting.row.wrapping_sub(window.first) as usize;
-                let bit = 1_u64 << (row % 64);
-                if row >= window.sums.len() || window.passing[row / 64] & bit == 0 {
+    ) -> Result<Vec<Candidate>, Fault> {
+        ranked.sort_unstable_by_key(|(_, at, _)| *at);
+        let all = lift + ranked.iter().map(|(bound, ..)| f64::from(*bound)).sum::<f64>();
+        for &(bound, at, blocks) in &*ranked {
+            let others = all - f64::from(bound);
+            let from = self.cursors[at].block;
+            for block in from..from + blocks {
+                if self.is_below(f64::from(self.cursors[at].bounds[block]) + others, threshold) {
                     continue;
                 }
-                window.touched[row / 64] |= bit;
-                window.sums[row] += share(most, posting.times, norms.of(window.lengths[row])) as f32;
+                let cursor = &mut self.cursors[at];
+                let most = cursor.most;
+                window.add(cursor.read(block)?, |times, words| share(most, times, norms.of(words)) as f32);
             }
         }
-        Ok(is_whole)
+        Ok(self.candidates(window, lift, threshold))
     }
 
     /// The rows that may score enough, when those terms that were set aside lift them so far. Leaves the window as it was before.
@@ -440,7 +468,7 @@ impl Search<'_> {
         };
         shares.fill(f32::NAN);
         let mut most = f64::from(sum) + lift;
-        for &(bound, at) in aside.iter().rev() {
+        for &(bound, at, _) in aside.iter().rev() {
             shares[at] = share_of(&mut self.cursors[at])?;
             most += f64::from(shares[at]) - f64::from(bound);
             if self.is_below(most, threshold) {

@@ -209,7 +209,7 @@ fn every_word_of_a_large_dictionary_is_found() {
     let sorted: BTreeSet<String> = (0..199 * 7).map(|number| format!("w{number}")).collect();
     for from in ["", "w", "w1", "w1000", "w1001", "w5", "w699x", "w999", "x"] {
         let mut found = Vec::new();
-        let take = |entry: &words::Entry<'_>| {
+        let take = |entry: &words::Entry<'_, '_>| {
             found.extend((entry.word >= from).then(|| entry.word.to_owned()));
             Ok(true)
         };
