@@ -65,6 +65,16 @@ fn blocks_are_read_as_they_were_written() {
     }
 }
 
+/// Lost otherwise: what `format-spec.md` gives as an example would be another thing than what is written.
+#[test]
+fn the_specification_shows_what_is_written() {
+    let postings: Vec<Posting> = (0..300).map(|row| Posting { row, times: 1 }).collect();
+    let mut out = Writer::default();
+    PostingBlocks::of(&postings, &[7; 300]).write(&mut out);
+    let blocks = [0, 0, 1, 0, 7];
+    assert_eq!(out.0, [&[15][..], &blocks, &blocks, &blocks].concat());
+}
+
 /// Lost otherwise: the rows of a block whose bounds say that they can't be among the best.
 #[test]
 fn every_posting_is_covered_and_no_bound_is_in_vain() {
