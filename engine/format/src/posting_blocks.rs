@@ -1,4 +1,4 @@
-//! How is a frequent word asked for its best rows without reading all of them?
+//! How do the rows that have a word lie in a segment, and how are the best of many found without reading all?
 //!
 //! The postings of a word that more than [`BLOCK_POSTINGS`] rows have are looked at in blocks of that many. What stands before
 //! them says of each block where it ends and what none of its rows goes beyond ([`Bound`]): BM25 rises with how often a row has a
@@ -9,11 +9,19 @@
 
 use crate::Damage;
 use crate::wire::{Reader, Writer};
-use crate::words::{Posting, read_postings};
 use std::ops::Range;
 
 /// Postings of each block, but the last.
 pub const BLOCK_POSTINGS: usize = 128;
+
+/// A row that has a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posting {
+    /// Which row.
+    pub row: u32,
+    /// How often it has it, at least once.
+    pub times: u32,
+}
 
 /// A row that has a word so often and so few words scores as much as some of a block's rows, or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,4 +236,31 @@ pub(crate) fn write_postings(out: &mut Writer, mut next: u32, postings: &[Postin
         next = posting.row + 1;
     }
     next
+}
+
+/// Appends so many postings, of rows from `first` on that are below `end`.
+pub(crate) fn read_postings(
+    input: &mut Reader<'_>,
+    first: u32,
+    count: usize,
+    end: u32,
+    postings: &mut Vec<Posting>,
+) -> Result<(), Damage> {
+    let mut next = u64::from(first);
+    for _ in 0..count {
+        let (step, times) = match input.short_pair() {
+            Some(pair) => pair,
+            None => (input.varint()?, input.varint()?),
+        };
+        let row = next.saturating_add(step);
+        let (Ok(row), Ok(times @ 1..)) = (u32::try_from(row), u32::try_from(times)) else {
+            return Err(Damage::new("posting", "a row, and how often it has the word", "more"));
+        };
+        if row >= end {
+            return Err(Damage::new("posting", format_args!("a row below {end}"), row));
+        }
+        next = u64::from(row) + 1;
+        postings.push(Posting { row, times });
+    }
+    Ok(())
 }

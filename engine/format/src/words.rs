@@ -7,7 +7,8 @@
 //! In version 2 the postings of frequent words begin with what [`PostingBlocks`] knows of them.
 
 use crate::Damage;
-use crate::posting_blocks::{BLOCK_POSTINGS, PostingBlocks, write_postings};
+pub use crate::posting_blocks::Posting;
+use crate::posting_blocks::{BLOCK_POSTINGS, PostingBlocks, read_postings, write_postings};
 use crate::wire::{Reader, Writer};
 
 /// A word is no longer than this.
@@ -21,15 +22,6 @@ pub const WORDS_PLAIN: u32 = 1;
 pub const WORDS_IN_BLOCKS: u32 = 2;
 /// The version and the length of the fences.
 pub const WORDS_HEADER_BYTES: u64 = 8;
-
-/// A row that has a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Posting {
-    /// Which row.
-    pub row: u32,
-    /// How often it has it, at least once.
-    pub times: u32,
-}
 
 /// Where a word stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,33 +224,6 @@ pub fn decode_postings(bytes: &[u8], rows: u32, rows_max: u32) -> Result<Vec<Pos
     read_postings(&mut input, 0, rows as usize, rows_max, &mut postings)?;
     input.finish()?;
     Ok(postings)
-}
-
-/// Appends so many postings, of rows from `first` on that are below `end`.
-pub(crate) fn read_postings(
-    input: &mut Reader<'_>,
-    first: u32,
-    count: usize,
-    end: u32,
-    postings: &mut Vec<Posting>,
-) -> Result<(), Damage> {
-    let mut next = u64::from(first);
-    for _ in 0..count {
-        let (step, times) = match input.short_pair() {
-            Some(pair) => pair,
-            None => (input.varint()?, input.varint()?),
-        };
-        let row = next.saturating_add(step);
-        let (Ok(row), Ok(times @ 1..)) = (u32::try_from(row), u32::try_from(times)) else {
-            return Err(Damage::new("posting", "a row, and how often it has the word", "more"));
-        };
-        if row >= end {
-            return Err(Damage::new("posting", format_args!("a row below {end}"), row));
-        }
-        next = u64::from(row) + 1;
-        postings.push(Posting { row, times });
-    }
-    Ok(())
 }
 
 /// Reads what is known of the blocks of a word's postings, if anything is, and where these begin; of a segment of `rows_max`,
