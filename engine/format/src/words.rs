@@ -143,7 +143,7 @@ pub fn encode_words_in<'a>(
             fences.u64(postings.0.len() as u64).u64(positions.0.len() as u64);
         }
         let begin = postings.0.len();
-        if version == WORDS_IN_BLOCKS && of_word.postings.len() > BLOCK_POSTINGS {
+        if are_in_blocks(version, of_word.postings.len() as u32) {
             PostingBlocks::of(&of_word.postings, &lengths_of(&of_word.postings, lengths))
                 .write(&mut postings);
         }
@@ -226,6 +226,11 @@ pub fn decode_postings(bytes: &[u8], rows: u32, rows_max: u32) -> Result<Vec<Pos
     Ok(postings)
 }
 
+/// Whether the blocks of a word that so many rows have are told in this version.
+pub fn are_in_blocks(version: u32, rows: u32) -> bool {
+    version == WORDS_IN_BLOCKS && rows as usize > BLOCK_POSTINGS
+}
+
 /// Reads what is known of the blocks of a word's postings, if anything is, and where these begin; of a segment of `rows_max`,
 /// from the bytes of a word that so many rows have.
 pub fn decode_blocks(
@@ -234,7 +239,7 @@ pub fn decode_blocks(
     rows: u32,
     rows_max: u32,
 ) -> Result<(Option<PostingBlocks>, usize), Damage> {
-    if version != WORDS_IN_BLOCKS || rows as usize <= BLOCK_POSTINGS {
+    if !are_in_blocks(version, rows) {
         return Ok((None, 0));
     }
     let mut input = Reader::new("posting blocks", bytes);

@@ -8,12 +8,11 @@ use super::reader::Segment;
 use crate::io::Fault;
 use std::ops::Range;
 use strongroom_format::Damage;
-use strongroom_format::posting_blocks::BLOCK_POSTINGS;
 use strongroom_format::segment::SectionKind;
 use strongroom_format::wire::Reader;
 use strongroom_format::words::{
-    Fence, Place, Posting, WORDS_HEADER_BYTES, WORDS_IN_BLOCKS, WORDS_PLAIN, WordRow, decode_blocks,
-    decode_fences, decode_positions, decode_postings, decode_word_counts, decode_words_header,
+    Fence, Place, Posting, WORDS_HEADER_BYTES, WORDS_IN_BLOCKS, WORDS_PLAIN, WordRow, are_in_blocks,
+    decode_blocks, decode_fences, decode_positions, decode_postings, decode_word_counts, decode_words_header,
 };
 
 /// A segment's dictionary, opened.
@@ -48,7 +47,7 @@ impl<'a> Entry<'_, 'a> {
 
     /// The rows that have it, to be read block by block; `None` when nothing is known of blocks.
     pub fn blocked(&self) -> Result<Option<Blocked<'a>>, Fault> {
-        if self.version != WORDS_IN_BLOCKS || self.rows as usize <= BLOCK_POSTINGS {
+        if !are_in_blocks(self.version, self.rows) {
             return Ok(None);
         }
         Blocked::open(self.segment, self.postings.clone(), self.rows).map(Some)

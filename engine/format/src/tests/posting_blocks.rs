@@ -138,9 +138,12 @@ fn a_table_that_does_not_fit_is_damage() {
         let own = &bytes[range.start as usize..range.end as usize];
         assert!(blocks.read(block, &own[..own.len() - 1], &mut read).is_err());
         assert!(blocks.read(block, &[own, &[0, 1]].concat(), &mut read).is_err());
-        let mut wrong = own.to_vec();
-        wrong[0] ^= 1;
-        assert!(blocks.read(block, &wrong, &mut read).is_err(), "its last row is another one");
+    }
+    let two = [Posting { row: 5, times: 1 }, Posting { row: 9, times: 1 }];
+    let blocks = PostingBlocks::of(&two, &[1, 1]);
+    assert_eq!(blocks.read(0, &[5, 1, 3, 1], &mut read), Ok(()));
+    for wrong in [[5, 1, 2, 1], [5, 1, 4, 1], [4, 1, 3, 1], [5, 1, 3, 0], [5, 0, 3, 1]] {
+        assert!(blocks.read(0, &wrong, &mut read).is_err(), "{wrong:?}");
     }
 }
 
