@@ -231,6 +231,10 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     let sea = [stands(0, &[0]), stands(2, &often)].concat().into_iter().collect();
     let whale = [stands(1, &[0, 1]), stands(2, &[3])].concat().into_iter().collect();
     let words = encode_words(&[1, 2, 200], [("sea", &sea), ("whale", &whale)]);
+    let often = (0..200).flat_map(|row| stands(row * 5, &[0, 1, 2][..1 + row as usize % 3])).collect();
+    let mut counts = vec![0; 1000];
+    (0..200).for_each(|row| counts[row * 5] = row as u16 % 3 + 1);
+    let frequent = encode_words(&counts, [("sea", &often)]);
     let flat = IndexHead::flat(vec![0.5, -1.0, 2.0]);
     let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], probes: [1; 10], ..flat.clone() };
     let mut fields = FieldIndexWriter::default();
@@ -251,6 +255,14 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
         .concat(),
         [vec![3, 3, 7], flat.encode().0].concat(),
         [vec![3, 3, 7], listed.encode().0].concat(),
+        [
+            vec![6, frequent.words.0.len() as u8, 250],
+            frequent.words.0,
+            (frequent.postings.0.len() as u16).to_le_bytes().to_vec(),
+            frequent.postings.0,
+            frequent.positions.0,
+        ]
+        .concat(),
     ]
 }
 

@@ -17,7 +17,9 @@ use strongroom_format::segment::{
     BlockHeader, ChangeRow, LabelRow, SegmentHeader, decode_directory, decode_table, encode_table,
 };
 use strongroom_format::wire::{Reader, Writer};
-use strongroom_format::words::{Occurrences, Place, Posting, decode_words, encode_words};
+use strongroom_format::words::{
+    Occurrences, Place, Posting, WORDS_PLAIN, decode_words, decode_words_header, encode_words_in,
+};
 use zerocopy::IntoBytes;
 
 /// A log file is walked as recovery walks it.
@@ -165,7 +167,7 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
     let Some(([sort, documents, rows], bytes)) = bytes.split_first_chunk::<3>() else { return false };
     let mut again = Writer::default();
     let mut input = Reader::new("rows", bytes);
-    match sort % 6 {
+    match sort % 7 {
         0 => {
             let Ok(directory) = decode_directory(bytes, u32::from(*documents), u32::from(*rows)) else {
                 return false;
@@ -182,20 +184,13 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
             // The documents say how long the dictionary is, and a byte how long the postings are.
             let Some((words, rest)) = bytes.split_at_checked(usize::from(*documents)) else { return false };
             let Some((length, rest)) = rest.split_first() else { return false };
-            let Some((postings, positions)) = rest.split_at_checked(usize::from(*length)) else {
-                return false;
-            };
-            let mut found: Vec<(String, Occurrences)> = Vec::new();
-            let take = |word: &str, postings: &[Posting], places: &[Place]| {
-                let occurrences: Occurrences = places.iter().copied().collect();
-                assert_eq!(occurrences.postings(), postings, "postings and positions say the same");
-                found.push((word.to_owned(), occurrences));
-            };
-            let Ok(counts) = decode_words([words, postings, positions], u32::from(*rows), take) else {
-                return false;
-            };
-            let sections = encode_words(&counts, found.iter().map(|(word, found)| (&**word, found)));
-            again.raw(&sections.words.0).u8(*length).raw(&sections.postings.0).raw(&sections.positions.0);
+            return words_of(words, usize::from(*length), rest, u32::from(*rows));
+        }
+        6 => {
+            // The same with more rows, so that a word may be frequent.
+            let Some((words, rest)) = bytes.split_at_checked(usize::from(*documents)) else { return false };
+            let Some((length, rest)) = rest.split_first_chunk::<2>() else { return false };
+            return words_of(words, u16::from_le_bytes(*length).into(), rest, 4 * u32::from(*rows));
         }
         3 => {
             let (dimension, rows) = (u32::from(*documents), u32::from(*rows));
@@ -227,6 +222,24 @@ pub(crate) fn directory(bytes: &[u8]) -> bool {
         }
     }
     assert_eq!(again.0, bytes, "rows that are read are written the same");
+    true
+}
+
+/// Dictionary, postings of this length, and positions.
+fn words_of(words: &[u8], length: usize, rest: &[u8], rows: u32) -> bool {
+    let Some((postings, positions)) = rest.split_at_checked(length) else { return false };
+    let mut found: Vec<(String, Occurrences)> = Vec::new();
+    let take = |word: &str, postings: &[Posting], places: &[Place]| {
+        let occurrences: Occurrences = places.iter().copied().collect();
+        assert_eq!(occurrences.postings(), postings, "postings and positions say the same");
+        found.push((word.to_owned(), occurrences));
+    };
+    let Ok(counts) = decode_words([words, postings, positions], rows, take) else { return false };
+    let version =
+        words.get(..8).map_or(WORDS_PLAIN, |header| decode_words_header(header).map_or(0, |(v, _)| v));
+    let again = encode_words_in(version, &counts, found.iter().map(|(word, found)| (&**word, found)));
+    let again = [&again.words.0, &again.postings.0, &again.positions.0].map(|bytes| &bytes[..]);
+    assert_eq!(again, [words, postings, positions], "words that are read are written the same");
     true
 }
 

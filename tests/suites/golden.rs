@@ -9,14 +9,15 @@ use strongroom_format::fields::{FieldValue, key};
 use strongroom_format::keyring::{KeySlot, SLOT_BYTES, SlotState};
 use strongroom_format::log::{ALIGN, BatchPlace, decode_batch, decode_start};
 use strongroom_format::manifest::{FoundVersion, Head, VersionKind};
+use strongroom_format::posting_blocks::Bound;
 use strongroom_format::receipt::{Receipt, ReceiptKind};
 use strongroom_format::segment::{
     BlockHeader, ChangeRow, LabelRow, SECTIONS, SegmentHeader, decode_directory, decode_table,
 };
 use strongroom_format::wire::Reader;
 use strongroom_format::words::{
-    Fence, Posting, WORDS_VERSION, WordRow, decode_fences, decode_positions, decode_postings,
-    decode_word_counts, decode_words_header,
+    Fence, Posting, WORDS_IN_BLOCKS, WORDS_PLAIN, WordRow, decode_blocks, decode_fences, decode_positions,
+    decode_postings, decode_word_counts, decode_words, decode_words_header,
 };
 use strongroom_tests::golden::scene::{self, files, records};
 use strongroom_tests::golden::sealing::{authenticated, counting, verify};
@@ -121,7 +122,7 @@ fn the_segment_is_read() {
     assert_eq!((label.text, label.bitmap), ("sea", &scene::FIRST_ALONE[..]));
     let change = ChangeRow::read(&mut Reader::new("changes", &plain[5])).expect("a change");
     assert_eq!((change.record, change.change.id.as_str()), (39, "doc_9"));
-    assert_eq!(decode_words_header(&plain[7][..8]), Ok((WORDS_VERSION, 29)));
+    assert_eq!(decode_words_header(&plain[7][..8]), Ok((WORDS_PLAIN, 29)));
     let fences = decode_fences(&plain[7][8..37]).expect("it checks");
     let first = Fence { word: "1".to_owned(), words_offset: 0, postings_offset: 4, positions_offset: 0 };
     assert_eq!(fences, [first]);
@@ -152,6 +153,31 @@ fn the_segment_is_read() {
     assert_eq!(found[..3], [("1", once(1, 1), vec![1]), and, ("are", once(0, 1), vec![1])]);
     let fish = ("fish", once(0, 5), vec![2, 4, 6, 8, 10]);
     assert_eq!(found[3..], [fish, ("of", once(1, 1), vec![0]), ("shark", once(0, 1), vec![0])]);
+}
+
+/// Lost otherwise: the frequent words of large partitions, or the best rows that have them.
+#[test]
+fn words_in_blocks_are_read() {
+    let bytes = golden("words-in-blocks.bin");
+    let mut input = Reader::new("sections", &bytes);
+    let sections = [(); 3].map(|()| input.bytes(1 << 16).expect("a section"));
+    let mut found = Vec::new();
+    let counts = decode_words(sections, scene::BLOCKED_ROWS, |word, postings, _| {
+        found.push((word.to_owned(), postings.to_vec()));
+    });
+    let counts = counts.expect("they check");
+    let rows = |step: usize| (0..scene::BLOCKED_ROWS).step_by(step);
+    let often: Vec<Posting> = rows(3).map(|row| Posting { row, times: 1 + row % 4 }).collect();
+    let rare: Vec<Posting> = rows(50).map(|row| Posting { row, times: 1 }).collect();
+    assert_eq!(found, [("often".to_owned(), often), ("rare".to_owned(), rare)]);
+    assert_eq!(decode_words_header(&sections[0][..8]).map(|(version, _)| version), Ok(WORDS_IN_BLOCKS));
+    let lists = &sections[1][counts.len() * 2..];
+    let (blocks, _) =
+        decode_blocks(WORDS_IN_BLOCKS, &lists[..lists.len() - 24], 200, 600).expect("it checks");
+    let blocks = blocks.expect("200 rows have the word");
+    assert_eq!((blocks.count(), blocks.last_row(0), blocks.last_row(1)), (2, 381, 597));
+    let bound = |times| Bound { times, words: times as u16 };
+    assert_eq!(blocks.bounds(0), [bound(1), bound(2), bound(3), bound(4)]);
 }
 
 /// Without this, a store would open without its segments.

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod log;
 pub mod manifest;
 pub mod memo;
+pub mod posting_blocks;
 pub mod receipt;
 pub mod record;
 pub mod segment;

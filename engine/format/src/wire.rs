@@ -120,6 +120,20 @@ impl<'a> Reader<'a> {
         Err(Damage::new(self.structure, "a varint of no more bytes than it needs", "another"))
     }
 
+    /// Two varints, if the first is one of at most two bytes and the second is one byte; else nothing is taken.
+    #[inline]
+    pub fn short_pair(&mut self) -> Option<(u64, u64)> {
+        let (first, second, rest) = match *self.rest {
+            [first @ ..0x80, second @ ..0x80, ref rest @ ..] => (u64::from(first), second, rest),
+            [low @ 0x80..=0xff, high @ 1..0x80, second @ ..0x80, ref rest @ ..] => {
+                (u64::from(low & 0x7f) | u64::from(high) << 7, second, rest)
+            }
+            _ => return None,
+        };
+        self.rest = rest;
+        Some((first, u64::from(second)))
+    }
+
     /// A count of things of at least `item_bytes` each: at most `limit`, and no more than can be there.
     pub fn count(&mut self, limit: usize, item_bytes: usize) -> Result<usize, Damage> {
         let count = self.u32()? as usize;

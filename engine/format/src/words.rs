@@ -4,27 +4,24 @@
 //! and the words, sorted by their bytes, each with how many rows have it and how long its postings and its positions are.
 //! Section *postings* begins with how many words each row has and goes on with the postings of the words, in their order.
 //! Section *positions* says where in its rows each word stands, in the same order. All are empty when no row has a word.
+//! In version 2 the postings of frequent words begin with what [`PostingBlocks`] knows of them.
 
 use crate::Damage;
+pub use crate::posting_blocks::Posting;
+use crate::posting_blocks::{BLOCK_POSTINGS, PostingBlocks, read_postings, write_postings};
 use crate::wire::{Reader, Writer};
 
 /// A word is no longer than this.
 pub const WORD_BYTES_MAX: usize = 64;
 /// Words behind each fence, but the last.
 pub const GROUP_WORDS: usize = 128;
-/// How texts are cut into words: segments of another version are asked for nothing.
-pub const WORDS_VERSION: u32 = 1;
+/// Texts are cut into words as they have always been, and postings stand alone.
+pub const WORDS_PLAIN: u32 = 1;
+/// The same, and before the postings of a word that more than [`BLOCK_POSTINGS`] rows have stands what is known of their blocks.
+/// Segments of other versions are asked for nothing.
+pub const WORDS_IN_BLOCKS: u32 = 2;
 /// The version and the length of the fences.
 pub const WORDS_HEADER_BYTES: u64 = 8;
-
-/// A row that has a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Posting {
-    /// Which row.
-    pub row: u32,
-    /// How often it has it, at least once.
-    pub times: u32,
-}
 
 /// Where a word stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,8 +112,21 @@ pub struct WordSections {
     pub positions: Writer,
 }
 
-/// The sections, from how many words each row has, and the words, sorted.
+/// The sections, from how many words each row has, and the words, sorted. They are of version 2 when a word is as frequent
+/// as to need it, else of version 1.
 pub fn encode_words<'a>(
+    lengths: &[u16],
+    words: impl IntoIterator<Item = (&'a str, &'a Occurrences)>,
+) -> WordSections {
+    let words: Vec<(&str, &Occurrences)> = words.into_iter().collect();
+    let is_frequent = |(_, of_word): &(&str, &Occurrences)| of_word.postings.len() > BLOCK_POSTINGS;
+    let version = if words.iter().any(is_frequent) { WORDS_IN_BLOCKS } else { WORDS_PLAIN };
+    encode_words_in(version, lengths, words)
+}
+
+/// The sections in one of the two versions.
+pub fn encode_words_in<'a>(
+    version: u32,
     lengths: &[u16],
     words: impl IntoIterator<Item = (&'a str, &'a Occurrences)>,
 ) -> WordSections {
@@ -133,11 +143,11 @@ pub fn encode_words<'a>(
             fences.u64(postings.0.len() as u64).u64(positions.0.len() as u64);
         }
         let begin = postings.0.len();
-        let mut next = 0;
-        for posting in &of_word.postings {
-            postings.varint(u64::from(posting.row - next)).varint(u64::from(posting.times));
-            next = posting.row + 1;
+        if are_in_blocks(version, of_word.postings.len() as u32) {
+            PostingBlocks::of(&of_word.postings, &lengths_of(&of_word.postings, lengths))
+                .write(&mut postings);
         }
+        write_postings(&mut postings, 0, &of_word.postings);
         rows.u8(word.len() as u8).raw(word.as_bytes());
         rows.varint(of_word.postings.len() as u64).varint((postings.0.len() - begin) as u64);
         rows.varint(of_word.positions.0.len() as u64);
@@ -145,7 +155,7 @@ pub fn encode_words<'a>(
     }
     let mut words = Writer::default();
     if !rows.0.is_empty() {
-        words.u32(WORDS_VERSION).u32(fences.0.len() as u32).raw(&fences.0).raw(&rows.0);
+        words.u32(version).u32(fences.0.len() as u32).raw(&fences.0).raw(&rows.0);
     }
     WordSections { words, postings, positions }
 }
@@ -179,6 +189,11 @@ pub fn decode_fences(bytes: &[u8]) -> Result<Vec<Fence>, Damage> {
     Ok(fences)
 }
 
+/// How many words the row of each posting has.
+fn lengths_of(postings: &[Posting], lengths: &[u16]) -> Vec<u16> {
+    postings.iter().map(|posting| lengths[posting.row as usize]).collect()
+}
+
 fn take<'a>(from: &mut Reader<'a>, bytes: u64) -> Result<&'a [u8], Damage> {
     from.raw(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
@@ -206,21 +221,32 @@ pub fn decode_postings(bytes: &[u8], rows: u32, rows_max: u32) -> Result<Vec<Pos
     let mut input = Reader::new("posting", bytes);
     // Each takes two bytes at least, as [`WordRow::read`] made sure.
     let mut postings = Vec::with_capacity((rows as usize).min(bytes.len() / 2));
-    let mut next = 0_u64;
-    for _ in 0..rows {
-        let (step, times) = (input.varint()?, input.varint()?);
-        let row = next.saturating_add(step);
-        let (Ok(row), Ok(times @ 1..)) = (u32::try_from(row), u32::try_from(times)) else {
-            return Err(Damage::new("posting", "a row, and how often it has the word", "more"));
-        };
-        if row >= rows_max {
-            return Err(Damage::new("posting", format_args!("a row below {rows_max}"), row));
-        }
-        next = u64::from(row) + 1;
-        postings.push(Posting { row, times });
-    }
+    read_postings(&mut input, 0, rows as usize, rows_max, &mut postings)?;
     input.finish()?;
     Ok(postings)
+}
+
+/// Whether the blocks of a word that so many rows have are told in this version.
+pub fn are_in_blocks(version: u32, rows: u32) -> bool {
+    version == WORDS_IN_BLOCKS && rows as usize > BLOCK_POSTINGS
+}
+
+/// Reads what is known of the blocks of a word's postings, if anything is, and where these begin; of a segment of `rows_max`,
+/// from the bytes of a word that so many rows have.
+pub fn decode_blocks(
+    version: u32,
+    bytes: &[u8],
+    rows: u32,
+    rows_max: u32,
+) -> Result<(Option<PostingBlocks>, usize), Damage> {
+    if !are_in_blocks(version, rows) {
+        return Ok((None, 0));
+    }
+    let mut input = Reader::new("posting blocks", bytes);
+    let table_bytes = input.varint()?;
+    let table = take(&mut input, table_bytes)?;
+    let blocks = PostingBlocks::read_table(table, rows, rows_max, input.left() as u64)?;
+    Ok((Some(blocks), bytes.len() - input.left()))
 }
 
 /// Reads where a word with these postings stands.
@@ -266,8 +292,8 @@ pub fn decode_words(
         return lists.finish().and_then(|()| stands.finish()).map(|()| vec![0; rows as usize]);
     }
     let (version, fences_bytes) = decode_words_header(input.raw(WORDS_HEADER_BYTES as usize)?)?;
-    if version != WORDS_VERSION {
-        return Err(Damage::new("words", format_args!("version {WORDS_VERSION}"), version));
+    if !matches!(version, WORDS_PLAIN | WORDS_IN_BLOCKS) {
+        return Err(Damage::new("words", "version 1 or 2", version));
     }
     let fences = decode_fences(input.raw(fences_bytes as usize)?)?;
     let counts = decode_word_counts(lists.raw(rows as usize * size_of::<u16>())?);
@@ -290,7 +316,12 @@ pub fn decode_words(
         if word.word <= before {
             return Err(Damage::new("word", "above the one before", "not"));
         }
-        let list = decode_postings(take(&mut lists, word.postings_bytes)?, word.rows, rows)?;
+        let of_word = take(&mut lists, word.postings_bytes)?;
+        let (blocks, at) = decode_blocks(version, of_word, word.rows, rows)?;
+        let list = decode_postings(&of_word[at..], word.rows, rows)?;
+        if blocks.is_some_and(|blocks| blocks != PostingBlocks::of(&list, &lengths_of(&list, &counts))) {
+            return Err(Damage::new("posting blocks", "what holds for the postings behind them", "another"));
+        }
         let places = decode_positions(take(&mut stands, word.positions_bytes)?, &list)?;
         for place in &places {
             let (count, last) = &mut found[place.row as usize];

@@ -48,6 +48,17 @@ impl Mask {
         ordinals.is_empty() || self.next(ordinals.start, true).is_some_and(|absent| absent >= ordinals.end)
     }
 
+    /// Those below this one that are not in it, rising.
+    pub fn absent(&self, end: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            // Behind its last word none is in it.
+            let absent = self.next(at, true).map_or(at, |absent| absent.max(at));
+            at = absent.saturating_add(1);
+            (absent < end).then_some(absent)
+        })
+    }
+
     /// Runs of ordinals that together have all that are in it, rising. Two are one when no more than so many that are
     /// not in it lie between them.
     pub fn runs(&self, gap_max: u32) -> impl Iterator<Item = Range<u32>> + '_ {
@@ -135,6 +146,12 @@ mod tests {
         mask.set(1000, false);
         assert_eq!(mask.iter().collect::<Vec<_>>(), [0, 64, 200]);
         assert_eq!(mask.count(), 3);
+        assert_eq!(mask.absent(66).collect::<Vec<_>>(), [&(1..64).collect::<Vec<_>>()[..], &[65]].concat());
+        let full: Mask = (0..64).collect();
+        assert_eq!(full.absent(64).count(), 0);
+        assert_eq!(full.absent(130).collect::<Vec<_>>(), (64..130).collect::<Vec<_>>());
+        assert_eq!(Mask::default().absent(70).collect::<Vec<_>>(), (0..70).collect::<Vec<_>>());
+        assert_eq!(mask.absent(1000).count(), 997);
         assert!(mask.contains(200) && !mask.contains(63) && !mask.contains(100_000));
     }
 }

@@ -168,6 +168,11 @@ impl Nearest {
         self.floor.k()
     }
 
+    /// What a row has to score, as far as is known.
+    pub fn floor(&self) -> f32 {
+        self.floor.at()
+    }
+
     /// The first pass, over the documents of the source of this number that are in the mask.
     pub fn look<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, mask: &Mask) -> Result<(), R::Error> {
         if self.k() == 0 {

@@ -18,11 +18,23 @@ pub trait Lexicon {
     fn each_from(&self, letters: &str, each: &mut dyn FnMut(&str, Vec<Posting>)) -> Result<(), Fault>;
 }
 
+/// The rows that have a term, rising.
+pub trait Holders: From<Vec<Posting>> {
+    /// How many.
+    fn count(&self) -> u64;
+}
+
+impl Holders for Vec<Posting> {
+    fn count(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
 /// What was found of a term.
 #[derive(Debug)]
-pub enum Found {
-    /// The rows that have it, rising.
-    Rows(Vec<Posting>),
+pub enum Found<H> {
+    /// The rows that have it.
+    Rows(H),
     /// Of a beginning: words with the rows that have them, rising.
     Words(Vec<(String, Vec<Posting>)>),
 }
@@ -33,16 +45,31 @@ impl Terms {
         &self,
         lexicon: &impl Lexicon,
         leave: impl Fn(&mut Vec<Posting>),
-    ) -> Result<Vec<Found>, Fault> {
+    ) -> Result<Vec<Found<Vec<Posting>>>, Fault> {
+        let holders = |word: &str| {
+            let mut postings = lexicon.postings(word)?;
+            leave(&mut postings);
+            Ok(postings)
+        };
+        self.look_by(lexicon, &leave, holders)
+    }
+
+    /// The same, and which rows have a word is as another function tells.
+    pub fn look_by<H: Holders>(
+        &self,
+        lexicon: &impl Lexicon,
+        leave: impl Fn(&mut Vec<Posting>),
+        mut holders: impl FnMut(&str) -> Result<H, Fault>,
+    ) -> Result<Vec<Found<H>>, Fault> {
         let left = |mut postings: Vec<Posting>| {
             leave(&mut postings);
             postings
         };
         let found = self.iter().map(|(term, _)| {
             Ok(match term {
-                Term::Word(word) => Found::Rows(left(lexicon.postings(word)?)),
+                Term::Word(word) => Found::Rows(holders(word)?),
                 Term::Phrase(words) => {
-                    Found::Rows(left(phrase::postings(words, |word| lexicon.places(word))?))
+                    Found::Rows(H::from(left(phrase::postings(words, |word| lexicon.places(word))?)))
                 }
                 Term::Beginning(beginning) => Found::Words(words_of(beginning, lexicon, left)?),
             })
@@ -70,11 +97,11 @@ fn words_of(
     Ok(words)
 }
 
-impl Found {
+impl<H: Holders> Found<H> {
     /// Whether nothing was.
     pub fn is_empty(&self) -> bool {
         match self {
-            Self::Rows(postings) => postings.is_empty(),
+            Self::Rows(holders) => holders.count() == 0,
             Self::Words(words) => words.is_empty(),
         }
     }

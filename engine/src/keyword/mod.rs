@@ -13,9 +13,11 @@
 mod beginnings;
 mod lexicon;
 mod phrase;
+mod pruned;
 mod query;
 
-pub use lexicon::Found;
+pub use lexicon::{Found, Holders};
+pub use pruned::{List, RowLengths, Sink, Weighed};
 pub use query::Terms;
 
 use strongroom_format::words::Posting;
@@ -27,7 +29,7 @@ const B: f64 = 0.75;
 #[derive(Debug, Default)]
 pub struct Matches {
     /// For each of the terms what was found; nothing where there is none of any.
-    pub found: Vec<Found>,
+    pub found: Vec<Found<Vec<Posting>>>,
     /// How many words each row has.
     pub counts: Vec<u16>,
 }
@@ -41,23 +43,50 @@ pub struct Statistics {
     pub words: u64,
 }
 
+/// What terms count for, by the live rows that have them.
+#[derive(Debug)]
+struct Weights {
+    /// What a row scores for each of the terms at most.
+    most: Vec<f64>,
+    /// How many words a row has on average.
+    mean: f64,
+}
+
+impl Weights {
+    fn of<H: Holders>(terms: &Terms, statistics: Statistics, sources: &[Vec<H>]) -> Self {
+        #[cfg(any(test, feature = "sim"))]
+        let statistics = shared_with_the_next(statistics);
+        let rows = statistics.rows as f64;
+        let mean = (statistics.words as f64 / rows.max(1.0)).max(1.0);
+        let weights: Vec<f64> = (0..)
+            .zip(terms.iter())
+            .map(|(at, (_, times)): (usize, _)| {
+                let with: u64 = sources.iter().filter_map(|holders| holders.get(at)).map(H::count).sum();
+                f64::from(times) * ((rows - with as f64 + 0.5) / (with as f64 + 0.5)).ln_1p()
+            })
+            .collect();
+        let sum: f64 = weights.iter().sum();
+        Self { most: weights.iter().map(|weight| weight * (K1 + 1.0) / sum).collect(), mean }
+    }
+
+    /// What having a word once is held against, in a row of so many words.
+    fn norm(&self, words: u16) -> f64 {
+        K1 * (1.0 - B + B * f64::from(words) / self.mean)
+    }
+}
+
+/// What a row scores for a term that it has so often.
+fn share(most: f64, times: u32, norm: f64) -> f64 {
+    let times = f64::from(times);
+    most * times / (times + norm)
+}
+
 /// The scores of the rows of each source, by row; a source that has none of the terms gets none.
 pub fn score(terms: &Terms, statistics: Statistics, sources: Vec<Matches>) -> Vec<Vec<f32>> {
     let (found, counts): (Vec<_>, Vec<_>) =
         sources.into_iter().map(|matches| (matches.found, matches.counts)).unzip();
     let sources = beginnings::as_one_word(found);
-    #[cfg(any(test, feature = "sim"))]
-    let statistics = shared_with_the_next(statistics);
-    let rows = statistics.rows as f64;
-    let mean = (statistics.words as f64 / rows.max(1.0)).max(1.0);
-    let weights: Vec<f64> = (0..)
-        .zip(terms.iter())
-        .map(|(at, (_, times)): (usize, _)| {
-            let with: usize = sources.iter().filter_map(|postings| postings.get(at)).map(Vec::len).sum();
-            f64::from(times) * ((rows - with as f64 + 0.5) / (with as f64 + 0.5)).ln_1p()
-        })
-        .collect();
-    let sum: f64 = weights.iter().sum();
+    let weights = Weights::of(terms, statistics, &sources);
     sources
         .iter()
         .zip(counts)
@@ -66,12 +95,10 @@ pub fn score(terms: &Terms, statistics: Statistics, sources: Vec<Matches>) -> Ve
                 return Vec::new();
             }
             let mut scores = vec![0.0; counts.len()];
-            for (postings, weight) in postings.iter().zip(&weights) {
-                let most = weight * (K1 + 1.0) / sum;
+            for (postings, &most) in postings.iter().zip(&weights.most) {
                 for &Posting { row, times } in postings {
-                    let (row, times) = (row as usize, f64::from(times));
-                    let length = f64::from(counts[row]);
-                    scores[row] += (most * times / (times + K1 * (1.0 - B + B * length / mean))) as f32;
+                    let row = row as usize;
+                    scores[row] += share(most, times, weights.norm(counts[row])) as f32;
                 }
             }
             scores

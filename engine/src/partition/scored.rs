@@ -121,7 +121,7 @@ impl<'v, 'a> Scored<'v, 'a> {
     }
 
     /// What is left of a score by the age of the row's document.
-    fn aged(&self, row: u32, score: f32) -> f32 {
+    pub(super) fn aged(&self, row: u32, score: f32) -> f32 {
         let Some(ages) = self.ages else { return score };
         let (created_ms, updated_ms) = self.source.times(self.source.ordinal(row, 0));
         ages.score(score, created_ms, updated_ms)
@@ -395,7 +395,7 @@ impl Source {
     }
 
     /// The rows of a document.
-    fn rows_of(&self, ordinal: u32) -> Range<u32> {
+    pub(super) fn rows_of(&self, ordinal: u32) -> Range<u32> {
         match &self.rows {
             Rows::Segment(segment) => segment.rows_of(ordinal..ordinal + 1),
             Rows::Memtable(memtable) => {

@@ -10,6 +10,7 @@
 //!
 //! Concurrency: a `Segment` is immutable and shared.
 
+mod blocked;
 mod cache;
 mod carry;
 mod codes;
@@ -28,6 +29,7 @@ mod values;
 mod words;
 mod writer;
 
+pub use blocked::{Blocked, Lengths};
 pub use cache::BlockCache;
 pub use codes::Index;
 pub(crate) use coding::RowCoder;

@@ -234,7 +234,7 @@ impl Segment {
     }
 
     /// A block of a section that is compressed.
-    fn block(&self, kind: SectionKind, number: u64) -> Result<Block, Fault> {
+    pub(super) fn block(&self, kind: SectionKind, number: u64) -> Result<Block, Fault> {
         let section = self.section(kind);
         let which = PACKED.iter().position(|packed| *packed == kind).expect("a packed section");
         let starts = &self.starts[which];

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::fields::{Field, FieldValue, key};
+use strongroom_format::posting_blocks::BLOCK_POSTINGS;
 use strongroom_format::record::{Change, ChangeKind, CollectionSpec, Metric};
 use strongroom_format::segment::{ChangeRow, DocumentRow, LabelKind, SectionKind};
 use strongroom_format::words::{Place, Posting, decode_positions};
@@ -202,6 +203,27 @@ fn every_word_of_a_large_dictionary_is_found() {
         let expected: Vec<_> = (first..200).map(|row| Place { row, position: number as u32 }).collect();
         assert_eq!(dictionary.places(&format!("w{number}")).unwrap(), expected, "w{number}");
     }
+    for number in (0..80 * 7).step_by(3) {
+        let word = format!("w{number}");
+        let postings = dictionary.postings(&word).unwrap();
+        let Some(mut blocked) = dictionary.blocked(&word).unwrap() else {
+            assert!(postings.len() <= BLOCK_POSTINGS, "{word} is in blocks");
+            continue;
+        };
+        assert!(postings.len() > BLOCK_POSTINGS && blocked.rows() as usize == postings.len());
+        let (mut all, mut block) = (Vec::new(), Vec::new());
+        for at in (0..blocked.blocks().count()).rev() {
+            blocked.read(at, &mut block).unwrap();
+            all.splice(..0, block.iter().copied());
+        }
+        assert_eq!(all, postings, "{word}");
+        let some: Vec<u32> = (0..200).step_by(9).collect();
+        let count = some.iter().filter(|&row| postings.iter().any(|posting| posting.row == *row)).count();
+        assert_eq!(blocked.count_of(&some).unwrap(), count as u64);
+        let mut lengths = vec![0; 150];
+        dictionary.lengths().unwrap().read(50, &mut lengths).unwrap();
+        assert_eq!(lengths, counts[50..]);
+    }
     for absent in ["", "a", "w", "w1393", "w12345", "x", "\u{10ffff}"] {
         assert_eq!(dictionary.postings(absent).unwrap(), [], "{absent}");
         assert_eq!(dictionary.places(absent).unwrap(), [], "{absent}");
@@ -209,7 +231,7 @@ fn every_word_of_a_large_dictionary_is_found() {
     let sorted: BTreeSet<String> = (0..199 * 7).map(|number| format!("w{number}")).collect();
     for from in ["", "w", "w1", "w1000", "w1001", "w5", "w699x", "w999", "x"] {
         let mut found = Vec::new();
-        let take = |entry: &words::Entry<'_>| {
+        let take = |entry: &words::Entry<'_, '_>| {
             found.extend((entry.word >= from).then(|| entry.word.to_owned()));
             Ok(true)
         };

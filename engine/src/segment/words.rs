@@ -3,6 +3,7 @@
 //! The fences say in which group of the dictionary a word would be; the group says where its postings and positions are. All of
 //! it is read block by block, through the cache, and positions by those alone who ask for them.
 
+use super::blocked::{Blocked, Lengths};
 use super::reader::Segment;
 use crate::io::Fault;
 use std::ops::Range;
@@ -10,34 +11,46 @@ use strongroom_format::Damage;
 use strongroom_format::segment::SectionKind;
 use strongroom_format::wire::Reader;
 use strongroom_format::words::{
-    Fence, Place, Posting, WORDS_HEADER_BYTES, WORDS_VERSION, WordRow, decode_fences, decode_positions,
-    decode_postings, decode_word_counts, decode_words_header,
+    Fence, Place, Posting, WORDS_HEADER_BYTES, WORDS_IN_BLOCKS, WORDS_PLAIN, WordRow, are_in_blocks,
+    decode_blocks, decode_fences, decode_positions, decode_postings, decode_word_counts, decode_words_header,
 };
 
 /// A segment's dictionary, opened.
 pub struct Dictionary<'a> {
     segment: &'a Segment,
+    version: u32,
     fences: Vec<Fence>,
     /// Where its first word is in the section.
     words_at: u64,
 }
 
 /// A word of a dictionary.
-pub struct Entry<'a> {
+pub struct Entry<'d, 'a> {
     /// The word.
-    pub word: &'a str,
+    pub word: &'d str,
     segment: &'a Segment,
+    version: u32,
     rows: u32,
     postings: Range<u64>,
     positions: Range<u64>,
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'_, 'a> {
     /// The rows that have it, rising.
     pub fn postings(&self) -> Result<Vec<Posting>, Fault> {
+        let rows_max = self.segment.place().rows;
         let bytes = self.segment.read(SectionKind::Postings, self.postings.clone())?;
-        decode_postings(&bytes, self.rows, self.segment.place().rows)
+        decode_blocks(self.version, &bytes, self.rows, rows_max)
+            .and_then(|(_, at)| decode_postings(&bytes[at..], self.rows, rows_max))
             .map_err(|damage| self.segment.located(damage))
+    }
+
+    /// The rows that have it, to be read block by block; `None` when nothing is known of blocks.
+    pub fn blocked(&self) -> Result<Option<Blocked<'a>>, Fault> {
+        if !are_in_blocks(self.version, self.rows) {
+            return Ok(None);
+        }
+        Blocked::open(self.segment, self.postings.clone(), self.rows).map(Some)
     }
 
     /// Where it stands in its rows, rising.
@@ -55,17 +68,22 @@ impl Segment {
         }
         let header = self.read(SectionKind::Words, 0..WORDS_HEADER_BYTES)?;
         let (version, fences_bytes) = decode_words_header(&header).map_err(|damage| self.located(damage))?;
-        if version != WORDS_VERSION {
+        if !matches!(version, WORDS_PLAIN | WORDS_IN_BLOCKS) {
             return Ok(None);
         }
         let words_at = WORDS_HEADER_BYTES + u64::from(fences_bytes);
         let fences = self.read(SectionKind::Words, WORDS_HEADER_BYTES..words_at)?;
         let fences = decode_fences(&fences).map_err(|damage| self.located(damage))?;
-        Ok(Some(Dictionary { segment: self, fences, words_at }))
+        Ok(Some(Dictionary { segment: self, version, fences, words_at }))
     }
 }
 
-impl Dictionary<'_> {
+impl<'a> Dictionary<'a> {
+    /// How many words each row has, read as far as it is asked for.
+    pub fn lengths(&self) -> Result<Lengths<'a>, Fault> {
+        Lengths::open(self.segment)
+    }
+
     /// How many words each row has.
     pub fn word_counts(&self) -> Result<Vec<u16>, Fault> {
         let bytes = u64::from(self.segment.place().rows) * size_of::<u16>() as u64;
@@ -77,6 +95,11 @@ impl Dictionary<'_> {
         self.find(word, |entry| entry.postings())
     }
 
+    /// The rows that have this word, to be read block by block; `None` when nothing is known of its blocks.
+    pub fn blocked(&self, word: &str) -> Result<Option<Blocked<'a>>, Fault> {
+        self.find(word, |entry| entry.blocked())
+    }
+
     /// Where this word stands, rising.
     pub fn places(&self, word: &str) -> Result<Vec<Place>, Fault> {
         self.find(word, |entry| entry.places())
@@ -85,7 +108,7 @@ impl Dictionary<'_> {
     fn find<T: Default>(
         &self,
         word: &str,
-        read: impl FnOnce(&Entry<'_>) -> Result<T, Fault>,
+        read: impl FnOnce(&Entry<'_, 'a>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let (mut read, mut found) = (Some(read), T::default());
         if let Some(group) = self.fences.partition_point(|fence| *fence.word <= *word).checked_sub(1) {
@@ -105,7 +128,7 @@ impl Dictionary<'_> {
     pub fn each_from(
         &self,
         word: &str,
-        mut go_on: impl FnMut(&Entry<'_>) -> Result<bool, Fault>,
+        mut go_on: impl FnMut(&Entry<'_, 'a>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         let first = self.fences.partition_point(|fence| *fence.word <= *word).saturating_sub(1);
         for group in first..self.fences.len() {
@@ -120,7 +143,7 @@ impl Dictionary<'_> {
     fn each_of(
         &self,
         group: usize,
-        go_on: &mut impl FnMut(&Entry<'_>) -> Result<bool, Fault>,
+        go_on: &mut impl FnMut(&Entry<'_, 'a>) -> Result<bool, Fault>,
     ) -> Result<bool, Fault> {
         let segment = self.segment;
         let fence = &self.fences[group];
@@ -140,7 +163,8 @@ impl Dictionary<'_> {
             let postings = postings_at..postings_at.saturating_add(row.postings_bytes);
             let positions = positions_at..positions_at.saturating_add(row.positions_bytes);
             (postings_at, positions_at) = (postings.end, positions.end);
-            if !go_on(&Entry { word: row.word, segment, rows: row.rows, postings, positions })? {
+            let (word, version, rows) = (row.word, self.version, row.rows);
+            if !go_on(&Entry { word, segment, version, rows, postings, positions })? {
                 return Ok(false);
             }
         }

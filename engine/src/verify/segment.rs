@@ -393,16 +393,21 @@ mod tests {
     /// What is told of a segment of one document, in which this byte of a section, counted from its end, is another one,
     /// sealed as it must be.
     fn told_of_another_byte(kind: SectionKind, from_end: usize) -> Vec<&'static str> {
+        told_of_another_byte_in(&["x".to_owned()], kind, from_end)
+    }
+
+    /// The same of a document of these passages.
+    fn told_of_another_byte_in(texts: &[String], kind: SectionKind, from_end: usize) -> Vec<&'static str> {
         let medium = Sim::new(1).restart();
         let key = Key::random(&*medium.entropy);
         let mut writer = SegmentWriter::default();
         let document = Document {
             id: "a".to_owned(),
-            passages: vec![Passage::Own("x".to_owned())],
+            passages: texts.iter().cloned().map(Passage::Own).collect(),
             fields: vec![Field { path: "n".to_owned(), value: FieldValue::Number(7_u64.into()) }],
             ..Document::default()
         };
-        writer.push(1, None, &document, [&[1.0][..]], RowWords::Count);
+        writer.push(1, None, &document, [&vec![1.0; texts.len()][..]], RowWords::Count);
         let mut file = SegmentFileWriter::begin(&*medium.entropy, 7, crate::cluster::Workers::ALONE);
         let incarnation = [3; 16];
         let place = file.add(&key, incarnation, CollectionSpec::cosine(1), writer);
@@ -437,6 +442,26 @@ mod tests {
     #[test]
     fn an_index_of_fields_that_says_other_things_than_its_documents_is_found() {
         assert_eq!(told_of_another_byte(SectionKind::Fields, 3), ["fields"]);
+    }
+
+    /// Lost otherwise: hits of searches by frequent words, while the segment passes for whole.
+    #[test]
+    fn bounds_that_the_postings_do_not_have_are_found() {
+        // Of rows that nothing compresses, 200 have the word, with two bytes for each; what is known of them stands before these.
+        let mut state = 1_u64;
+        let mut draw = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            1 + (state >> 33) % below
+        };
+        let mut texts = Vec::new();
+        while texts.iter().filter(|text: &&String| text.starts_with('x')).count() < 200 {
+            let first = if draw(3) == 1 { "a " } else { "x " };
+            texts.push(first.repeat(draw(120) as usize) + &"b ".repeat(draw(120) as usize));
+        }
+        for from_end in 401..420 {
+            let told = told_of_another_byte_in(&texts, SectionKind::Postings, from_end);
+            assert!(matches!(told[..], ["posting blocks" | "posting bounds"]), "{told:?} {from_end}");
+        }
     }
 
     /// Without this, a segment in which phrases are looked for at wrong places would pass for whole.

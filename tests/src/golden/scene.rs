@@ -78,6 +78,7 @@ pub fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("keyring.bin", keyring()),
         ("log.bin", log()),
         ("segments.bin", segments()),
+        ("words-in-blocks.bin", words_in_blocks()),
         ("manifest-edit.bin", manifest(VersionKind::Edit)),
         ("manifest-checkpoint.bin", manifest(VersionKind::Checkpoint)),
         ("receipt.bin", receipt()),
@@ -393,6 +394,30 @@ fn words() -> WordSections {
         ("shark", stands(0, &[0])),
     ];
     encode_words(&[11, 2], words.iter().map(|(word, found)| (*word, found)))
+}
+
+/// The rows of [`words_in_blocks`].
+pub const BLOCKED_ROWS: u32 = 600;
+
+/// Dictionary, postings and positions with a word that is frequent, one after the other, each as a byte string.
+fn words_in_blocks() -> Vec<u8> {
+    let often: Occurrences = (0..BLOCKED_ROWS)
+        .step_by(3)
+        .flat_map(|row| (0..1 + row % 4).map(move |position| Place { row, position }))
+        .collect();
+    let rare: Occurrences = (0..BLOCKED_ROWS)
+        .step_by(50)
+        .map(|row| Place { row, position: if row % 3 == 0 { 1 + row % 4 } else { 0 } })
+        .collect();
+    let words = [("often", &often), ("rare", &rare)];
+    let mut counts = vec![0; BLOCKED_ROWS as usize];
+    for posting in words.iter().flat_map(|(_, of_word)| of_word.postings()) {
+        counts[posting.row as usize] += posting.times as u16;
+    }
+    let sections = encode_words(&counts, words);
+    let mut all = Writer::default();
+    all.bytes(&sections.words.0).bytes(&sections.postings.0).bytes(&sections.positions.0);
+    all.0
 }
 
 /// A roaring bitmap of position 0 alone, in its portable form: the cookie of containers without runs, one

@@ -7,6 +7,7 @@
 mod codes;
 mod damage;
 mod lies;
+mod posting_blocks;
 mod words;
 
 use crate::document::{Document, Passage};
