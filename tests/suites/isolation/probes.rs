@@ -372,6 +372,8 @@ impl Prober<'_> {
             && is_steady
             && is_bound
             && !is_lent
+            // The holder's own place may have a document of its own by that id.
+            && !self.was_given(holder, &target.place.document)
             && !reaches(thing)
             && (named == thing || reaches(named))
     }
