@@ -17,7 +17,7 @@ pub struct Estimate {
     pub error: f32,
 }
 
-/// The estimates of a block's rows. Those of rows that take no part mean nothing.
+/// The estimates of a block's rows. Those of rows that take no part mean nothing, and neither do errors that were not asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockScores {
     /// For each row the estimate.
@@ -39,7 +39,7 @@ pub struct Bar {
     pub floor: f32,
     /// The share of the error that is granted. With 1 no row is lost whose own score reaches the floor. Errors
     /// of rotated vectors are spread like those of chance, about `1 / sqrt(dimension)` of the bound: three times
-    /// that loses about one row in a thousand.
+    /// that loses about one row in a thousand. With 0 errors are not asked for, and what they are made of is not read.
     pub caution: f32,
 }
 
@@ -56,17 +56,23 @@ pub(crate) struct Weights {
 
 /// The factors of a block's rows.
 pub(crate) struct Factors<'a> {
-    bases: &'a [[u8; 4]],
-    scales: &'a [[u8; 4]],
-    residuals: &'a [[u8; 4]],
+    pub bases: &'a [[u8; 4]; BLOCK_ROWS],
+    pub scales: &'a [[u8; 4]; BLOCK_ROWS],
+    residuals: &'a [[u8; 4]; BLOCK_ROWS],
 }
 
 impl Weights {
+    /// The score of that estimate.
+    #[inline(always)]
+    fn score(&self, product: f32, base: f32, scale: f32) -> f32 {
+        (self.constant + base) + scale * (self.unit * product)
+    }
+
     /// The estimate of a row whose code has this product with the query's integers. One order on every CPU.
     #[inline(always)]
     pub(crate) fn estimate(&self, product: f32, [base, scale, residual]: [f32; 3]) -> Estimate {
         Estimate {
-            score: (self.constant + base) + scale * (self.unit * product),
+            score: self.score(product, base, scale),
             error: (residual * self.residual + scale * self.scale) + (base.abs() * self.base + self.error),
         }
     }
@@ -76,10 +82,27 @@ impl<'a> Factors<'a> {
     /// What is written behind the codes of a block.
     #[inline(always)]
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
-        let (numbers, _) = bytes.as_chunks::<4>();
-        let (bases, rest) = numbers.split_at(BLOCK_ROWS);
-        let (scales, residuals) = rest.split_at(BLOCK_ROWS);
-        Self { bases, scales, residuals: &residuals[..BLOCK_ROWS] }
+        let (columns, _) = bytes.as_chunks::<4>().0.as_chunks::<BLOCK_ROWS>();
+        Self { bases: &columns[0], scales: &columns[1], residuals: &columns[2] }
+    }
+
+    /// Estimates all rows, and says which reach the floor by that alone.
+    #[inline(always)]
+    pub(crate) fn reach(
+        &self,
+        weights: &Weights,
+        products: &[i32; BLOCK_ROWS],
+        floor: f32,
+        estimates: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
+        let mut stays = 0;
+        for r in 0..BLOCK_ROWS {
+            let [base, scale] = [self.bases[r], self.scales[r]].map(f32::from_le_bytes);
+            estimates[r] = weights.score(products[r] as f32, base, scale);
+            // What can't be compared is not below, and stays.
+            stays |= u32::from(!(estimates[r] < floor)) << r;
+        }
+        stays
     }
 
     /// Estimates all rows, and says which may reach the bar.
@@ -114,6 +137,9 @@ pub(crate) struct SignQuery {
     pub offset: i32,
     pub weights: Weights,
 }
+
+/// No entry of a table is greater.
+pub(crate) const TABLE_MAX: u8 = 63;
 
 /// What each nibble of two neighbouring code bytes adds to a row's sum. Four tables of 16 entries, each twice:
 /// a register may hold 16, 32 or all of the bytes of both.

@@ -1,22 +1,25 @@
 //! Sixteen lanes as one register of AVX-512, and 64 bytes as one.
 
 use core::arch::x86_64::{
-    __m512, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps, _mm256_loadu_si256,
-    _mm256_setzero_si256, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_ps, _mm512_and_si512,
-    _mm512_broadcast_i64x4, _mm512_castps_pd, _mm512_castps512_ps256, _mm512_castsi512_si256,
-    _mm512_cvtph_ps, _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi8,
+    __m512, __m512i, _CMP_NLT_UQ, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps,
+    _mm256_loadu_si256, _mm256_setzero_si256, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_castps_pd, _mm512_castps512_ps256,
+    _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
+    _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_mul_ps,
+    _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
     _mm512_setr_epi64, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16,
-    _mm512_srli_epi16, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
-    _mm512_xor_si512,
+    _mm512_srli_epi16, _mm512_srlv_epi64, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
+    _mm512_sub_ps, _mm512_xor_si512,
 };
 
 use super::avx2::{fold_8, total_8, totals_8};
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
-use super::signs::Lookup;
-use crate::coded::Tables;
+use super::signs::{Lookup, TABLES_IN_BYTES};
+use crate::coded::{Factors, Tables, Weights};
+use crate::mask::BLOCK_ROWS;
 
 /// Proof that the CPU has AVX-512 with instructions for bytes and their products.
 #[derive(Debug, Clone, Copy)]
@@ -154,34 +157,84 @@ impl Lookup for Sixteenfold {
             // Sums of 16 bits of both bytes in them, and of the high byte alone.
             let mut pairs = [_mm512_setzero_si512(); Q];
             let mut highs = [_mm512_setzero_si512(); Q];
-            for (i, codes) in codes.iter().enumerate() {
+            // Sums of bytes, for a while.
+            let mut bytes = [_mm512_setzero_si512(); Q];
+            let add = |bytes: &mut [__m512i; Q], codes: &[u8; 64], tables: [&Tables; Q]| {
                 let codes = _mm512_loadu_si512(codes.as_ptr().cast());
                 let low = _mm512_and_si512(codes, nibble);
                 let high = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
                 for q in 0..Q {
-                    let tables = &tables[q][i];
-                    let of_low = _mm512_loadu_si512(tables.low.as_ptr().cast());
-                    let of_high = _mm512_loadu_si512(tables.high.as_ptr().cast());
+                    let of_low = _mm512_loadu_si512(tables[q].low.as_ptr().cast());
+                    let of_high = _mm512_loadu_si512(tables[q].high.as_ptr().cast());
                     let entries =
                         _mm512_add_epi8(_mm512_shuffle_epi8(of_low, low), _mm512_shuffle_epi8(of_high, high));
-                    pairs[q] = _mm512_add_epi16(pairs[q], entries);
-                    highs[q] = _mm512_add_epi16(highs[q], _mm512_srli_epi16::<8>(entries));
+                    bytes[q] = _mm512_add_epi8(bytes[q], entries);
                 }
+            };
+            let mut widen = |bytes: &mut [__m512i; Q]| {
+                for q in 0..Q {
+                    pairs[q] = _mm512_add_epi16(pairs[q], bytes[q]);
+                    highs[q] = _mm512_add_epi16(highs[q], _mm512_srli_epi16::<8>(bytes[q]));
+                    bytes[q] = _mm512_setzero_si512();
+                }
+            };
+            let (groups, rest) = codes.as_chunks::<TABLES_IN_BYTES>();
+            let of_groups = tables.map(|tables| tables.as_chunks::<TABLES_IN_BYTES>());
+            for (group, codes) in groups.iter().enumerate() {
+                let tables = of_groups.map(|(tables, _)| &tables[group]);
+                for i in 0..TABLES_IN_BYTES {
+                    add(&mut bytes, &codes[i], tables.map(|tables| &tables[i]));
+                }
+                widen(&mut bytes);
             }
+            for (i, codes) in rest.iter().enumerate() {
+                add(&mut bytes, codes, of_groups.map(|(_, tables)| &tables[i]));
+            }
+            widen(&mut bytes);
+            // The first half of the register had one byte of each row, the second half the next.
+            let folded = |sums: __m512i| {
+                let halves =
+                    _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums));
+                _mm512_cvtepu16_epi32(halves)
+            };
+            let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
             let mut sums = [[0; 32]; Q];
             for q in 0..Q {
                 let lows = _mm512_sub_epi16(pairs[q], _mm512_slli_epi16::<8>(highs[q]));
-                let (mut even, mut odd) = ([0_u16; 32], [0_u16; 32]);
-                _mm512_storeu_si512(even.as_mut_ptr().cast(), lows);
-                _mm512_storeu_si512(odd.as_mut_ptr().cast(), highs[q]);
-                // The first half of the register had one byte of each row, the second half the next.
-                for i in 0..16 {
-                    sums[q][2 * i] = u32::from(even[i]) + u32::from(even[i + 16]);
-                    sums[q][2 * i + 1] = u32::from(odd[i]) + u32::from(odd[i + 16]);
-                }
+                let (even, odd) = (folded(lows), folded(highs[q]));
+                let rows = sums[q].as_mut_ptr();
+                _mm512_storeu_si512(rows.cast(), _mm512_permutex2var_epi32(even, first, odd));
+                _mm512_storeu_si512(rows.add(16).cast(), _mm512_permutex2var_epi32(even, second, odd));
             }
             sums
         }
+    }
+
+    #[inline(always)]
+    unsafe fn reach(
+        factors: &Factors<'_>,
+        weights: &Weights,
+        products: &[i32; BLOCK_ROWS],
+        floor: f32,
+        estimates: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
+        let mut stays = 0;
+        for r in [0, 16] {
+            // SAFETY: the caller has AVX-512; 16 numbers lie behind each pointer.
+            unsafe {
+                let column =
+                    |numbers: &[[u8; 4]; BLOCK_ROWS]| _mm512_loadu_ps(numbers[r..][..16].as_ptr().cast());
+                let products = _mm512_loadu_si512(products[r..][..16].as_ptr().cast());
+                let product = _mm512_mul_ps(_mm512_set1_ps(weights.unit), _mm512_cvtepi32_ps(products));
+                let begun = _mm512_add_ps(_mm512_set1_ps(weights.constant), column(factors.bases));
+                let scores = _mm512_add_ps(begun, _mm512_mul_ps(column(factors.scales), product));
+                _mm512_storeu_ps(estimates[r..][..16].as_mut_ptr(), scores);
+                let not_below = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(scores, _mm512_set1_ps(floor));
+                stays |= u32::from(not_below) << r;
+            }
+        }
+        stays
     }
 }
 

@@ -1,18 +1,33 @@
 //! How are the sign codes of a block scored, given a lookup of many nibbles at once?
 
-use crate::coded::{Bar, BlockScores, Factors, SignQuery, Tables};
+use crate::coded::{Bar, BlockScores, Factors, SignQuery, TABLE_MAX, Tables, Weights};
+use crate::mask::BLOCK_ROWS;
 
-/// Tables after which sums of 16 bits would overflow: each adds up to four entries of at most 127 to a row.
-const TABLES_MAX: usize = 128;
+/// So many tables' entries for a byte of codes, two of each, add up to less than a byte holds.
+pub(super) const TABLES_IN_BYTES: usize = u8::MAX as usize / (2 * TABLE_MAX as usize);
+/// Tables after which sums of 16 bits would overflow: each adds up to four entries to a row.
+const TABLES_MAX: usize = u16::MAX as usize / (4 * TABLE_MAX as usize);
 
 /// Sums for each of 32 rows what tables say of the row's nibbles.
 ///
 /// # Safety
-/// The method may only be called where the CPU has the implementation's instructions. It is inlined into the one
+/// The methods may only be called where the CPU has the implementation's instructions. They are inlined into the one
 /// caller that is compiled with these instructions.
 pub(super) trait Lookup {
     /// By `Q` queries' tables, of which there are as many as codes, and at most [`TABLES_MAX`].
     unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q];
+
+    /// Estimates all rows of a block, and says which reach a floor by that alone.
+    #[inline(always)]
+    unsafe fn reach(
+        factors: &Factors<'_>,
+        weights: &Weights,
+        products: &[i32; BLOCK_ROWS],
+        floor: f32,
+        estimates: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
+        factors.reach(weights, products, floor, estimates)
+    }
 }
 
 /// Scores a block by `Q` queries and says for each which rows may reach its bar. The block has the length that the
@@ -45,7 +60,13 @@ pub(super) unsafe fn score_block<V: Lookup, const Q: usize>(
     let mut survivors = [0; Q];
     for q in 0..Q {
         let products = totals[q].map(|total| 2 * total as i32 - queries[q].offset);
-        survivors[q] = factors.judge(&queries[q].weights, &products, bars[q], &mut scores[q]);
+        let (weights, Bar { floor, caution }) = (&queries[q].weights, bars[q]);
+        survivors[q] = if caution == 0.0 {
+            // SAFETY: as our own caller's promise.
+            unsafe { V::reach(&factors, weights, &products, floor, &mut scores[q].estimates) }
+        } else {
+            factors.judge(weights, &products, bars[q], &mut scores[q])
+        };
     }
     survivors
 }

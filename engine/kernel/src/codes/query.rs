@@ -1,19 +1,17 @@
 //! How does a query meet codes: which integers stand for it, and what goes with their sums?
 //!
 //! The rotated difference of query and centre is coded twice, in steps of one length each: in integers of which
-//! four neighbours' magnitudes add up to at most 127, for the sign codes, and in integers up to 127 each, for the
+//! four neighbours' magnitudes add up to at most 63, for the sign codes, and in integers up to 127 each, for the
 //! 4-bit codes. Products of codes are then integers, exact in any order.
 
 use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, WIDE};
 use super::encode::nearest;
 use super::{Centre, Metric, sum};
-use crate::coded::{Integers, NibbleQuery, SignQuery, Tables, Weights};
+use crate::coded::{Integers, NibbleQuery, SignQuery, TABLE_MAX, Tables, Weights};
 use std::sync::OnceLock;
 
 /// Components that one nibble of a sign code has.
 const GROUP: usize = 4;
-/// The most that the magnitudes of a group add up to: two entries of tables add up to at most 255.
-const GROUP_TOTAL_MAX: f32 = 127.0;
 /// The greatest integer of the finer code: it fits into a byte, and its products with 4-bit codes into 32 bits for
 /// as many components as there can be.
 const FINE_MAX: f32 = 127.0;
@@ -161,8 +159,8 @@ impl Known {
 fn sign_integers(difference: &[f64]) -> (Vec<f32>, f32) {
     let groups = difference.chunks_exact(GROUP).map(|group| group.iter().map(|d| d.abs()).sum());
     let largest: f64 = groups.fold(0.0, f64::max);
-    // Rounding adds at most a half to each of four.
-    in_units(difference, (largest / f64::from(GROUP_TOTAL_MAX - 2.0)) as f32)
+    // The most that a group adds up to is the greatest entry. Rounding adds at most a half to each of four.
+    in_units(difference, (largest / f64::from(TABLE_MAX - 2)) as f32)
 }
 
 /// Integers for the 4-bit codes, as numbers, and their unit.

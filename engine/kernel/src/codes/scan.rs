@@ -6,7 +6,7 @@ use crate::arch::ahead::{ahead, along};
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
 
 impl Variant {
-    /// Scans the sign codes of many blocks by several queries about one centre, in one pass, and shows to `visit`
+    /// Scans the sign codes of many blocks by several queries about one centre, four in one pass, and shows to `visit`
     /// which rows may reach a query's bar: the query's number, the block's, a bit for each such row, and the
     /// block's scores. `visit` answers the query's bar from then on. Blocks without such rows are not shown.
     ///
@@ -32,15 +32,16 @@ impl Variant {
         );
         assert_eq!(bars.len(), queries.len(), "each query has a bar");
         assert_eq!(Some(blocks.len()), live.len().checked_mul(bytes), "there is a word for each whole block");
-        let queries: Vec<_> = queries.iter().map(|query| query.signs()).collect();
         let mut scores = [BlockScores::default(); TOGETHER];
-        for (number, (block, &word)) in along(blocks, bytes).zip(live).enumerate() {
-            if word == 0 {
-                continue;
-            }
-            let groups = queries.chunks(TOGETHER).zip(bars.chunks_mut(TOGETHER));
-            for (group, (queries, bars)) in groups.enumerate() {
-                let survivors = self.score_block(queries, block, bars, &mut scores);
+        let groups = queries.chunks(TOGETHER).zip(bars.chunks_mut(TOGETHER));
+        for (group, (queries, bars)) in groups.enumerate() {
+            let mut signs = [first.signs(); TOGETHER];
+            signs.iter_mut().zip(queries).for_each(|(signs, query)| *signs = query.signs());
+            for (number, (block, &word)) in along(blocks, bytes).zip(live).enumerate() {
+                if word == 0 {
+                    continue;
+                }
+                let survivors = self.score_block(&signs[..queries.len()], block, bars, &mut scores);
                 for (q, bar) in bars.iter_mut().enumerate() {
                     if survivors[q] & word != 0 {
                         *bar = visit(group * TOGETHER + q, number, survivors[q] & word, &scores[q]);
