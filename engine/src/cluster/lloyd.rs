@@ -13,7 +13,7 @@ use std::ops::Range;
 use strongroom_kernel::{Metric, Variant};
 
 /// A list with more than so many times the mean is split.
-const LONG_TIMES_MEAN: usize = 2;
+pub(super) const LONG_TIMES_MEAN: usize = 2;
 /// A list with less than the mean divided by this gives up its centroid.
 const SHORT_MEAN_OVER: usize = 2;
 /// Rounds in which a list falls in two.
@@ -104,7 +104,7 @@ impl Members {
 }
 
 /// The mean of each list's rows, summed in their order; an empty list stays where it was.
-fn means(round: &Round<'_>, members: &Members, vectors: &[f32]) -> Vec<f32> {
+pub(super) fn means(round: &Round<'_>, members: &Members, vectors: &[f32]) -> Vec<f32> {
     let dimension = round.rows.dimension();
     let lists = vectors.len() / dimension;
     let means = round.workers.map(lists, |list| {
@@ -146,7 +146,7 @@ fn split_long_lists(round: &Round<'_>, members: &Members, vectors: &mut [f32], r
 }
 
 /// Two centroids for the rows of one list.
-fn halve(round: &Round<'_>, picked: &[u32], random: &mut SplitMix64) -> Vec<f32> {
+pub(super) fn halve(round: &Round<'_>, picked: &[u32], random: &mut SplitMix64) -> Vec<f32> {
     let (rows, distance) = (round.rows, |a: u32, b: u32| {
         let mut distance = [0.0];
         Variant::best().squared_distance_rows(round.rows.row(a), round.rows.row(b), &mut distance);

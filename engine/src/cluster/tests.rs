@@ -210,6 +210,10 @@ fn hostile_rows_are_clustered_as_well() {
                     let found = assigned(&centroids, rows);
                     assert_eq!(found.len(), rows.len() / 4, "{what}");
                     assert!(found.iter().all(|&list| (list as usize) < centroids.lists()), "{what}");
+                    let resumed = Resumed { metric, dimension: 4, lists: centroids.lists(), before: &found };
+                    if let Some((centroids, lists)) = resume(rows, resumed, &Workers::default()) {
+                        assert!(lengths(&centroids, &lists).iter().all(|length| *length > 0), "{what}");
+                    }
                 }
                 let expected = match what {
                     "none" => 0,
@@ -256,5 +260,70 @@ fn training_goes_on_from_other_centroids() {
             let warm = apart(&warm);
             assert!(warm < 1.1 * cold, "{metric:?}: {warm} against {cold}");
         }
+    }
+}
+
+/// Rows with the lists in which they were trained; the last some of them are in none yet.
+fn grown(rows: &[f32], metric: Metric, dimension: usize, lists: usize, new: usize) -> Vec<u32> {
+    let known = rows.len() / dimension - new;
+    let centroids = trained(&rows[..known * dimension], metric, dimension, lists);
+    // Their numbers need not be without gaps.
+    assigned(&centroids, &rows[..known * dimension]).iter().map(|list| 3 * list + 5).collect()
+}
+
+/// Else a merge would look for all rows' lists as if it knew none, or leave rows where no search looks for them.
+#[test]
+fn rows_that_were_in_lists_stay_together_and_others_join_them() {
+    for metric in METRICS {
+        let (dimension, wanted) = (12, 100);
+        // All that is new is about one thing.
+        let rows = [rows(4000, dimension, 100, 0.5, metric), rows(1000, dimension, 1, 6.0, metric)].concat();
+        let before = grown(&rows, metric, dimension, wanted, 1000);
+        let resumed = Resumed { metric, dimension, lists: wanted, before: &before };
+        let (centroids, lists) = resume(&rows, resumed, &Workers::default()).unwrap();
+        let lengths = lengths(&centroids, &lists);
+        assert!(lengths.iter().all(|length| *length > 0), "no list is empty");
+        let longest = lengths.iter().max().unwrap();
+        assert!(*longest <= 3 * 5000 / wanted, "{lengths:?}");
+        let nearest = assigned(&centroids, &rows);
+        let right = lists.iter().zip(&nearest).filter(|(list, nearest)| list == nearest).count();
+        assert!(right > 4850, "{right} of 5000 are in their nearest list");
+        // Neighbours of before that are neighbours still.
+        let pairs = (0..3990).filter(|&row| before[row] == before[row + 10]);
+        let (all, same) = pairs
+            .fold((0, 0), |(all, same), row| (all + 1, same + usize::from(lists[row] == lists[row + 10])));
+        assert!(all > 20 && same * 10 > all * 8, "{same} of {all} pairs are together");
+        let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap());
+        assert_eq!(resume(&rows, resumed, &Workers::new(pool)), Some((centroids, lists)), "by three threads");
+    }
+}
+
+/// Else lists that were made for other rows would be kept for ever, and searches would look at more and more of them.
+#[test]
+fn lists_are_made_anew_when_little_is_known() {
+    let (metric, dimension) = (Metric::SquaredDistance, 12);
+    let rows = rows(4000, dimension, 100, 2.0, metric);
+    let before = grown(&rows, metric, dimension, 100, 1000);
+    let resumed =
+        |lists, before| resume(&rows, Resumed { metric, dimension, lists, before }, &Workers::default());
+    assert!(resumed(100, &before[..]).is_some());
+    assert!(resumed(100, &before[..2900]).is_none(), "more than a quarter are new");
+    assert!(resumed(40, &before[..]).is_none(), "far too many lists");
+    assert!(resumed(300, &before[..]).is_none(), "far too few");
+    assert!(resumed(100, &[]).is_none());
+    let nothing = Resumed { metric, dimension, lists: 100, before: &[] };
+    assert!(resume(&[], nothing, &Workers::default()).is_none());
+}
+
+/// Else a merge of a thousand copies of one row would never end.
+#[test]
+fn a_list_of_equal_rows_stays_whole_however_long() {
+    for metric in METRICS {
+        let mut rows: Vec<f32> = [1.0, 0.0, 0.0].repeat(300);
+        rows.extend([0.0, 1.0, 0.0].repeat(20));
+        let before: Vec<u32> = (0..320).map(|row| u32::from(row >= 300)).collect();
+        let resumed = Resumed { metric, dimension: 3, lists: 4, before: &before };
+        let (centroids, lists) = resume(&rows, resumed, &Workers::default()).unwrap();
+        assert_eq!((centroids.lists(), lists), (2, before));
     }
 }

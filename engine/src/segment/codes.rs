@@ -132,6 +132,11 @@ impl Index {
         self.lists.as_ref().map_or(row, |lists| lists.places[row as usize])
     }
 
+    /// The list that a row is in; 0 when there are none.
+    pub(super) fn list_of(&self, row: u32) -> u32 {
+        self.lists.as_ref().map_or(0, |lists| lists.list_of(lists.places[row as usize]))
+    }
+
     /// Roughly what it takes in memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let of_lists = |lists: &Lists| {

@@ -1,12 +1,12 @@
 //! What are the codes of a segment's rows, when it is written?
 //!
 //! Few rows have none. Up to [`FLAT_ROWS_MAX`] each has a code of four bits a component, in the order of the rows. More are put
-//! into lists, and have codes of one bit as well. Then some rows are searched for, as if they were queries, to learn how
+//! into lists, or stay in those of the largest segment that was merged, and have codes of one bit as well. Then some rows are searched for, as if they were queries, to learn how
 //! many lists a search must look at.
 
 use super::codes::{Index, List, Lists};
 use super::lifted::Lifted;
-use crate::cluster::{Workers, assign, train};
+use crate::cluster::{Workers, assign, resume, train};
 use crate::nearness::measure;
 use std::borrow::Cow;
 use strongroom_format::codes::{FLAT_ROWS_MIN, IndexHead, LADDER_STEPS, SIGN_BLOCK_ROWS};
@@ -34,8 +34,10 @@ pub(super) struct Codes {
 
 impl Codes {
     /// Those of these rows, given as the bytes of section *vectors*; none for few rows.
-    pub(super) fn of(vectors: &[u8], spec: CollectionSpec, rows: u32, workers: &Workers) -> Self {
+    /// `before` has for each row the list that it was in, or [`NO_LIST`](crate::cluster::NO_LIST).
+    pub(super) fn of(vectors: &[u8], spec: CollectionSpec, before: &[u32], workers: &Workers) -> Self {
         let CollectionSpec { dimension, metric } = spec;
+        let rows = before.len() as u32;
         if rows < FLAT_ROWS_MIN || dimension == 0 {
             return Self::default();
         }
@@ -48,19 +50,23 @@ impl Codes {
             let [signs, nibbles] = codes.map(|mut code| std::mem::take(&mut *code));
             return Self { index: head.encode(), signs, nibbles, places: Vec::new() };
         }
-        listed(vectors, centre, metric, workers)
+        listed(vectors, centre, metric, before, workers)
     }
 }
 
 /// Codes in lists.
-fn listed(vectors: &[u8], centre: Vec<f32>, metric: Metric, workers: &Workers) -> Codes {
+fn listed(vectors: &[u8], centre: Vec<f32>, metric: Metric, before: &[u32], workers: &Workers) -> Codes {
     let rows = &*values(vectors);
     let dimension = centre.len();
     let count = rows.len() / dimension;
     let lists = 4 * count.isqrt();
     let lifted = Lifted::new(rows, dimension, metric);
-    let centroids = train(lifted.rows(), lifted.training(lists), workers);
-    let list_of_row = assign(&centroids, lifted.rows(), workers);
+    let resumed = resume(lifted.rows(), lifted.resumed(lists, before), workers);
+    let (centroids, list_of_row) = resumed.unwrap_or_else(|| {
+        let centroids = train(lifted.rows(), lifted.training(lists), workers);
+        let lists = assign(&centroids, lifted.rows(), workers);
+        (centroids, lists)
+    });
     let mut counts = vec![0_u32; centroids.lists()];
     for &list in &list_of_row {
         counts[list as usize] += 1;
@@ -106,12 +112,21 @@ impl Trials<'_> {
     fn ladders(&self, workers: &Workers) -> ([u32; LADDER_STEPS], [u32; LADDER_STEPS]) {
         let count = self.nibbles.len() / self.index.nibble_row_bytes();
         let trials = workers.map(TRIALS, |trial| self.search((trial * count / TRIALS) as u32));
-        let (mut probes, mut candidates): (Vec<u32>, Vec<u32>) = trials.into_iter().flatten().unzip();
-        (ladder(&mut probes), ladder(&mut candidates))
+        let found = trials.concat();
+        let probes = ladder(found.iter().map(|found| found.lists));
+        let candidates = std::array::from_fn(|step| {
+            // A search that misses so few of the rows it looks at misses more by the lists.
+            let looked_at = probes[step.saturating_sub(1)];
+            let ranks =
+                found.iter().filter(|found| found.lists <= looked_at).map(|found| found.rank_in(looked_at));
+            ladder(ranks)[step]
+        });
+        // What fewer lists leave out, more could bring back.
+        (probes, running_max(candidates))
     }
 
-    /// For each of the nearest rows of a place how many lists have to be looked at, and how many rows by one bit.
-    fn search(&self, place: u32) -> Vec<(u32, u32)> {
+    /// What it takes to find each of the nearest rows of a place.
+    fn search(&self, place: u32) -> Vec<Found> {
         let Some(lists) = self.index.lists() else { return Vec::new() };
         let dimension = self.index.dimension();
         let row = self.index.row(place) as usize;
@@ -127,11 +142,25 @@ impl Trials<'_> {
         let mut of_lists: Vec<f32> = lists.score(&query).iter().map(|estimate| estimate.score).collect();
         let own = lists.list_of(place);
         of_lists[own as usize] = self.score_without(row, lists.list(own));
-        let rank =
-            |scores: &[f32], score: f32| 1 + scores.iter().filter(|other| **other > score).count() as u32;
+        let mut order: Vec<u32> = (0..of_lists.len() as u32).collect();
+        order.sort_by(|&a, &b| of_lists[b as usize].total_cmp(&of_lists[a as usize]));
         let found = |&near: &u32| {
-            let list = lists.list_of(near) as usize;
-            (rank(&of_lists, of_lists[list]), rank(&by_signs, by_signs[near as usize]))
+            let own = lists.list_of(near);
+            let mut found = Found { lists: 0, ranks: Vec::new() };
+            let mut better = 0;
+            for (rank, &list) in (1..).zip(&order) {
+                let List { first_place, places, .. } = lists.list(list);
+                let scores = &by_signs[first_place as usize..][..places as usize];
+                better += scores.iter().filter(|score| **score > by_signs[near as usize]).count() as u32;
+                if list == own {
+                    found.lists = rank;
+                }
+                // At 1 to 8, 10 to 16 by twos, to 32 by fours and so on.
+                if rank.trailing_zeros() + 3 >= rank.ilog2() || rank as usize == order.len() {
+                    found.ranks.push((rank, 1 + better));
+                }
+            }
+            found
         };
         nearest.iter().map(found).collect()
     }
@@ -175,14 +204,40 @@ impl Trials<'_> {
     }
 }
 
+/// What it takes to find a row that is near to another.
+#[derive(Clone)]
+struct Found {
+    /// How many lists have to be looked at.
+    lists: u32,
+    /// Which one it is of the rows in so many of the nearest lists, by one bit, for some numbers up to all.
+    ranks: Vec<(u32, u32)>,
+}
+
+impl Found {
+    /// Which one it is of those in so many lists, or some more.
+    fn rank_in(&self, lists: u32) -> u32 {
+        let at = self.ranks.partition_point(|(of, _)| *of < lists);
+        self.ranks.get(at).map_or(0, |(_, rank)| *rank)
+    }
+}
+
 /// For each step the least number that no more than one in `2^(step + 1)` is above.
-fn ladder(numbers: &mut [u32]) -> [u32; LADDER_STEPS] {
+fn ladder(numbers: impl Iterator<Item = u32>) -> [u32; LADDER_STEPS] {
+    let mut numbers: Vec<u32> = numbers.collect();
     numbers.sort_unstable();
     let last = numbers.len().saturating_sub(1);
     std::array::from_fn(|step| {
         let above = numbers.len() >> (step + 1);
         numbers.get(last - above.min(last)).copied().unwrap_or(0)
     })
+}
+
+/// Each with the greatest up to it.
+fn running_max(mut ladder: [u32; LADDER_STEPS]) -> [u32; LADDER_STEPS] {
+    for step in 1..LADDER_STEPS {
+        ladder[step] = ladder[step].max(ladder[step - 1]);
+    }
+    ladder
 }
 
 /// Codes rows that come in pieces, as the bytes of section *vectors*, each for its place.

@@ -8,7 +8,7 @@
 //!
 //! Invariant: rows are assigned, and lists are probed, by one measure, that of the inner product, or the distance, in this space.
 
-use crate::cluster::Training;
+use crate::cluster::{Resumed, Training};
 use crate::nearness::measure;
 use strongroom_format::record::Metric;
 use strongroom_kernel::{norm, normalize};
@@ -55,6 +55,11 @@ impl<'a> Lifted<'a> {
     /// So many lists of them.
     pub(super) fn training(&self, lists: usize) -> Training<'static> {
         Training { metric: measure(self.metric), dimension: self.dimension(), lists, start: &[] }
+    }
+
+    /// About so many, when it is known in which one rows were before.
+    pub(super) fn resumed<'l>(&self, lists: usize, before: &'l [u32]) -> Resumed<'l> {
+        Resumed { metric: measure(self.metric), dimension: self.dimension(), lists, before }
     }
 
     /// What a query is compared with, for one of their centroids.

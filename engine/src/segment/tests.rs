@@ -355,6 +355,39 @@ fn codes_say_how_near_a_row_may_be() {
     assert!(few.index().unwrap().is_none(), "few rows are read whole");
 }
 
+/// Without this, a merge of a large segment would compute for minutes what was known, and forget which rows are near each other.
+#[test]
+fn rows_of_a_large_segment_keep_their_lists_when_it_is_merged() {
+    let (rows, medium) = (coding::FLAT_ROWS_MAX as usize + 700, Sim::new(4).restart());
+    let spec = CollectionSpec { dimension: 2, metric: Metric::Euclidean };
+    let at = |row: usize| [(row * 7919 % 10_007) as f32, (row * 104_729 % 9_973) as f32];
+    let vectors = |rows: std::ops::Range<usize>| rows.flat_map(at).collect::<Vec<f32>>();
+    let small = segment_of_rows(&medium, spec, &vectors(0..500));
+    let large = segment_of_rows(&medium, spec, &vectors(500..rows));
+    let merged = segment_of(&medium, spec, |writer| {
+        for segment in [&small, &large] {
+            writer.carry::<Fault>(segment, |_, _| Ok(Some(None))).unwrap();
+        }
+    });
+    let [before, after] = [&large, &merged].map(|segment| segment.index().unwrap().expect("an index"));
+    assert!(before.has_lists() && after.has_lists());
+    // Two rows of a list are still two rows of a list.
+    let pairs = (0..rows as u32 - 501).filter_map(|row| {
+        let other =
+            (row + 1..rows as u32 - 500).find(|other| before.list_of(*other) == before.list_of(row))?;
+        Some(after.list_of(row + 500) == after.list_of(other + 500))
+    });
+    let together: Vec<bool> = pairs.step_by(17).collect();
+    let kept = together.iter().filter(|kept| **kept).count();
+    assert!(kept * 10 > together.len() * 8, "{kept} of {} pairs", together.len());
+    let near = (0..500).filter(|&row| {
+        let same = (500..rows as u32).filter(|other| after.list_of(*other) == after.list_of(row));
+        same.take(5)
+            .any(|other| (0..2).all(|i| (at(row as usize)[i] - at(other as usize)[i]).abs() < 2_000.0))
+    });
+    assert!(near.count() > 480, "new rows are in lists of rows about them");
+}
+
 /// A segment of one document with these rows.
 fn segment_of_rows(medium: &Medium, spec: CollectionSpec, vectors: &[f32]) -> Segment {
     let passages = vec![Passage::Range { start: 0, end: 0 }; vectors.len() / spec.dimension as usize];

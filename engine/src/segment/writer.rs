@@ -1,5 +1,6 @@
 //! How do documents become the sealed bytes of a segment, and segments a file?
 
+use super::carry::RowLists;
 use super::coding::Codes;
 use super::labels::Labels;
 use super::packing::pack;
@@ -43,6 +44,7 @@ pub struct SegmentWriter {
     changes: Writer,
     pub(super) words: WordIndex,
     fields: FieldValues,
+    pub(super) lists: RowLists,
 }
 
 impl SegmentWriter {
@@ -127,7 +129,8 @@ impl SegmentFileWriter {
         mut segment: SegmentWriter,
     ) -> SegmentPlace {
         let mut labels = segment.labels.encode();
-        let codes = Codes::of(&segment.vectors.0, spec, segment.rows, &self.workers);
+        let before = std::mem::take(&mut segment.lists).of(segment.rows);
+        let codes = Codes::of(&segment.vectors.0, spec, &before, &self.workers);
         let WordSections { mut words, mut postings, mut positions } =
             encode_words(segment.words.lengths(), segment.words.sorted());
         let mut fields = segment.fields.encode();
