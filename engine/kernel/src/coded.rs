@@ -10,6 +10,7 @@ pub(crate) const TOGETHER: usize = 4;
 
 /// A row's score as its code tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[repr(C)]
 pub struct Estimate {
     /// The estimate.
     pub score: f32,
@@ -126,16 +127,23 @@ pub(crate) struct Tables {
     pub high: [u8; 64],
 }
 
-/// Integers in bytes, which instructions multiply by nibbles.
+/// Integers in bytes, which instructions multiply by the nibbles of 64 bytes of codes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Integers(pub [i8; 64]);
+pub(crate) struct Integers {
+    /// By the low nibbles.
+    pub low: [i8; 64],
+    /// By the high nibbles.
+    pub high: [i8; 64],
+}
 
 /// The query for 4-bit codes.
 #[derive(Debug)]
 pub(crate) struct NibbleQuery {
-    /// For each 64 components.
+    /// For each 128 components; behind the last there are zeros.
     pub integers: Vec<Integers>,
+    /// How long a row's code is, a multiple of 32.
+    pub code_bytes: usize,
     /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
     pub offset: i32,
     pub weights: Weights,

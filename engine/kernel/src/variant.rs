@@ -157,14 +157,14 @@ impl Variant {
         survivors
     }
 
-    /// Estimates rows, of which there are as many as estimates.
+    /// Estimates as many rows as there is room for; `next` puts those that come next into places.
     pub(crate) fn estimate<'a>(
         self,
         query: &NibbleQuery,
-        rows: impl Iterator<Item = &'a [u8]>,
+        next: impl FnMut(&mut [&'a [u8]]),
         estimates: &mut [Estimate],
     ) {
-        on!(self, set => set.estimate(query, rows, estimates));
+        on!(self, set => set.estimate(query, next, estimates));
     }
 }
 

@@ -71,7 +71,7 @@ macro_rules! compile {
             pub(crate) fn estimate<'a>(
                 self,
                 query: &crate::coded::NibbleQuery,
-                rows: impl Iterator<Item = &'a [u8]>,
+                next: impl FnMut(&mut [&'a [u8]]),
                 estimates: &mut [crate::coded::Estimate],
             ) {
                 /// # Safety
@@ -79,14 +79,14 @@ macro_rules! compile {
                 $(#[$attribute])?
                 unsafe fn compiled<'a>(
                     query: &crate::coded::NibbleQuery,
-                    rows: impl Iterator<Item = &'a [u8]>,
+                    next: impl FnMut(&mut [&'a [u8]]),
                     estimates: &mut [crate::coded::Estimate],
                 ) {
                     // SAFETY: whoever may call this has the instructions.
-                    unsafe { super::nibbles::estimate::<$codes>(query, rows, estimates) }
+                    unsafe { super::nibbles::estimate::<$codes>(query, next, estimates) }
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
-                unsafe { compiled(query, rows, estimates) }
+                unsafe { compiled(query, next, estimates) }
             }
         }
     };

@@ -66,7 +66,8 @@ impl Query {
         let (integers, unit) = fine_integers(&difference);
         let total: i32 = integers.iter().map(|&z| z as i32).sum();
         let nibbles = NibbleQuery {
-            integers: integers.as_chunks().0.iter().map(|chunk| Integers(chunk.map(|z| z as i8))).collect(),
+            integers: integers.chunks(128).map(in_bytes).collect(),
+            code_bytes: integers.len() / 2,
             offset: 15 * total,
             weights: known.weights(&difference, &integers, unit, 15.0),
         };
@@ -176,6 +177,18 @@ fn in_units(difference: &[f64], unit: f32) -> (Vec<f32>, f32) {
         return (vec![0.0; difference.len()], 0.0);
     }
     (difference.iter().map(|&d| nearest((d / f64::from(unit)) as f32)).collect(), unit)
+}
+
+/// Up to 128 integers as they meet the nibbles of two chunks of a code.
+fn in_bytes(integers: &[f32]) -> Integers {
+    let (mut low, mut high) = ([0; 64], [0; 64]);
+    let places = low.as_chunks_mut::<32>().0.iter_mut().zip(high.as_chunks_mut::<32>().0);
+    for ((low, high), chunk) in places.zip(integers.as_chunks::<64>().0) {
+        for i in 0..32 {
+            (low[i], high[i]) = (chunk[i] as i8, chunk[i + 32] as i8);
+        }
+    }
+    Integers { low, high }
 }
 
 fn tables(integers: &[f32]) -> Vec<Tables> {

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{bits, canonical, every_variant, random_vector};
-use crate::coded::Weights;
+use crate::coded::{Integers, Weights};
 use crate::{BLOCK_ROWS, Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant};
 
 pub(super) const ALL: Bar = Bar { floor: f32::NEG_INFINITY, caution: 1.0 };
@@ -123,7 +123,12 @@ fn sign_integers(query: &Query) -> Vec<i64> {
 }
 
 fn fine_integers(query: &Query) -> Vec<i64> {
-    query.nibbles.integers.iter().flat_map(|integers| integers.0.map(i64::from)).collect()
+    let chunk = |integers: &Integers, at: usize| {
+        [&integers.low[at..at + 32], &integers.high[at..at + 32]].concat().into_iter().map(i64::from)
+    };
+    let pairs = query.nibbles.integers.iter();
+    let all = pairs.flat_map(|pair| chunk(pair, 0).chain(chunk(pair, 32)));
+    all.take(query.nibbles.code_bytes * 2).collect()
 }
 
 fn both(estimates: &[Estimate]) -> (Vec<u32>, Vec<u32>) {
