@@ -7,6 +7,13 @@
 
 #![allow(unsafe_code)]
 
+/// Work that has the same result with any instruction set, and less time with a better one: the compiler finds where.
+pub(crate) trait Work {
+    type Result;
+    /// To be inlined, with all that it calls, into what is compiled with the instructions.
+    fn run(self) -> Self::Result;
+}
+
 /// Compiles the loops with an instruction set, which having the value proves: its attribute, its lanes and how many
 /// rows it scores side by side, its bytes, and its lookups and nibbles.
 macro_rules! compile {
@@ -31,6 +38,39 @@ macro_rules! compile {
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
                 unsafe { compiled::<T, E>(query, rows, scores) }
+            }
+
+            pub(crate) fn score_each<T: super::lanes::Term, E: super::lanes::Stored>(
+                self,
+                query: &[f32],
+                rows: &[&[E]],
+                scores: &mut [f32],
+            ) {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled<T: super::lanes::Term, E: super::lanes::Stored>(
+                    query: &[f32],
+                    rows: &[&[E]],
+                    scores: &mut [f32],
+                ) {
+                    // SAFETY: whoever may call this has the instructions.
+                    unsafe { super::lanes::score_each::<$lanes, T, E, $group>(query, rows, scores) }
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled::<T, E>(query, rows, scores) }
+            }
+
+            /// Works with the instruction set.
+            pub(crate) fn run<W: super::Work>(self, work: W) -> W::Result {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled<W: super::Work>(work: W) -> W::Result {
+                    work.run()
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled(work) }
             }
 
             pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {

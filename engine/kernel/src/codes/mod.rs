@@ -40,7 +40,6 @@ mod scan;
 pub use encode::Encoder;
 pub use query::Query;
 
-use crate::arch::ahead::ahead;
 use crate::coded::FACTOR_BYTES;
 use crate::mask::BLOCK_ROWS;
 use crate::rotation::Rotation;
@@ -66,8 +65,7 @@ impl Metric {
             Self::InnerProduct => Variant::best().dot_rows(query, rows, scores),
             Self::SquaredDistance => {
                 Variant::best().squared_distance_rows(query, rows, scores);
-                // Not by its sign: of nothing, that would be less than nothing.
-                scores.iter_mut().for_each(|score| *score = 0.0 - *score);
+                negate(scores);
             }
         }
     }
@@ -77,11 +75,19 @@ impl Metric {
     /// # Panics
     /// When the rows are not as many as the scores, or one is not as long as the query.
     pub fn score_each(self, query: &[f32], rows: &[&[f32]], scores: &mut [f32]) {
-        assert_eq!(rows.len(), scores.len(), "there are as many rows as scores");
-        for (row, score) in ahead(rows).zip(scores) {
-            self.score_rows(query, row, std::slice::from_mut(score));
+        match self {
+            Self::InnerProduct => Variant::best().dot_each(query, rows, scores),
+            Self::SquaredDistance => {
+                Variant::best().squared_distance_each(query, rows, scores);
+                negate(scores);
+            }
         }
     }
+}
+
+/// Not by the sign: of nothing, that would be less than nothing.
+fn negate(scores: &mut [f32]) {
+    scores.iter_mut().for_each(|score| *score = 0.0 - *score);
 }
 
 /// What the rows of one partition or list are coded relative to.
@@ -123,6 +129,7 @@ impl Centre {
 }
 
 /// A sum over pairs of components, in sixteen lanes: quick, and in one order.
+#[inline(always)]
 fn sum<A: Copy + Into<f64>, B: Copy + Into<f64>>(a: &[A], b: &[B], term: impl Fn(f64, f64) -> f64) -> f64 {
     let mut lanes = [0.0; 16];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
