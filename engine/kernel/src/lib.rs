@@ -66,6 +66,7 @@ mod codes;
 pub mod half;
 mod mask;
 mod norm;
+mod reach;
 mod rotation;
 mod rows;
 #[cfg(test)]
@@ -76,6 +77,7 @@ pub use coded::{Bar, BlockScores, Estimate};
 pub use codes::{Centre, Encoder, Metric, Query};
 pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};
+pub use reach::Bounds;
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
 pub use rows::{Dot, DotF16, DotI8, Measure, SquaredDistance};
 pub use variant::{DIMENSION_MAX, Variant};
