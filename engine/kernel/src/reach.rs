@@ -3,12 +3,10 @@
 //! What a search asks of all rows, and what is no arithmetic of vectors: as rows are scored in a few nanoseconds each, a
 //! branch for a row would cost as much. Everything here has one answer, whatever the instruction set.
 
-use crate::arch::Work;
+use crate::arch::lanes::{LANES, Lanes};
+use crate::arch::{Set, Work};
 use crate::coded::Estimate;
 use crate::variant::Variant;
-
-/// Rows whose comparisons are collected in one word.
-const TOGETHER: usize = 32;
 
 /// What a row scores at least and at most; equal where its score is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,8 +35,7 @@ impl Bounds {
     /// Puts the numbers of the rows that may score so much in place of what is there, rising. `first` is the number of
     /// the first row.
     pub fn reaching(bounds: &[Bounds], floor: f32, first: u32, numbers: &mut Vec<u32>) {
-        numbers.clear();
-        numbers.reserve(bounds.len());
+        numbers.resize(bounds.len(), 0);
         Variant::best().run(Reaching { bounds, floor, first, numbers });
     }
 
@@ -80,17 +77,11 @@ impl Work for Counting<'_> {
     type Result = usize;
 
     #[inline(always)]
-    fn run(self) -> usize {
-        let (whole, rest) = self.bounds.as_chunks::<TOGETHER>();
-        let mut count = 0;
-        for rows in whole {
-            let mut here = 0_u32;
-            for row in rows {
-                here += u32::from(row.most >= self.floor);
-            }
-            count += here as usize;
-        }
-        count + rest.iter().filter(|row| row.most >= self.floor).count()
+    fn run<V: Lanes>(self, set: Set<V>) -> usize {
+        let (whole, rest) = self.bounds.as_chunks::<LANES>();
+        let words = whole.iter().map(|rows| set.reaching(rows, self.floor));
+        let count: u32 = words.map(u32::count_ones).sum();
+        count as usize + rest.iter().filter(|row| row.most >= self.floor).count()
     }
 }
 
@@ -105,21 +96,25 @@ impl Work for Reaching<'_> {
     type Result = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Lanes>(self, set: Set<V>) {
         let Self { bounds, floor, mut first, numbers } = self;
-        let (whole, rest) = bounds.as_chunks::<TOGETHER>();
+        let mut count = 0;
+        let (whole, rest) = bounds.as_chunks::<LANES>();
         for rows in whole {
-            let mut word = 0_u32;
-            for (bit, row) in rows.iter().enumerate() {
-                word |= u32::from(row.most >= floor) << bit;
-            }
+            let mut word = set.reaching(rows, floor);
+            // There is room for all: one after the other takes its place, and those behind the last are cut off.
             while word != 0 {
-                numbers.push(first + word.trailing_zeros());
+                numbers[count] = first + word.trailing_zeros();
+                count += 1;
                 word &= word - 1;
             }
-            first += TOGETHER as u32;
+            first += LANES as u32;
         }
-        numbers.extend((first..).zip(rest).filter(|(_, row)| row.most >= floor).map(|(number, _)| number));
+        for (number, row) in (first..).zip(rest) {
+            numbers[count] = number;
+            count += usize::from(row.most >= floor);
+        }
+        numbers.truncate(count);
     }
 }
 
@@ -132,7 +127,7 @@ impl Work for Grouping<'_> {
     type Result = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Lanes>(self, _: Set<V>) {
         for rows in self.bounds.chunks(self.best.len()) {
             for (best, row) in self.best.iter_mut().zip(rows) {
                 best.least = if row.least > best.least { row.least } else { best.least };
@@ -151,7 +146,7 @@ impl Work for Surrounding<'_> {
     type Result = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Lanes>(self, _: Set<V>) {
         for (bounds, &estimate) in self.bounds.iter_mut().zip(self.estimates) {
             *bounds = Bounds::from(estimate);
         }

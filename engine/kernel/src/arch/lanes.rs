@@ -6,9 +6,10 @@
 
 use super::ahead::{NEAR_BYTES, fetch_line};
 use crate::half;
+use crate::reach::Bounds;
 
 /// Elements that are summed side by side within a row.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Sixteen `f32` beside each other.
 ///
@@ -32,6 +33,29 @@ pub(crate) trait Lanes: Copy {
         whole[..elements.len()].copy_from_slice(elements);
         // SAFETY: what this method asks of its caller is what `load` asks.
         unsafe { Self::load(&whole) }
+    }
+
+    /// A bit for each of sixteen rows that may score so much, the lowest for the first.
+    #[inline(always)]
+    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32) -> u32 {
+        let bit = |(bit, row): (usize, &Bounds)| u32::from(row.most >= floor) << bit;
+        rows.iter().enumerate().map(bit).fold(0, |word, bit| word | bit)
+    }
+
+    /// Sums and differences of components that lie 1, 2, 4 and 8 apart, one step after the other.
+    #[inline(always)]
+    unsafe fn hadamard(components: &mut [f32; LANES]) {
+        // Eights stay in registers.
+        for eight in components.as_chunks_mut::<8>().0 {
+            let [a, b, c, d, e, f, g, h] = *eight;
+            let [a, b, c, d, e, f, g, h] = [a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h];
+            let [a, b, c, d, e, f, g, h] = [a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h];
+            *eight = [a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h];
+        }
+        let (low, high) = components.split_at_mut(8);
+        for (low, high) in low.iter_mut().zip(high) {
+            (*low, *high) = (*low + *high, *low - *high);
+        }
     }
 
     /// Sixteen halves, widened.

@@ -7,11 +7,35 @@
 
 #![allow(unsafe_code)]
 
-/// Work that has the same result with any instruction set, and less time with a better one: the compiler finds where.
+use crate::reach::Bounds;
+use core::marker::PhantomData;
+
+/// Work that has the same result with any instruction set, and less time with a better one: the compiler finds where, or
+/// a [`Set`] knows.
 pub(crate) trait Work {
     type Result;
     /// To be inlined, with all that it calls, into what is compiled with the instructions.
-    fn run(self) -> Self::Result;
+    fn run<V: lanes::Lanes>(self, set: Set<V>) -> Self::Result;
+}
+
+/// Proof that what is being compiled has the instructions of `V`.
+#[derive(Clone, Copy)]
+pub(crate) struct Set<V>(PhantomData<V>);
+
+impl<V: lanes::Lanes> Set<V> {
+    /// A bit for each of the rows that may score so much, the lowest for the first.
+    #[inline(always)]
+    pub(crate) fn reaching(self, rows: &[Bounds; lanes::LANES], floor: f32) -> u32 {
+        // SAFETY: the value proves that the instructions are there.
+        unsafe { V::reaching(rows, floor) }
+    }
+
+    /// The first steps of a Hadamard transform, those within sixteen components.
+    #[inline(always)]
+    pub(crate) fn hadamard(self, components: &mut [f32; lanes::LANES]) {
+        // SAFETY: the value proves that the instructions are there.
+        unsafe { V::hadamard(components) }
+    }
 }
 
 /// Compiles the loops with an instruction set, which having the value proves: its attribute, its lanes and how many
@@ -67,7 +91,7 @@ macro_rules! compile {
                 /// The CPU has the instructions.
                 $(#[$attribute])?
                 unsafe fn compiled<W: super::Work>(work: W) -> W::Result {
-                    work.run()
+                    work.run(super::Set::<$lanes>(core::marker::PhantomData))
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
                 unsafe { compiled(work) }

@@ -7,7 +7,8 @@
 use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, WIDE};
 use super::encode::{HALF_UP, nearest};
 use super::{Centre, Metric, sum};
-use crate::arch::Work;
+use crate::arch::lanes::Lanes;
+use crate::arch::{Set, Work};
 use crate::coded::{Integers, NibbleQuery, SignQuery, Tables, Weights};
 use crate::variant::Variant;
 use std::sync::OnceLock;
@@ -86,7 +87,7 @@ impl Work for Preparing<'_> {
     type Result = Query;
 
     #[inline(always)]
-    fn run(self) -> Query {
+    fn run<V: Lanes>(self, _: Set<V>) -> Query {
         let Self { centre, query, rotated } = self;
         let known = Known::new(centre, query);
         let mut difference: Vec<f64> =
