@@ -31,8 +31,8 @@ const READ_SHARE: usize = 2;
 const GROUPS_MIN: usize = 64;
 /// So many rows at least are scored together in the second pass.
 const SCORED_TOGETHER: usize = 32;
-/// And all that are left at once when they are no more than this.
-const SCORED_AT_ONCE: usize = 160;
+/// And all that are left at once when they are no more than this, where the best of them are scored already.
+const SCORED_AT_ONCE: usize = 320;
 /// When more than one in so many rows may reach the floor, it is raised before others are looked at.
 const MANY_SHARE: usize = 8;
 /// By the scores of so many rows, or of `k`.
@@ -133,6 +133,8 @@ pub struct Nearest {
     /// What a row has to reach.
     floor: Floor,
     survivors: Vec<Survivor>,
+    /// Whether the best of the survivors may not be scored yet, so that the floor is low.
+    is_untested: bool,
     // Kept for the next rows.
     bounds: Vec<Bounds>,
     reach: Vec<u32>,
@@ -142,7 +144,7 @@ impl Nearest {
     /// Will keep `k` of these.
     pub fn new(k: usize, unit: Unit) -> Self {
         let (bounds, reach) = (Vec::new(), Vec::new());
-        Self { unit, floor: Floor::new(k), survivors: Vec::new(), bounds, reach }
+        Self { unit, floor: Floor::new(k), survivors: Vec::new(), is_untested: false, bounds, reach }
     }
 
     /// What is counted.
@@ -220,7 +222,10 @@ impl Nearest {
             if Bounds::count(bounds, self.floor.at()) * READ_SHARE > together.len() {
                 rows.exact(together.clone(), bounds)?;
             }
-        } else if exact || many {
+        } else if !many {
+            self.is_untested = true;
+        } else {
+            self.is_untested |= !exact;
             let floor = self.floor.at().max(self.reached(rows, bounds));
             Bounds::reaching(bounds, floor, together.start, &mut reach);
             for &place in &reach {
@@ -275,6 +280,7 @@ impl Nearest {
 
     /// The first pass, over these places of a source alone, which all take part.
     pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[u32], bounds: &[Bounds]) {
+        self.is_untested = true;
         let reached = self.reached(rows, bounds);
         for (&place, bounds) in places.iter().zip(bounds) {
             if bounds.least >= reached && bounds.least > self.floor.at() {
@@ -310,7 +316,8 @@ impl Nearest {
         while !left.is_empty() {
             left.retain(|survivor| survivor.bounds.most >= best.floor());
             let mut rest = Vec::new();
-            if left.len() > SCORED_AT_ONCE.max(together) {
+            let at_once = if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
+            if left.len() > at_once {
                 keys.clear();
                 keys.extend(left.iter().map(|survivor| rank::key(survivor.bounds.most, 0)));
                 let (_, worst, _) = keys.select_nth_unstable(together - 1);
