@@ -144,9 +144,47 @@ pub(crate) struct NibbleQuery {
     pub integers: Vec<Integers>,
     /// How long a row's code is, a multiple of 32.
     pub code_bytes: usize,
+    pub lengths: Lengths,
     /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
     pub offset: i32,
     pub weights: Weights,
+}
+
+/// How long a row's code is at most, as far as its base tells, and what that weighs; see `bounds`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lengths {
+    /// What the square of a row's length comes to without its base; infinite where the base doesn't tell.
+    pub squared: f32,
+    /// How often the base counts.
+    pub base: f32,
+    /// What is multiplied by the length.
+    pub weight: f32,
+}
+
+impl NibbleQuery {
+    /// The estimate of a row whose nibbles have this product with the query's integers. One order on every CPU.
+    #[inline(always)]
+    pub(crate) fn estimate(&self, total: i32, factors: [f32; 3]) -> Estimate {
+        let product = (2 * total - self.offset) as f32;
+        let Self { weights, lengths, .. } = self;
+        let [base, scale, residual] = factors;
+        // The longest code that there is, or as long as the row is; whichever is less.
+        let (longest, squared) = (scale * weights.scale, lengths.squared(base, residual));
+        let own = squared.sqrt() * lengths.weight;
+        let of_code = if own < longest { own } else { longest };
+        Estimate {
+            score: (weights.constant + base) + scale * (weights.unit * product),
+            error: (residual * weights.residual + of_code) + (base.abs() * weights.base + weights.error),
+        }
+    }
+}
+
+impl Lengths {
+    #[inline(always)]
+    pub(crate) fn squared(&self, base: f32, residual: f32) -> f32 {
+        let squared = (self.squared + self.base * base) + residual * residual;
+        if squared > 0.0 { squared } else { 0.0 }
+    }
 }
 
 /// The factors behind a nibble row's codes.

@@ -8,12 +8,13 @@ use core::arch::x86_64::{
     _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
     _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_si512,
     _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_xor_epi32, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_permute_ps, _mm512_permutex2var_ps, _mm512_set1_epi8,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_shuffle_i32x4, _mm512_slli_epi16, _mm512_slli_epi32,
-    _mm512_srai_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
-    _mm512_sub_epi32, _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi256_si512,
+    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permute_ps,
+    _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_shuffle_i32x4,
+    _mm512_slli_epi16, _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32, _mm512_srli_epi16,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_xor_si512, _mm512_zextsi256_si512,
 };
 
 use super::avx2::{fold_8, total_8, totals_8};
@@ -21,7 +22,7 @@ use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::{Nibbles, TOGETHER};
 use super::signs::Lookup;
-use crate::coded::{Estimate, FACTOR_BYTES, NibbleQuery, Tables, Weights};
+use crate::coded::{Estimate, FACTOR_BYTES, NibbleQuery, Tables};
 use crate::reach::Bounds;
 
 /// Proof that the CPU has AVX-512 with instructions for bytes and their products.
@@ -289,9 +290,7 @@ impl Nibbles for Sixteenfold {
             for r in 0..TOGETHER {
                 wholes[r] = sums[r].whole();
             }
-            let twice = _mm512_slli_epi32::<1>(totals_16(&wholes));
-            let product = _mm512_cvtepi32_ps(_mm512_sub_epi32(twice, _mm512_set1_epi32(query.offset)));
-            estimates_16(&query.weights, product, factors_16(query.code_bytes, &pointers))
+            estimates_16(query, totals_16(&wholes), factors_16(query.code_bytes, &pointers))
         }
     }
 }
@@ -421,27 +420,38 @@ unsafe fn factors_16(code_bytes: usize, rows: &[*const u8; 16]) -> [__m512; 3] {
     }
 }
 
-/// [`Weights::estimate`] of rows.
+/// [`NibbleQuery::estimate`] of rows.
 ///
 /// # Safety
 /// The CPU has AVX-512.
 #[inline(always)]
 unsafe fn estimates_16(
-    weights: &Weights,
-    product: __m512,
+    query: &NibbleQuery,
+    totals: __m512i,
     [base, scale, residual]: [__m512; 3],
 ) -> [Estimate; 16] {
+    let NibbleQuery { weights, lengths, .. } = query;
     let mut estimates = [Estimate::default(); 16];
     // SAFETY: as our own caller's promise; an estimate is two numbers, so 16 numbers lie behind either pointer.
     unsafe {
+        let twice = _mm512_slli_epi32::<1>(totals);
+        let product = _mm512_cvtepi32_ps(_mm512_sub_epi32(twice, _mm512_set1_epi32(query.offset)));
         let begun = _mm512_add_ps(_mm512_set1_ps(weights.constant), base);
         let by_code = _mm512_mul_ps(scale, _mm512_mul_ps(_mm512_set1_ps(weights.unit), product));
         let score = _mm512_add_ps(begun, by_code);
+
+        let of_base = _mm512_mul_ps(_mm512_set1_ps(lengths.base), base);
+        let of_row = _mm512_add_ps(_mm512_set1_ps(lengths.squared), of_base);
+        let squared = _mm512_add_ps(of_row, _mm512_mul_ps(residual, residual));
+        // Of two of which one is no number, the second is taken, as in the comparison that this stands for.
+        let own = _mm512_sqrt_ps(_mm512_max_ps(squared, _mm512_setzero_ps()));
+        let own = _mm512_mul_ps(own, _mm512_set1_ps(lengths.weight));
+        let of_code = _mm512_min_ps(own, _mm512_mul_ps(scale, _mm512_set1_ps(weights.scale)));
+
         let of_residual = _mm512_mul_ps(residual, _mm512_set1_ps(weights.residual));
-        let of_scale = _mm512_mul_ps(scale, _mm512_set1_ps(weights.scale));
         let of_base = _mm512_mul_ps(_mm512_abs_ps(base), _mm512_set1_ps(weights.base));
         let at_least = _mm512_add_ps(of_base, _mm512_set1_ps(weights.error));
-        let error = _mm512_add_ps(_mm512_add_ps(of_residual, of_scale), at_least);
+        let error = _mm512_add_ps(_mm512_add_ps(of_residual, of_code), at_least);
         let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
         let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         let numbers = estimates.as_mut_ptr().cast::<f32>();

@@ -45,9 +45,7 @@ pub(super) trait Nibbles: Copy {
                 Self::totals(sums)
             };
             for r in 0..TOTALLED {
-                let product = 2 * totals[r] - query.offset;
-                let factors = row_factors(&rows[r][query.code_bytes..]);
-                estimates[r] = query.weights.estimate(product as f32, factors);
+                estimates[r] = query.estimate(totals[r], row_factors(&rows[r][query.code_bytes..]));
             }
         }
         estimates

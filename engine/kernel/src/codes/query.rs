@@ -4,12 +4,12 @@
 //! four neighbours' magnitudes add up to at most 127, for the sign codes, and in integers up to 127 each, for the
 //! 4-bit codes. Products of codes are then integers, exact in any order.
 
-use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, WIDE};
+use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, UNIT_MAX, WIDE};
 use super::encode::{HALF_UP, nearest};
 use super::{Centre, Metric, sum};
 use crate::arch::lanes::Lanes;
 use crate::arch::{Set, Work};
-use crate::coded::{Integers, NibbleQuery, SignQuery, Tables, Weights};
+use crate::coded::{Integers, Lengths, NibbleQuery, SignQuery, Tables, Weights};
 use crate::variant::Variant;
 use std::sync::OnceLock;
 
@@ -20,6 +20,9 @@ const GROUP_TOTAL_MAX: f32 = 127.0;
 /// The greatest integer of the finer code: it fits into a byte, and its products with 4-bit codes into 32 bits for
 /// as many components as there can be.
 const FINE_MAX: f32 = 127.0;
+
+/// The greatest component of a 4-bit code.
+const LEVEL_MAX: f64 = 15.0;
 
 /// A query about one centre, as the scans need it.
 #[derive(Debug)]
@@ -98,11 +101,13 @@ impl Work for Preparing<'_> {
         let (integers, unit) = fine_integers(&difference);
         // Exact: integers.
         let total = sum(&integers, &integers, |z, _| z) as i32;
+        let weights = known.weights(&difference, &integers, unit, LEVEL_MAX);
         let nibbles = NibbleQuery {
             integers: integers.chunks(128).map(in_bytes).collect(),
             code_bytes: integers.len() / 2,
             offset: 15 * total,
-            weights: known.weights(&difference, &integers, unit, 15.0),
+            weights,
+            lengths: known.lengths(centre, &weights, integers.len()),
         };
         let (block_bytes, nibble_row_bytes) = (centre.block_bytes(), centre.nibble_row_bytes());
         Query { difference, known, nibbles, signs: OnceLock::new(), block_bytes, nibble_row_bytes }
@@ -133,6 +138,27 @@ impl Known {
     /// Whether all that is computed from it stays a number.
     fn is_bounded(&self) -> bool {
         self.norm <= NORM_MAX && self.own_norm <= NORM_MAX && self.centre_norm <= NORM_MAX
+    }
+
+    /// What is known of the length of rows' 4-bit codes, of so many components. The reasons are in `bounds`.
+    fn lengths(&self, centre: &Centre, weights: &Weights, components: usize) -> Lengths {
+        let longest = LEVEL_MAX * (components as f64).sqrt();
+        let weight = f64::from(weights.scale) / longest * (1.0 + bounds::length(components)) * (1.0 + STEPS);
+        let (squared, base) = match self.metric {
+            Metric::SquaredDistance => (UNDERFLOW, -1.0),
+            Metric::InnerProduct if centre.is_of_units => {
+                let row = UNIT_MAX * UNIT_MAX;
+                // The base is no greater than the product of the centre's and the difference's lengths, and it and the sums
+                // are off by as much of that.
+                let off = 4.0 * STEPS * (1.0 + self.centre_norm) * (1.0 + self.centre_norm);
+                (row - centre.norm * centre.norm * (1.0 - WIDE) + off, -2.0)
+            }
+            Metric::InnerProduct => (f64::INFINITY, 0.0),
+        };
+        // Rounded up, negative as it may be.
+        let rounded = squared as f32;
+        let squared = if f64::from(rounded) < squared { rounded.next_up() } else { rounded };
+        Lengths { squared, base, weight: bounds::up(weight + UNDERFLOW) }
     }
 
     /// What a row's factors are weighed by, if integers stand for the query in steps of `unit` and no component
