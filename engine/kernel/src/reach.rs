@@ -35,7 +35,6 @@ impl Bounds {
     /// Puts the numbers of the rows that may score so much in place of what is there, rising. `first` is the number of
     /// the first row.
     pub fn reaching(bounds: &[Bounds], floor: f32, first: u32, numbers: &mut Vec<u32>) {
-        numbers.resize(bounds.len(), 0);
         Variant::best().run(Reaching { bounds, floor, first, numbers });
     }
 
@@ -77,11 +76,12 @@ impl Work for Counting<'_> {
     type Result = usize;
 
     #[inline(always)]
-    fn run<V: Lanes>(self, set: Set<V>) -> usize {
-        let (whole, rest) = self.bounds.as_chunks::<LANES>();
-        let words = whole.iter().map(|rows| set.reaching(rows, self.floor));
-        let count: u32 = words.map(u32::count_ones).sum();
-        count as usize + rest.iter().filter(|row| row.most >= self.floor).count()
+    fn run<V: Lanes>(self, _: Set<V>) -> usize {
+        let mut count = 0;
+        for row in self.bounds {
+            count += usize::from(row.most >= self.floor);
+        }
+        count
     }
 }
 
@@ -98,16 +98,13 @@ impl Work for Reaching<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self, set: Set<V>) {
         let Self { bounds, floor, mut first, numbers } = self;
-        let mut count = 0;
         let (whole, rest) = bounds.as_chunks::<LANES>();
+        // Sixteen numbers are written at a time, of which some count.
+        numbers.resize(bounds.len() + LANES, 0);
+        let mut count = 0;
         for rows in whole {
-            let mut word = set.reaching(rows, floor);
-            // There is room for all: one after the other takes its place, and those behind the last are cut off.
-            while word != 0 {
-                numbers[count] = first + word.trailing_zeros();
-                count += 1;
-                word &= word - 1;
-            }
+            let room = numbers[count..].first_chunk_mut().expect("room for sixteen more");
+            count += set.reaching(rows, floor, first, room);
             first += LANES as u32;
         }
         for (number, row) in (first..).zip(rest) {

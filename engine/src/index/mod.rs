@@ -219,9 +219,6 @@ impl Nearest {
         let many = count > together.len() / MANY_SHARE;
         if !exact && many && count > SCORED_TOGETHER.max(4 * self.k()) {
             self.score_promising(source, rows, &mut reach, together.start, bounds)?;
-            if Bounds::count(bounds, self.floor.at()) * READ_SHARE > together.len() {
-                rows.exact(together.clone(), bounds)?;
-            }
         } else if !many {
             self.is_untested = true;
         } else {
@@ -237,6 +234,11 @@ impl Nearest {
             self.floor.settle();
         }
         Bounds::reaching(bounds, self.floor.at(), together.start, &mut reach);
+        if !exact && reach.len() * READ_SHARE > together.len() {
+            rows.exact(together.clone(), bounds)?;
+            // Of those alone that the mask lets pass: what is read knows nothing of it.
+            reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
+        }
         let survivor = |&place: &u32| Survivor { bounds: bounds[at(place)], source: source as u32, place };
         self.survivors.extend(reach.iter().map(survivor));
         self.reach = reach;
@@ -255,7 +257,8 @@ impl Nearest {
     ) -> Result<(), R::Error> {
         let at = |place: u32| (place - first) as usize;
         let count = self.k().max(PROMISING).min(bounds.len());
-        let bar = reached_by(count, bounds, |row| row.most);
+        // Rows that take no part are below the floor, whatever it is.
+        let bar = reached_by(count, bounds, |row| row.most).max(self.floor.at());
         Bounds::reaching(bounds, bar, first, promising);
         if promising.len() > 2 * count {
             // The best lie together, or are alike.

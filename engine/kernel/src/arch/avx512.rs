@@ -7,14 +7,14 @@ use core::arch::x86_64::{
     _mm512_castps_si512, _mm512_castps512_ps256, _mm512_castsi128_si512, _mm512_castsi512_ps,
     _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_dpbusd_epi32,
     _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_xor_epi32, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permute_ps,
-    _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_shuffle_i32x4,
-    _mm512_slli_epi16, _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32, _mm512_srli_epi16,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_ps,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
-    _mm512_xor_si512, _mm512_zextsi256_si512,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_xor_epi32, _mm512_maskz_compress_epi32,
+    _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_permute_ps, _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4,
+    _mm512_shuffle_i32x4, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32,
+    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_epi32,
+    _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi256_si512,
 };
 
 use super::avx2::{fold_8, total_8, totals_8};
@@ -83,14 +83,19 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32) -> u32 {
-        let numbers = rows.as_ptr().cast::<f32>();
-        // SAFETY: the caller has AVX-512; bounds are two numbers, so 16 numbers lie behind either pointer.
+    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32, first: u32, numbers: &mut [u32; LANES]) -> usize {
+        let bounds = rows.as_ptr().cast::<f32>();
+        // SAFETY: the caller has AVX-512; bounds are two numbers, so 16 numbers lie behind either pointer, and as many have
+        // room behind the last.
         unsafe {
-            let (first, second) = (_mm512_loadu_ps(numbers), _mm512_loadu_ps(numbers.add(LANES)));
+            let (low, high) = (_mm512_loadu_ps(bounds), _mm512_loadu_ps(bounds.add(LANES)));
             let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-            let most = _mm512_permutex2var_ps(first, odd, second);
-            u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(most, _mm512_set1_ps(floor)))
+            let most = _mm512_permutex2var_ps(low, odd, high);
+            let which = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(most, _mm512_set1_ps(floor));
+            let counted = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let all = _mm512_add_epi32(_mm512_set1_epi32(first.cast_signed()), counted);
+            _mm512_storeu_si512(numbers.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(which, all));
+            which.count_ones() as usize
         }
     }
 

@@ -35,11 +35,16 @@ pub(crate) trait Lanes: Copy {
         unsafe { Self::load(&whole) }
     }
 
-    /// A bit for each of sixteen rows that may score so much, the lowest for the first.
+    /// Puts the numbers of those of sixteen rows that may score so much, rising from `first`, before others; how many.
     #[inline(always)]
-    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32) -> u32 {
-        let bit = |(bit, row): (usize, &Bounds)| u32::from(row.most >= floor) << bit;
-        rows.iter().enumerate().map(bit).fold(0, |word, bit| word | bit)
+    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32, first: u32, numbers: &mut [u32; LANES]) -> usize {
+        let mut count = 0;
+        for (number, row) in (first..).zip(rows) {
+            // No branch: which rows do can't be foreseen.
+            numbers[count] = number;
+            count += usize::from(row.most >= floor);
+        }
+        count
     }
 
     /// Sums and differences of components that lie 1, 2, 4 and 8 apart, one step after the other.

@@ -23,11 +23,17 @@ pub(crate) trait Work {
 pub(crate) struct Set<V>(PhantomData<V>);
 
 impl<V: lanes::Lanes> Set<V> {
-    /// A bit for each of the rows that may score so much, the lowest for the first.
+    /// As [`Lanes::reaching`](lanes::Lanes::reaching).
     #[inline(always)]
-    pub(crate) fn reaching(self, rows: &[Bounds; lanes::LANES], floor: f32) -> u32 {
+    pub(crate) fn reaching(
+        self,
+        rows: &[Bounds; lanes::LANES],
+        floor: f32,
+        first: u32,
+        numbers: &mut [u32; lanes::LANES],
+    ) -> usize {
         // SAFETY: the value proves that the instructions are there.
-        unsafe { V::reaching(rows, floor) }
+        unsafe { V::reaching(rows, floor, first, numbers) }
     }
 
     /// The first steps of a Hadamard transform, those within sixteen components.
