@@ -168,6 +168,8 @@ pub(crate) mod ahead;
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_nibbles;
 mod bytes;
 pub(crate) mod lanes;
 #[cfg(target_arch = "aarch64")]
