@@ -180,9 +180,11 @@ mod tests {
                     .filter(|(_, row)| row.most >= floor)
                     .map(|(number, _)| number)
                     .collect();
-                let mut told = vec![u32::MAX; 3];
-                Bounds::reaching(&bounds, floor, 7, &mut told);
-                assert_eq!(told, wanted, "{count} rows, {floor}");
+                for variant in Variant::all() {
+                    let mut numbers = vec![u32::MAX; 3];
+                    variant.run(Reaching { bounds: &bounds, floor, first: 7, numbers: &mut numbers });
+                    assert_eq!(numbers, wanted, "{count} rows, {floor}, {}", variant.name());
+                }
                 assert_eq!(Bounds::count(&bounds, floor), wanted.len());
             }
         }

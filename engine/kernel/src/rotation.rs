@@ -59,9 +59,13 @@ impl Rotation {
     pub fn rotate(&self, vector: &[f32], rotated: &mut [f32]) {
         assert_eq!(vector.len(), self.dimension, "a vector of the rotation's dimension");
         assert_eq!(rotated.len(), self.rotated_len(), "room for a rotated vector");
+        self.rotate_by(Variant::best(), vector, rotated);
+    }
+
+    fn rotate_by(&self, variant: Variant, vector: &[f32], rotated: &mut [f32]) {
         rotated[..vector.len()].copy_from_slice(vector);
         rotated[vector.len()..].fill(0.0);
-        Variant::best().run(Turning { rotation: self, components: rotated });
+        variant.run(Turning { rotation: self, components: rotated });
     }
 }
 
@@ -209,6 +213,21 @@ mod tests {
                 unit[axis] = 1.0;
                 let most = rotated(&rotation, &unit).iter().fold(0.0_f32, |most, c| most.max(c.abs()));
                 assert!(most < 6.0 / length.sqrt(), "axis {axis} of {dimension}: {most}");
+            }
+        }
+    }
+
+    /// Without this, codes that one machine wrote would mean other vectors on another.
+    #[test]
+    fn every_variant_rotates_alike() {
+        for dimension in DIMENSIONS.into_iter().chain([128, 192, 256, 8192]) {
+            let (rotation, vector) = (Rotation::new(dimension), vector(dimension, 4));
+            let wanted = rotated(&rotation, &vector);
+            for variant in Variant::all() {
+                let mut turned = vec![f32::NAN; rotation.rotated_len()];
+                rotation.rotate_by(variant, &vector, &mut turned);
+                let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+                assert_eq!(bits(&turned), bits(&wanted), "{dimension} by {}", variant.name());
             }
         }
     }

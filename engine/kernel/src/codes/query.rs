@@ -63,7 +63,11 @@ impl Query {
     pub fn new(centre: &Centre, query: &[f32], rotated: &[f32]) -> Self {
         assert_eq!(query.len(), centre.vector.len(), "a query of the centre's dimension");
         assert_eq!(rotated.len(), centre.rotated.len(), "the rotated query");
-        Variant::best().run(Preparing { centre, query, rotated })
+        Self::prepared_by(Variant::best(), centre, query, rotated)
+    }
+
+    pub(crate) fn prepared_by(variant: Variant, centre: &Centre, query: &[f32], rotated: &[f32]) -> Self {
+        variant.run(Preparing { centre, query, rotated })
     }
 
     /// For sign codes.

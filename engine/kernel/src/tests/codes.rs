@@ -183,6 +183,25 @@ fn every_variant_scores_codes_as_the_layout_says() {
     }
 }
 
+/// Users lose: the same search finds other documents on another machine.
+#[test]
+fn every_variant_prepares_the_same_query() {
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    for dimension in [1, 63, 64, 100, 128, 384, 1000] {
+        for metric in [Metric::InnerProduct, Metric::SquaredDistance] {
+            let coded = Coded::new(metric, &random_vector(&mut rng, dimension), &[]);
+            let query = random_vector(&mut rng, dimension);
+            let mut rotated = vec![0.0; coded.rotation.rotated_len()];
+            coded.rotation.rotate(&query, &mut rotated);
+            // Debug tells each number to its last bit.
+            let wanted = format!("{:?}", coded.query(&query));
+            every_variant(&format!("{dimension}"), wanted, |variant| {
+                format!("{:?}", Query::prepared_by(variant, &coded.centre, &query, &rotated))
+            });
+        }
+    }
+}
+
 /// Users lose: everything, to sums that overflow for the most extreme of queries and codes.
 #[test]
 fn the_greatest_sums_do_not_overflow() {
