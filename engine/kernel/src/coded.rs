@@ -18,6 +18,33 @@ pub struct Estimate {
     pub error: f32,
 }
 
+/// What a row scores at least and at most; equal where its score is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct Bounds {
+    /// At least.
+    pub least: f32,
+    /// At most.
+    pub most: f32,
+}
+
+impl Bounds {
+    /// Of a row that takes no part.
+    pub const NONE: Bounds = Bounds::exact(f32::NEG_INFINITY);
+
+    /// Of a score that is known.
+    pub const fn exact(score: f32) -> Self {
+        Self { least: score, most: score }
+    }
+}
+
+impl From<Estimate> for Bounds {
+    #[inline(always)]
+    fn from(Estimate { score, error }: Estimate) -> Self {
+        Self { least: score - error, most: score + error }
+    }
+}
+
 /// The estimates of a block's rows. Those of rows that take no part mean nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockScores {

@@ -73,11 +73,10 @@ mod rows;
 mod tests;
 mod variant;
 
-pub use coded::{Bar, BlockScores, Estimate};
+pub use coded::{Bar, BlockScores, Bounds, Estimate};
 pub use codes::{Centre, Encoder, Metric, Query};
 pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};
-pub use reach::Bounds;
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
 pub use rows::{Dot, DotF16, DotI8, Measure, SquaredDistance};
 pub use variant::{DIMENSION_MAX, Variant};

@@ -5,28 +5,10 @@
 
 use crate::arch::lanes::{LANES, Lanes};
 use crate::arch::{Set, Work};
-use crate::coded::Estimate;
+use crate::coded::{Bounds, Estimate};
 use crate::variant::Variant;
 
-/// What a row scores at least and at most; equal where its score is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(C)]
-pub struct Bounds {
-    /// At least.
-    pub least: f32,
-    /// At most.
-    pub most: f32,
-}
-
 impl Bounds {
-    /// Of a row that takes no part.
-    pub const NONE: Bounds = Bounds::exact(f32::NEG_INFINITY);
-
-    /// Of a score that is known.
-    pub const fn exact(score: f32) -> Self {
-        Self { least: score, most: score }
-    }
-
     /// How many rows may score so much.
     pub fn count(bounds: &[Bounds], floor: f32) -> usize {
         Variant::best().run(Counting { bounds, floor })
@@ -57,13 +39,6 @@ impl Bounds {
     pub fn of_estimates(estimates: &[Estimate], bounds: &mut [Bounds]) {
         assert_eq!(estimates.len(), bounds.len(), "an estimate for each row");
         Variant::best().run(Surrounding { estimates, bounds });
-    }
-}
-
-impl From<Estimate> for Bounds {
-    #[inline(always)]
-    fn from(Estimate { score, error }: Estimate) -> Self {
-        Self { least: score - error, most: score + error }
     }
 }
 

@@ -18,8 +18,7 @@ use super::avx512_nibbles::Sixteenfold;
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::signs::Lookup;
-use crate::coded::Tables;
-use crate::reach::Bounds;
+use crate::coded::{Bounds, Tables};
 
 /// Proof that the CPU has AVX-512 with instructions for bytes and their products.
 #[derive(Debug, Clone, Copy)]

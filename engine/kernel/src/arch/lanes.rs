@@ -5,8 +5,8 @@
 //! any row's additions. With each load, what lies there in the next group is asked for from memory.
 
 use super::ahead::{NEAR_BYTES, fetch_line};
+use crate::coded::Bounds;
 use crate::half;
-use crate::reach::Bounds;
 
 /// Elements that are summed side by side within a row.
 pub(crate) const LANES: usize = 16;

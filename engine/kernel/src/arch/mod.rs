@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::reach::Bounds;
+use crate::coded::Bounds;
 use core::marker::PhantomData;
 
 /// Work that has the same result with any instruction set, and less time with a better one: the compiler finds where, or
