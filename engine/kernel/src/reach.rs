@@ -138,7 +138,7 @@ mod tests {
         };
         let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 0.25];
         let row = |i: usize| match i % 11 {
-            0..6 if i % 7 == 0 => Bounds::exact(odd[i % 6]),
+            0..6 if i.is_multiple_of(7) => Bounds::exact(odd[i % 6]),
             _ => Bounds { least: draw() - 0.5, most: draw() },
         };
         (0..count).map(row).collect()
