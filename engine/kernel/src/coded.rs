@@ -10,11 +10,39 @@ pub(crate) const TOGETHER: usize = 4;
 
 /// A row's score as its code tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[repr(C)]
 pub struct Estimate {
     /// The estimate.
     pub score: f32,
     /// The canonical score of the original is at most so far from it. Infinite where nothing is known.
     pub error: f32,
+}
+
+/// What a row scores at least and at most; equal where its score is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct Bounds {
+    /// At least.
+    pub least: f32,
+    /// At most.
+    pub most: f32,
+}
+
+impl Bounds {
+    /// Of a row that takes no part.
+    pub const NONE: Bounds = Bounds::exact(f32::NEG_INFINITY);
+
+    /// Of a score that is known.
+    pub const fn exact(score: f32) -> Self {
+        Self { least: score, most: score }
+    }
+}
+
+impl From<Estimate> for Bounds {
+    #[inline(always)]
+    fn from(Estimate { score, error }: Estimate) -> Self {
+        Self { least: score - error, most: score + error }
+    }
 }
 
 /// The estimates of a block's rows. Those of rows that take no part mean nothing, and neither do errors that were not asked for.
@@ -152,19 +180,64 @@ pub(crate) struct Tables {
     pub high: [u8; 64],
 }
 
-/// Integers in bytes, which instructions multiply by nibbles.
+/// Integers in bytes, which instructions multiply by the nibbles of 64 bytes of codes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Integers(pub [i8; 64]);
+pub(crate) struct Integers {
+    /// By the low nibbles.
+    pub low: [i8; 64],
+    /// By the high nibbles.
+    pub high: [i8; 64],
+}
 
 /// The query for 4-bit codes.
 #[derive(Debug)]
 pub(crate) struct NibbleQuery {
-    /// For each 64 components.
+    /// For each 128 components; behind the last there are zeros.
     pub integers: Vec<Integers>,
+    /// How long a row's code is, a multiple of 32.
+    pub code_bytes: usize,
+    pub lengths: Lengths,
     /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
     pub offset: i32,
     pub weights: Weights,
+}
+
+/// How long a row's code is at most, as far as its base tells, and what that weighs; see `bounds`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lengths {
+    /// What the square of a row's length comes to without its base; infinite where the base doesn't tell.
+    pub squared: f32,
+    /// How often the base counts.
+    pub base: f32,
+    /// What is multiplied by the length.
+    pub weight: f32,
+}
+
+impl NibbleQuery {
+    /// The estimate of a row whose nibbles have this product with the query's integers. One order on every CPU.
+    #[inline(always)]
+    pub(crate) fn estimate(&self, total: i32, factors: [f32; 3]) -> Estimate {
+        let product = (2 * total - self.offset) as f32;
+        let Self { weights, lengths, .. } = self;
+        let [base, scale, residual] = factors;
+        // The longest code that there is, or as long as the row is; whichever is less.
+        let (longest, squared) = (scale * weights.scale, lengths.squared(base, residual));
+        let own = squared.sqrt() * lengths.weight;
+        let of_code = if own < longest { own } else { longest };
+        Estimate {
+            score: (weights.constant + base) + scale * (weights.unit * product),
+            error: (residual * weights.residual + of_code) + (base.abs() * weights.base + weights.error),
+        }
+    }
+}
+
+impl Lengths {
+    #[inline(always)]
+    pub(crate) fn squared(&self, base: f32, residual: f32) -> f32 {
+        let squared = (self.squared + self.base * base) + residual * residual;
+        if squared > 0.0 { squared } else { 0.0 }
+    }
 }
 
 /// The factors behind a nibble row's codes.

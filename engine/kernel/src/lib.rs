@@ -66,13 +66,14 @@ mod codes;
 pub mod half;
 mod mask;
 mod norm;
+mod reach;
 mod rotation;
 mod rows;
 #[cfg(test)]
 mod tests;
 mod variant;
 
-pub use coded::{Bar, BlockScores, Estimate};
+pub use coded::{Bar, BlockScores, Bounds, Estimate};
 pub use codes::{Centre, Encoder, Metric, Query};
 pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};

@@ -11,6 +11,10 @@
 //!    the same bits on every CPU.
 //! 3. Lengths and inner products are kept, up to rounding.
 
+use crate::arch::lanes::{LANES, Lanes};
+use crate::arch::{Set, Work};
+use crate::variant::Variant;
+
 /// Which rotation this is. Codes of another one can't be compared with its.
 pub const ROTATION_VERSION: u32 = 1;
 
@@ -55,17 +59,39 @@ impl Rotation {
     pub fn rotate(&self, vector: &[f32], rotated: &mut [f32]) {
         assert_eq!(vector.len(), self.dimension, "a vector of the rotation's dimension");
         assert_eq!(rotated.len(), self.rotated_len(), "room for a rotated vector");
+        self.rotate_by(Variant::best(), vector, rotated);
+    }
+
+    fn rotate_by(&self, variant: Variant, vector: &[f32], rotated: &mut [f32]) {
         rotated[..vector.len()].copy_from_slice(vector);
         rotated[vector.len()..].fill(0.0);
-        let rest = rotated.len() - self.span;
-        for (round, signs) in self.signs.iter().enumerate() {
+        variant.run(Turning { rotation: self, components: rotated });
+    }
+}
+
+/// A vector that is being rotated.
+struct Turning<'a> {
+    rotation: &'a Rotation,
+    components: &'a mut [f32],
+}
+
+impl Work for Turning<'_> {
+    type Result = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self, set: Set<V>) {
+        let Self { rotation: Rotation { signs, span, .. }, components: rotated } = self;
+        let rest = rotated.len() - span;
+        for (round, signs) in signs.iter().enumerate() {
             for (components, byte) in rotated.as_chunks_mut::<8>().0.iter_mut().zip(signs) {
-                for (component, sign) in components.iter_mut().zip(&SIGNS[usize::from(*byte)]) {
-                    *component *= sign;
+                let (mut own, signs) = (*components, SIGNS[usize::from(*byte)]);
+                for i in 0..8 {
+                    own[i] *= signs[i];
                 }
+                *components = own;
             }
             let begin = if round % 2 == 0 { 0 } else { rest };
-            hadamard(&mut rotated[begin..begin + self.span]);
+            hadamard(set, &mut rotated[begin..begin + span]);
             if rest > 0 {
                 mix_halves(rotated);
             }
@@ -87,24 +113,15 @@ static SIGNS: [[f32; 8]; 256] = {
 };
 
 /// The Walsh-Hadamard transform of a power of two components (64 or more), scaled so that lengths are kept.
-fn hadamard(components: &mut [f32]) {
-    // The first steps within eights, which stay in registers.
-    for eight in components.as_chunks_mut::<8>().0 {
-        let [a, b, c, d, e, f, g, h] = *eight;
-        let [a, b, c, d, e, f, g, h] = [a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h];
-        let [a, b, c, d, e, f, g, h] = [a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h];
-        *eight = [a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h];
-    }
-    let mut stride = 8;
+#[inline(always)]
+fn hadamard<V: Lanes>(set: Set<V>, components: &mut [f32]) {
+    components.as_chunks_mut::<LANES>().0.iter_mut().for_each(|sixteen| set.hadamard(sixteen));
+    let mut stride = LANES;
     while stride < components.len() {
         for pair in components.chunks_exact_mut(2 * stride) {
             let (low, high) = pair.split_at_mut(stride);
-            let (low, high) = (low.as_chunks_mut::<8>().0, high.as_chunks_mut::<8>().0);
-            for (low, high) in low.iter_mut().zip(high) {
-                for (low, high) in low.iter_mut().zip(high) {
-                    (*low, *high) = (*low + *high, *low - *high);
-                }
-            }
+            let (low, high) = (low.as_chunks_mut::<LANES>().0, high.as_chunks_mut::<LANES>().0);
+            low.iter_mut().zip(high).for_each(|(low, high)| (*low, *high) = sums_and_differences(low, high));
         }
         stride *= 2;
     }
@@ -113,12 +130,25 @@ fn hadamard(components: &mut [f32]) {
 }
 
 /// One step of Kac's walk: each component of the first half with its counterpart in the second.
+#[inline(always)]
 fn mix_halves(components: &mut [f32]) {
     let (low, high) = components.split_at_mut(components.len() / 2);
+    let (low, high) = (low.as_chunks_mut::<LANES>().0, high.as_chunks_mut::<LANES>().0);
     for (low, high) in low.iter_mut().zip(high) {
-        let (sum, difference) = (*low + *high, *low - *high);
-        (*low, *high) = (sum * std::f32::consts::FRAC_1_SQRT_2, difference * std::f32::consts::FRAC_1_SQRT_2);
+        let (sums, differences) = sums_and_differences(low, high);
+        *low = sums.map(|sum| sum * std::f32::consts::FRAC_1_SQRT_2);
+        *high = differences.map(|difference| difference * std::f32::consts::FRAC_1_SQRT_2);
     }
+}
+
+/// Of two times sixteen components. By value, so that the compiler need not ask whether they lie apart.
+#[inline(always)]
+fn sums_and_differences(a: &[f32; LANES], b: &[f32; LANES]) -> ([f32; LANES], [f32; LANES]) {
+    let (mut sums, mut differences) = ([0.0; LANES], [0.0; LANES]);
+    for i in 0..LANES {
+        (sums[i], differences[i]) = (a[i] + b[i], a[i] - b[i]);
+    }
+    (sums, differences)
 }
 
 /// SplitMix64: well mixed, and the same everywhere.
@@ -183,6 +213,21 @@ mod tests {
                 unit[axis] = 1.0;
                 let most = rotated(&rotation, &unit).iter().fold(0.0_f32, |most, c| most.max(c.abs()));
                 assert!(most < 6.0 / length.sqrt(), "axis {axis} of {dimension}: {most}");
+            }
+        }
+    }
+
+    /// Without this, codes that one machine wrote would mean other vectors on another.
+    #[test]
+    fn every_variant_rotates_alike() {
+        for dimension in DIMENSIONS.into_iter().chain([128, 192, 256, 8192]) {
+            let (rotation, vector) = (Rotation::new(dimension), vector(dimension, 4));
+            let wanted = rotated(&rotation, &vector);
+            for variant in Variant::all() {
+                let mut turned = vec![f32::NAN; rotation.rotated_len()];
+                rotation.rotate_by(variant, &vector, &mut turned);
+                let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+                assert_eq!(bits(&turned), bits(&wanted), "{dimension} by {}", variant.name());
             }
         }
     }

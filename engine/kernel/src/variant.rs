@@ -1,7 +1,7 @@
 //! Which kernels can this CPU run?
 
-use crate::arch;
 use crate::arch::lanes::{Product, SquaredDifference};
+use crate::arch::{self, Work};
 use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, TOGETHER};
 
 /// The longest vectors whose codes and bytes have products that always fit into 32 bits.
@@ -102,6 +102,25 @@ impl Variant {
         }
     }
 
+    /// The dot products of a query with rows that lie anywhere, each as long as the query. As many as there are scores.
+    pub(crate) fn dot_each(self, query: &[f32], rows: &[&[f32]], scores: &mut [f32]) {
+        if are_alike(query, rows, scores) {
+            on!(self, set => set.score_each::<Product, f32>(query, rows, scores));
+        }
+    }
+
+    /// The squared distances of a query to rows that lie anywhere, likewise.
+    pub(crate) fn squared_distance_each(self, query: &[f32], rows: &[&[f32]], scores: &mut [f32]) {
+        if are_alike(query, rows, scores) {
+            on!(self, set => set.score_each::<SquaredDifference, f32>(query, rows, scores));
+        }
+    }
+
+    /// Works with the instruction set.
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Result {
+        on!(self, set => set.run(work))
+    }
+
     /// The dot products of a query with many rows of halves, by their bits: what [`dot_rows`](crate::dot_rows)
     /// gives for the rows [`widen`](crate::half::widen)ed.
     ///
@@ -157,15 +176,25 @@ impl Variant {
         survivors
     }
 
-    /// Estimates rows, of which there are as many as estimates.
+    /// Estimates as many rows as there is room for; `next` puts those that come next into places.
     pub(crate) fn estimate<'a>(
         self,
         query: &NibbleQuery,
-        rows: impl Iterator<Item = &'a [u8]>,
+        next: impl FnMut(&mut [&'a [u8]]),
         estimates: &mut [Estimate],
     ) {
-        on!(self, set => set.estimate(query, rows, estimates));
+        on!(self, set => set.estimate(query, next, estimates));
     }
+}
+
+/// The same of rows that lie anywhere.
+fn are_alike(query: &[f32], rows: &[&[f32]], scores: &mut [f32]) -> bool {
+    assert_eq!(rows.len(), scores.len(), "there are as many rows as scores");
+    assert!(rows.iter().all(|row| row.len() == query.len()), "each row is as long as the query");
+    if query.is_empty() {
+        scores.fill(0.0);
+    }
+    !query.is_empty()
 }
 
 /// Whether there is anything to sum; without dimensions, all scores are zero.

@@ -4,6 +4,9 @@ use super::{Candidate, Counted, Rows, Survivor, Unit};
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
 
+/// There is room for no more than this from the beginning.
+const ROOM: usize = 64;
+
 /// What is known to score at least so much, as far as that counts.
 #[derive(Debug)]
 pub(super) struct Floor {
@@ -15,7 +18,7 @@ pub(super) struct Floor {
 
 impl Floor {
     pub(super) fn new(k: usize) -> Self {
-        Self { k, at: f32::MIN, leasts: FxHashMap::default() }
+        Self { k, at: f32::MIN, leasts: some(k) }
     }
 
     pub(super) fn k(&self) -> usize {
@@ -50,6 +53,11 @@ impl Floor {
     }
 }
 
+/// Room for what is usually kept of `k`.
+fn some<V>(k: usize) -> FxHashMap<Counted, V> {
+    FxHashMap::with_capacity_and_hasher((2 * k).min(ROOM), Default::default())
+}
+
 /// What has scores that are known.
 pub(super) struct Best {
     unit: Unit,
@@ -69,7 +77,7 @@ struct BestRow {
 
 impl Best {
     pub(super) fn new(floor: &Floor, unit: Unit) -> Self {
-        Self { unit, k: floor.k, floor: floor.at, scored: FxHashMap::default() }
+        Self { unit, k: floor.k, floor: floor.at, scored: some(floor.k) }
     }
 
     /// Where the floor is.
@@ -85,31 +93,52 @@ impl Best {
     ) -> Result<(), R::Error> {
         survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.place));
         let (mut places, mut scores) = (Vec::new(), Vec::new());
+        let mut known = Vec::with_capacity(survivors.len());
+        let mut each_counts = true;
         for of_source in survivors.chunk_by(|a, b| a.source == b.source) {
             let number = of_source[0].source;
             let source = &sources[number as usize];
+            each_counts &= self.unit == Unit::Passages || source.has_one_each();
             let unknown = of_source.iter().filter(|survivor| survivor.bounds.least != survivor.bounds.most);
             places.clear();
             places.extend(unknown.map(|survivor| survivor.place));
+            scores.clear();
             scores.resize(places.len(), 0.0);
             source.scores(&places, &mut scores)?;
             let mut scored = scores.iter();
-            for survivor in of_source {
-                let score = match survivor.bounds {
+            for &Survivor { bounds, place, .. } in of_source {
+                let score = match bounds {
                     bounds if bounds.least == bounds.most => bounds.most,
                     _ => scored.next().copied().unwrap_or(f32::NEG_INFINITY),
                 };
                 if score >= self.floor {
-                    self.offer(number, source, survivor.place, score);
+                    known.push((score, number, place));
                 }
             }
         }
+        // What others of these outdo need not be kept.
+        if each_counts && known.len() > self.k {
+            scores.clear();
+            scores.extend(known.iter().map(|(score, ..)| *score));
+            self.floor = self.floor.max(self.kth(&mut scores));
+        }
+        for (score, number, place) in known {
+            if score >= self.floor {
+                self.offer(number, &sources[number as usize], place, score);
+            }
+        }
         if self.scored.len() >= self.k {
-            let mut scores: Vec<f32> = self.scored.values().map(|row| row.score).collect();
-            let (_, worst, _) = scores.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
-            self.floor = self.floor.max(*worst);
+            scores.clear();
+            scores.extend(self.scored.values().map(|row| row.score));
+            self.floor = self.floor.max(self.kth(&mut scores));
         }
         Ok(())
+    }
+
+    /// The k-th best of these, which are as many or more.
+    fn kth(&self, scores: &mut [f32]) -> f32 {
+        let (_, kth, _) = scores.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
+        *kth
     }
 
     fn offer<'a, R: Rows<'a>>(&mut self, number: u32, source: &R, place: u32, score: f32) {

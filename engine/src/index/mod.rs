@@ -16,6 +16,7 @@ use crate::rank;
 use best::{Best, Floor};
 use std::cmp::Ordering;
 use std::ops::Range;
+pub use strongroom_kernel::Bounds;
 use strongroom_kernel::Mask;
 
 /// Rows that are looked at together.
@@ -30,6 +31,12 @@ const READ_SHARE: usize = 2;
 const GROUPS_MIN: usize = 64;
 /// So many rows at least are scored together in the second pass.
 const SCORED_TOGETHER: usize = 32;
+/// And all that are left at once when they are no more than this, where the best of them are scored already.
+const SCORED_AT_ONCE: usize = 320;
+/// When more than one in so many rows may reach the floor, it is raised before others are looked at.
+const MANY_SHARE: usize = 8;
+/// By the scores of so many rows, or of `k`.
+const PROMISING: usize = 16;
 
 /// What a search counts and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,26 +79,6 @@ impl Ord for Candidate<'_> {
     }
 }
 
-/// What a row scores at least and at most; equal where its score is known. A row that takes no part has
-/// [`NONE`](Bounds::NONE), and one that may turn out to take none has minus infinity as the least.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bounds {
-    /// At least.
-    pub least: f32,
-    /// At most.
-    pub most: f32,
-}
-
-impl Bounds {
-    /// Of a row that takes no part.
-    pub const NONE: Bounds = Bounds::exact(f32::NEG_INFINITY);
-
-    /// Of a score that is known.
-    pub const fn exact(score: f32) -> Self {
-        Self { least: score, most: score }
-    }
-}
-
 /// A source's documents and the rows of these, each at a place, as a search needs them.
 pub trait Rows<'a> {
     /// Why rows can't be read.
@@ -107,7 +94,8 @@ pub trait Rows<'a> {
     fn row(&self, place: u32) -> (u32, u32);
     /// A document's id.
     fn id(&self, ordinal: u32) -> &'a str;
-    /// What the rows at places that follow each other may score, and whether that is what they do score.
+    /// What the rows at places that follow each other may score, and whether that is what they do score. A row that takes no
+    /// part has [`Bounds::NONE`], and one that may turn out to take none has minus infinity as the least.
     fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
     /// What they do score. Leaves the bounds alone where all of them are read no faster than some.
     fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
@@ -145,17 +133,18 @@ pub struct Nearest {
     /// What a row has to reach.
     floor: Floor,
     survivors: Vec<Survivor>,
+    /// Whether the best of the survivors may not be scored yet, so that the floor is low.
+    is_untested: bool,
     // Kept for the next rows.
     bounds: Vec<Bounds>,
     reach: Vec<u32>,
-    keys: Vec<u64>,
 }
 
 impl Nearest {
     /// Will keep `k` of these.
     pub fn new(k: usize, unit: Unit) -> Self {
-        let (bounds, reach, keys) = (Vec::new(), Vec::new(), Vec::new());
-        Self { unit, floor: Floor::new(k), survivors: Vec::new(), bounds, reach, keys }
+        let (bounds, reach) = (Vec::new(), Vec::new());
+        Self { unit, floor: Floor::new(k), survivors: Vec::new(), is_untested: false, bounds, reach }
     }
 
     /// What is counted.
@@ -225,28 +214,30 @@ impl Nearest {
                 }
             }
         }
-        let mut floor = self.floor.at().max(self.reached(rows, bounds));
         let mut reach = std::mem::take(&mut self.reach);
-        reach.clear();
-        reach.extend(together.clone());
-        keep(&mut reach, |place| bounds[at(place)].most >= floor);
-        for &place in &reach {
-            let least = bounds[at(place)].least;
-            if least >= floor && least > self.floor.at() {
-                self.floor.raise(self.unit.counted(source as u32, rows, place), least);
+        let count = Bounds::count(bounds, self.floor.at());
+        let many = count > together.len() / MANY_SHARE;
+        if !exact && many && count > SCORED_TOGETHER.max(4 * self.k()) {
+            self.score_promising(source, rows, &mut reach, together.start, bounds)?;
+        } else if !many {
+            self.is_untested = true;
+        } else {
+            self.is_untested |= !exact;
+            let floor = self.floor.at().max(self.reached(rows, bounds));
+            Bounds::reaching(bounds, floor, together.start, &mut reach);
+            for &place in &reach {
+                let least = bounds[at(place)].least;
+                if least >= floor && least > self.floor.at() {
+                    self.floor.raise(self.unit.counted(source as u32, rows, place), least);
+                }
             }
+            self.floor.settle();
         }
-        self.floor.settle();
-        floor = floor.max(self.floor.at());
-        keep(&mut reach, |place| bounds[at(place)].most >= floor);
-        if !exact && reach.len() > SCORED_TOGETHER.max(4 * self.k()) {
-            self.score_promising(source, rows, &reach, together.start, bounds)?;
-            let floor = self.floor.at();
-            keep(&mut reach, |place| bounds[at(place)].most >= floor);
-            if reach.len() * READ_SHARE > together.len() {
-                rows.exact(together.clone(), bounds)?;
-                keep(&mut reach, |place| bounds[at(place)].most >= floor);
-            }
+        Bounds::reaching(bounds, self.floor.at(), together.start, &mut reach);
+        if !exact && reach.len() * READ_SHARE > together.len() {
+            rows.exact(together.clone(), bounds)?;
+            // Of those alone that the mask lets pass: what is read knows nothing of it.
+            reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
         }
         let survivor = |&place: &u32| Survivor { bounds: bounds[at(place)], source: source as u32, place };
         self.survivors.extend(reach.iter().map(survivor));
@@ -254,26 +245,33 @@ impl Nearest {
         Ok(())
     }
 
-    /// Of these places, whose bounds begin at `first`, scores the rows that may score most, which raises the floor for all
-    /// others.
+    /// Of rows whose bounds begin at `first`, scores some that may score most, which raises the floor for all others.
+    /// Leaves their places.
     fn score_promising<'a, R: Rows<'a>>(
         &mut self,
         source: usize,
         rows: &R,
-        places: &[u32],
+        promising: &mut Vec<u32>,
         first: u32,
         bounds: &mut [Bounds],
     ) -> Result<(), R::Error> {
         let at = |place: u32| (place - first) as usize;
-        let mut promising: Vec<u64> =
-            places.iter().map(|&place| rank::key(bounds[at(place)].most, place)).collect();
-        let count = self.k().max(SCORED_TOGETHER / 2).min(promising.len());
-        rank::keep_best(&mut promising, count);
-        let mut promising: Vec<u32> = promising.into_iter().map(rank::number).collect();
-        promising.sort_unstable();
-        let mut scores = vec![0.0; count];
-        rows.scores(&promising, &mut scores)?;
-        for (place, score) in promising.into_iter().zip(scores) {
+        let count = self.k().max(PROMISING).min(bounds.len());
+        // Rows that take no part are below the floor, whatever it is.
+        let bar = reached_by(count, bounds, |row| row.most).max(self.floor.at());
+        Bounds::reaching(bounds, bar, first, promising);
+        if promising.len() > 2 * count {
+            // The best lie together, or are alike.
+            let mut keys: Vec<u64> =
+                promising.iter().map(|&place| rank::key(bounds[at(place)].most, place)).collect();
+            rank::keep_best(&mut keys, count);
+            promising.clear();
+            promising.extend(keys.into_iter().map(rank::number));
+            promising.sort_unstable();
+        }
+        let mut scores = vec![0.0; promising.len()];
+        rows.scores(promising, &mut scores)?;
+        for (&place, score) in promising.iter().zip(scores) {
             bounds[at(place)] = Bounds::exact(score);
             if score > self.floor.at() {
                 self.floor.raise(self.unit.counted(source as u32, rows, place), score);
@@ -285,6 +283,7 @@ impl Nearest {
 
     /// The first pass, over these places of a source alone, which all take part.
     pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[u32], bounds: &[Bounds]) {
+        self.is_untested = true;
         let reached = self.reached(rows, bounds);
         for (&place, bounds) in places.iter().zip(bounds) {
             if bounds.least >= reached && bounds.least > self.floor.at() {
@@ -301,18 +300,12 @@ impl Nearest {
     }
 
     /// What `k` of some rows surely score, where each counts for itself; little is known of others.
-    fn reached<'a, R: Rows<'a>>(&mut self, rows: &R, bounds: &[Bounds]) -> f32 {
+    fn reached<'a, R: Rows<'a>>(&self, rows: &R, bounds: &[Bounds]) -> f32 {
         let k = self.k();
         if bounds.len() < k || !(self.unit == Unit::Passages || rows.has_one_each()) {
             return f32::MIN;
         }
-        // The best of each of some groups, at least so many, are as many rows.
-        let group = (bounds.len() / GROUPS_MIN.max(4 * k)).max(1);
-        let best = |group: &[Bounds]| group.iter().fold(f32::NEG_INFINITY, |best, row| best.max(row.least));
-        self.keys.clear();
-        self.keys.extend(bounds.chunks(group).map(|group| rank::key(best(group), 0)));
-        let (_, worst, _) = self.keys.select_nth_unstable(k - 1);
-        rank::score(*worst)
+        reached_by(k, bounds, |row| row.least)
     }
 
     /// The second pass, over the same sources; best first.
@@ -322,13 +315,19 @@ impl Nearest {
         }
         let mut best = Best::new(&self.floor, self.unit);
         let mut together = self.k().max(SCORED_TOGETHER);
-        let mut left = self.survivors;
+        let (mut left, mut keys) = (self.survivors, Vec::new());
         while !left.is_empty() {
             left.retain(|survivor| survivor.bounds.most >= best.floor());
-            if left.len() > together {
-                left.select_nth_unstable_by(together, |a, b| b.bounds.most.total_cmp(&a.bounds.most));
+            let mut rest = Vec::new();
+            let at_once = if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
+            if left.len() > at_once {
+                keys.clear();
+                keys.extend(left.iter().map(|survivor| rank::key(survivor.bounds.most, 0)));
+                let (_, worst, _) = keys.select_nth_unstable(together - 1);
+                let bar = rank::score(*worst);
+                // In their order, which is that of rows.
+                (left, rest) = left.into_iter().partition(|survivor| survivor.bounds.most >= bar);
             }
-            let rest = left.split_off(together.min(left.len()));
             best.score(&mut left, sources)?;
             left = rest;
             together *= 2;
@@ -337,15 +336,14 @@ impl Nearest {
     }
 }
 
-/// Keeps some places, without a branch for each: which stay can't be foreseen.
-fn keep(places: &mut Vec<u32>, stays: impl Fn(u32) -> bool) {
-    let mut count = 0;
-    for at in 0..places.len() {
-        let place = places[at];
-        places[count] = place;
-        count += usize::from(stays(place));
-    }
-    places.truncate(count);
+/// What so many rows reach, of these, which are no fewer: at most that, and near it. The best of each of some groups are as
+/// many rows.
+fn reached_by(count: usize, bounds: &[Bounds], bound: impl Fn(&Bounds) -> f32) -> f32 {
+    let groups = (4 * count).next_multiple_of(GROUPS_MIN);
+    let mut best: Vec<u64> =
+        Bounds::of_groups(bounds, groups).iter().map(|best| rank::key(bound(best), 0)).collect();
+    let (_, worst, _) = best.select_nth_unstable(count - 1);
+    rank::score(*worst)
 }
 
 #[cfg(test)]

@@ -182,3 +182,21 @@ fn bounds_and_sources_do_not_show() {
         }
     }
 }
+
+/// Without this, documents of several good passages would leave a search short: as many rows as it asks for are not as many
+/// documents.
+#[test]
+fn rows_of_one_document_count_once() {
+    let ids: Vec<&'static str> = (0..200).map(|n| &*format!("{n:04}").leak()).collect();
+    let score = |n: usize, row: usize| 0.9 - n as f32 * 1e-3 - row as f32 * 1e-5;
+    let rows = |n: usize| (0..7).map(|row| score(n, row)).collect::<Vec<_>>();
+    let documents: Vec<_> = ids.iter().enumerate().map(|(n, id)| (*id, rows(n))).collect();
+    for slack in [0.0, 0.02, 0.6] {
+        let source = [Known::new(&documents, slack)];
+        for k in [1, 2, 10, 30, 150] {
+            let found = search(&source, k, &(0..200).collect());
+            let wanted: Vec<_> = (0..k).map(|n| hit(ids[n], score(n, 0), 0)).collect();
+            assert_eq!(found, wanted, "{slack} {k}");
+        }
+    }
+}

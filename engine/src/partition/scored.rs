@@ -140,7 +140,7 @@ impl<'v, 'a> Scored<'v, 'a> {
     /// Between what the score of the row at a place lies.
     fn between(&self, place: u32, Estimate { score, error }: Estimate) -> Bounds {
         if self.is_bare() {
-            return Bounds { least: score - error, most: score + error };
+            return Bounds::from(Estimate { score, error });
         }
         let row = self.at(place);
         Bounds { least: self.score(row, score - error), most: self.score(row, score + error) }
@@ -297,9 +297,7 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
         let mut estimates = vec![Estimate::default(); bounds.len()];
         segment.estimate(&codes.query, places.clone(), &mut estimates)?;
         if self.is_bare() {
-            for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
-                *bounds = Bounds { least: score - error, most: score + error };
-            }
+            Bounds::of_estimates(&estimates, bounds);
         } else {
             for ((place, bounds), estimate) in places.zip(bounds).zip(estimates) {
                 *bounds = self.between(place, estimate);

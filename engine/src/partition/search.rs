@@ -173,12 +173,12 @@ impl Partition {
             self.look(|view| {
                 let sight = view.sight(eyes);
                 let (candidates, exact) = view.best(spec.metric, request, &sight, reading)?;
-                let with_content = request.with_content;
-                let hits = candidates.iter().map(|found| view.hit(found, with_content, is_bounded));
-                Ok(SearchResponse {
-                    hits: hits.collect::<Result<_, _>>()?,
-                    trace: self.core.trace(view, &sight, exact),
-                })
+                // Hits are large: they are put where they stay.
+                let mut hits = Vec::with_capacity(candidates.len());
+                for found in &candidates {
+                    hits.push(view.hit(found, request.with_content, is_bounded)?);
+                }
+                Ok(SearchResponse { hits, trace: self.core.trace(view, &sight, exact) })
             })?
         })
     }

@@ -90,12 +90,12 @@ impl BlockCache {
     /// What is there of these, in their order.
     pub(super) fn get(&self, origins: impl IntoIterator<Item = Origin>) -> Vec<Option<Opened>> {
         let mut state = lock(&self.state);
-        let mut get = |origin| {
-            let (opened, recent) = state.kept.get_mut(&origin)?;
-            *recent = true;
-            Some(opened.clone())
-        };
-        origins.into_iter().map(&mut get).collect()
+        origins.into_iter().map(|origin| state.get(origin)).collect()
+    }
+
+    /// The same of one.
+    pub(super) fn get_one(&self, origin: Origin) -> Option<Opened> {
+        lock(&self.state).get(origin)
     }
 
     /// Keeps what was opened, and drops other things for it.
@@ -132,6 +132,12 @@ impl BlockCache {
 }
 
 impl State {
+    fn get(&mut self, origin: Origin) -> Option<Opened> {
+        let (opened, recent) = self.kept.get_mut(&origin)?;
+        *recent = true;
+        Some(opened.clone())
+    }
+
     fn make_room(&mut self, budget_bytes: usize) {
         while self.bytes + self.charged_bytes > budget_bytes {
             let Some(oldest) = self.hand.pop_front() else { break };

@@ -50,6 +50,7 @@ impl Index {
     pub(crate) fn of(head: IndexHead<'_>, metric: Metric, rows: Vec<u32>) -> Self {
         let rotation = Rotation::new(head.centre.len());
         let centre = Centre::new(&rotation, measure(metric), head.centre);
+        let centre = if metric == Metric::Cosine { centre.of_units() } else { centre };
         if head.lists.is_empty() {
             return Self { rotation, centre, lists: None };
         }

@@ -108,14 +108,17 @@ impl<T: Element> Rows<T> {
 
     /// Rows that rise, each as it lies.
     pub(super) fn each<'s>(&'s self, rows: &[u32]) -> Vec<&'s [T]> {
-        let mut at = 0;
+        let mut groups = self.numbers.iter().zip(&self.groups);
+        let mut group: &[T] = &[];
+        // Of which rows the group is. Rows rise, so few ask which group is theirs, which takes a division.
+        let (mut begin, mut end) = (0, 0);
         let row = |&row: &u32| {
-            let number = row / self.group_rows;
-            while self.numbers[at] < number {
-                at += 1;
+            while row >= end {
+                let (number, elements) = groups.next().expect("a group for each row");
+                (begin, group) = (number * self.group_rows, &elements[..]);
+                end = begin.saturating_add(self.group_rows);
             }
-            let from = (row - number * self.group_rows) as usize * self.row_elements;
-            &self.groups[at][from..from + self.row_elements]
+            &group[(row - begin) as usize * self.row_elements..][..self.row_elements]
         };
         rows.iter().map(row).collect()
     }
@@ -130,13 +133,20 @@ impl Segment {
     ) -> Result<Rows<T>, Fault> {
         let group_rows = layout.group_rows();
         let mut numbers: Vec<u32> = Vec::new();
+        // The first row behind those that are held. Rows rise: most are held already.
+        let mut held = 0;
         for run in runs {
             if run.start > run.end || run.end > layout.rows {
                 return Err(self.located(Damage::new("rows", layout.rows, run.end)));
             }
+            if run.end <= held {
+                continue;
+            }
             // The first may hold the end of the run before.
             let known = numbers.last().map_or(0, |last| last + 1);
-            numbers.extend((run.start / group_rows).max(known)..run.end.div_ceil(group_rows));
+            let end = run.end.div_ceil(group_rows);
+            numbers.extend((run.start / group_rows).max(known)..end);
+            held = end.saturating_mul(group_rows);
         }
         let groups = self.groups(layout, &numbers)?;
         Ok(Rows { numbers, groups, group_rows, row_elements: layout.row_bytes / size_of::<T>() })

@@ -195,11 +195,19 @@ impl Segment {
 
     /// A document without content and vectors, and how long its content is.
     pub fn info(&self, row: &DocumentRow) -> Result<Document, Fault> {
-        let end = row.info_offset + u64::from(row.info_bytes);
-        let bytes = self.read(SectionKind::Infos, row.info_offset..end)?;
-        let mut input = Reader::new("document info", &bytes);
-        let (document, content_bytes) =
-            Document::read_info(&mut input).map_err(|damage| self.located(damage))?;
+        let range = row.info_offset..row.info_offset + u64::from(row.info_bytes);
+        let read = |bytes: &[u8]| Document::read_info(&mut Reader::new("document info", bytes));
+        let number = range.start / BLOCK_BYTES as u64;
+        let begin = number * BLOCK_BYTES as u64;
+        let section = self.section(SectionKind::Infos);
+        // Most lie in one block, and are read where they are.
+        let info = if range.end <= section.plain_bytes.min(begin + BLOCK_BYTES as u64) && !range.is_empty() {
+            let block = self.block(SectionKind::Infos, number)?;
+            read(&block[(range.start - begin) as usize..(range.end - begin) as usize])
+        } else {
+            read(&self.read(SectionKind::Infos, range)?)
+        };
+        let (document, content_bytes) = info.map_err(|damage| self.located(damage))?;
         if document.id != row.id || content_bytes != row.content_bytes {
             return Err(self.located(Damage::new("document info", "the directory's document", "another")));
         }
@@ -242,8 +250,8 @@ impl Segment {
         let offset = section.offset + start + number * BLOCK_OVERHEAD_BYTES as u64;
         let block = section.first_block + number as u32;
         let origin = self.origin_at(offset);
-        if let [Some(Opened::Block(block))] = &self.cache.get([origin])[..] {
-            return Ok(Arc::clone(block));
+        if let Some(Opened::Block(block)) = self.cache.get_one(origin) {
+            return Ok(block);
         }
         let end = offset + (stored_end - start) + BLOCK_OVERHEAD_BYTES as u64;
         let bytes = fetch(&*self.blobs, &self.name, self.place.offset + offset..self.place.offset + end)?;

@@ -37,8 +37,9 @@ pub(crate) fn along<T>(rows: &[T], elements: usize) -> impl Iterator<Item = &[T]
     rows.chunks_exact(elements).inspect(move |_| far.next().into_iter().for_each(fetch))
 }
 
-/// Asks for a row's memory, and doesn't wait for it.
-fn fetch<T>(row: &[T]) {
+/// Asks for the memory of a row, or of several, and doesn't wait for it.
+#[inline(always)]
+pub(crate) fn fetch<T>(row: &[T]) {
     for line in (0..size_of_val(row)).step_by(LINE_BYTES) {
         fetch_line(row.as_ptr().cast::<u8>().wrapping_add(line));
     }

@@ -1,24 +1,25 @@
 //! Sixteen lanes as one register of AVX-512, and 64 bytes as one.
 
 use core::arch::x86_64::{
-    __m512, __m512i, _CMP_NLT_UQ, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_castpd_ps,
-    _mm256_loadu_si256, _mm256_setzero_si256, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_epi32,
-    _mm512_add_ps, _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_castps_pd, _mm512_castps512_ps256,
+    __m512, __m512i, _CMP_GE_OQ, _CMP_NLT_UQ, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_castpd_ps, _mm256_loadu_si256, _mm512_add_epi8, _mm512_add_epi16, _mm512_add_epi32, _mm512_add_ps,
+    _mm512_and_si512, _mm512_castps_pd, _mm512_castps_si512, _mm512_castps512_ps256, _mm512_castsi512_ps,
     _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
     _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_mul_ps,
-    _mm512_permutex2var_epi32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setr_epi64, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_slli_epi16,
-    _mm512_srli_epi16, _mm512_srlv_epi64, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
-    _mm512_sub_ps, _mm512_xor_si512,
+    _mm512_loadu_si512, _mm512_mask_xor_epi32, _mm512_maskz_compress_epi32, _mm512_maskz_loadu_epi8,
+    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_permute_ps, _mm512_permutex2var_epi32,
+    _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_slli_epi16,
+    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
+    _mm512_xor_si512,
 };
 
-use super::avx2::{fold_8, total_8, totals_8};
+use super::avx2::{fold_8, total_8};
+use super::avx512_nibbles::Sixteenfold;
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
-use super::nibbles::Nibbles;
 use super::signs::{Lookup, TABLES_IN_BYTES};
-use crate::coded::{Factors, Tables, Weights};
+use crate::coded::{Bounds, Factors, Tables, Weights};
 use crate::mask::BLOCK_ROWS;
 
 /// Proof that the CPU has AVX-512 with instructions for bytes and their products.
@@ -79,6 +80,40 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32, first: u32, numbers: &mut [u32; LANES]) -> usize {
+        let bounds = rows.as_ptr().cast::<f32>();
+        // SAFETY: the caller has AVX-512; bounds are two numbers, so 16 numbers lie behind either pointer, and as many have
+        // room behind the last.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(bounds), _mm512_loadu_ps(bounds.add(LANES)));
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            let most = _mm512_permutex2var_ps(low, odd, high);
+            let which = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(most, _mm512_set1_ps(floor));
+            let counted = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let all = _mm512_add_epi32(_mm512_set1_epi32(first.cast_signed()), counted);
+            _mm512_storeu_si512(numbers.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(which, all));
+            which.count_ones() as usize
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn hadamard(components: &mut [f32; LANES]) {
+        // SAFETY: the caller has AVX-512; 16 components lie behind the pointer. A difference is the sum with what is negated.
+        unsafe {
+            let mut lanes = _mm512_loadu_ps(components.as_ptr());
+            let swapped = _mm512_permute_ps::<0b10_11_00_01>(lanes);
+            lanes = _mm512_add_ps(swapped, negated(lanes, 0b1010_1010_1010_1010));
+            let swapped = _mm512_permute_ps::<0b01_00_11_10>(lanes);
+            lanes = _mm512_add_ps(swapped, negated(lanes, 0b1100_1100_1100_1100));
+            let swapped = _mm512_shuffle_f32x4::<0b10_11_00_01>(lanes, lanes);
+            lanes = _mm512_add_ps(swapped, negated(lanes, 0b1111_0000_1111_0000));
+            let swapped = _mm512_shuffle_f32x4::<0b01_00_11_10>(lanes, lanes);
+            lanes = _mm512_add_ps(swapped, negated(lanes, 0b1111_1111_0000_0000));
+            _mm512_storeu_ps(components.as_mut_ptr(), lanes);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load_halves(elements: &[u16; LANES]) -> Self {
         // SAFETY: the caller has AVX-512; 16 halves, 32 bytes, lie behind the pointer.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(elements.as_ptr().cast())) }
@@ -91,6 +126,20 @@ impl Lanes for __m512 {
             let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self)));
             fold_8(_mm256_add_ps(_mm512_castps512_ps256(self), high))
         }
+    }
+}
+
+/// Lanes of which some have the other sign.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn negated(lanes: __m512, which: u16) -> __m512 {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        let bits = _mm512_castps_si512(lanes);
+        let signs = _mm512_set1_epi32(i32::MIN);
+        _mm512_castsi512_ps(_mm512_mask_xor_epi32(bits, which, bits, signs))
     }
 }
 
@@ -143,10 +192,6 @@ impl Bytes for Sixteens {
         }
     }
 }
-
-/// Sixteen sums of products of nibbles.
-#[derive(Clone, Copy)]
-struct Sixteenfold(__m512i);
 
 impl Lookup for Sixteenfold {
     #[inline(always)]
@@ -235,37 +280,5 @@ impl Lookup for Sixteenfold {
             }
         }
         stays
-    }
-}
-
-impl Nibbles for Sixteenfold {
-    #[inline(always)]
-    unsafe fn zero() -> Self {
-        // SAFETY: the caller has AVX-512.
-        unsafe { Sixteenfold(_mm512_setzero_si512()) }
-    }
-
-    #[inline(always)]
-    unsafe fn add_products(self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
-        // SAFETY: the caller has AVX-512 with BW and VNNI; 32 and 64 bytes lie behind the pointers.
-        unsafe {
-            let twice = _mm512_broadcast_i64x4(_mm256_loadu_si256(codes.as_ptr().cast()));
-            let shifted = _mm512_srlv_epi64(twice, _mm512_setr_epi64(0, 0, 0, 0, 4, 4, 4, 4));
-            let codes = _mm512_and_si512(shifted, _mm512_set1_epi8(15));
-            Sixteenfold(_mm512_dpbusd_epi32(self.0, codes, _mm512_loadu_si512(query.as_ptr().cast())))
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn totals(rows: [Self; 4]) -> [i32; 4] {
-        // SAFETY: the caller has AVX-512, and so AVX2.
-        unsafe {
-            let mut lanes = [_mm256_setzero_si256(); 4];
-            for r in 0..4 {
-                let high = _mm512_extracti64x4_epi64::<1>(rows[r].0);
-                lanes[r] = _mm256_add_epi32(_mm512_castsi512_si256(rows[r].0), high);
-            }
-            totals_8(lanes)
-        }
     }
 }

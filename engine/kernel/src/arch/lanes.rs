@@ -5,10 +5,11 @@
 //! any row's additions. With each load, what lies there in the next group is asked for from memory.
 
 use super::ahead::{NEAR_BYTES, fetch_line};
+use crate::coded::Bounds;
 use crate::half;
 
 /// Elements that are summed side by side within a row.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Sixteen `f32` beside each other.
 ///
@@ -32,6 +33,34 @@ pub(crate) trait Lanes: Copy {
         whole[..elements.len()].copy_from_slice(elements);
         // SAFETY: what this method asks of its caller is what `load` asks.
         unsafe { Self::load(&whole) }
+    }
+
+    /// Puts the numbers of those of sixteen rows that may score so much, rising from `first`, before others; how many.
+    #[inline(always)]
+    unsafe fn reaching(rows: &[Bounds; LANES], floor: f32, first: u32, numbers: &mut [u32; LANES]) -> usize {
+        let mut count = 0;
+        for (number, row) in (first..).zip(rows) {
+            // No branch: which rows do can't be foreseen.
+            numbers[count] = number;
+            count += usize::from(row.most >= floor);
+        }
+        count
+    }
+
+    /// Sums and differences of components that lie 1, 2, 4 and 8 apart, one step after the other.
+    #[inline(always)]
+    unsafe fn hadamard(components: &mut [f32; LANES]) {
+        // Eights stay in registers.
+        for eight in components.as_chunks_mut::<8>().0 {
+            let [a, b, c, d, e, f, g, h] = *eight;
+            let [a, b, c, d, e, f, g, h] = [a + b, a - b, c + d, c - d, e + f, e - f, g + h, g - h];
+            let [a, b, c, d, e, f, g, h] = [a + c, b + d, a - c, b - d, e + g, f + h, e - g, f - h];
+            *eight = [a + e, b + f, c + g, d + h, a - e, b - f, c - g, d - h];
+        }
+        let (low, high) = components.split_at_mut(8);
+        for (low, high) in low.iter_mut().zip(high) {
+            (*low, *high) = (*low + *high, *low - *high);
+        }
     }
 
     /// Sixteen halves, widened.
@@ -129,33 +158,76 @@ pub(super) unsafe fn score_rows<V: Lanes, T: Term, E: Stored, const GROUP: usize
     let far = if size_of_val(rows) > NEAR_BYTES { groups.len().saturating_sub(1) } else { 0 };
     let mut groups = group_rows.chunks_exact(GROUP * query.len()).zip(groups);
     for (rows, scores) in groups.by_ref().take(far) {
+        let these = apart(rows, query.len());
+        let mut next = [rows.as_ptr(); GROUP];
+        for r in 0..GROUP {
+            next[r] = these[r].as_ptr().wrapping_add(rows.len());
+        }
         // SAFETY: as our own caller's promise.
-        *scores = unsafe { score_group::<V, T, E, GROUP, true>(query, rows) };
+        *scores = unsafe { score_group::<V, T, E, GROUP, true>(query, these, next) };
     }
     for (rows, scores) in groups {
+        let these = apart(rows, query.len());
         // SAFETY: as our own caller's promise.
-        *scores = unsafe { score_group::<V, T, E, GROUP, false>(query, rows) };
+        *scores = unsafe { score_group::<V, T, E, GROUP, false>(query, these, [rows.as_ptr(); GROUP]) };
     }
     for (row, score) in rest_rows.chunks_exact(query.len()).zip(rest) {
         // SAFETY: as our own caller's promise.
-        [*score] = unsafe { score_group::<V, T, E, 1, false>(query, row) };
+        [*score] = unsafe { score_group::<V, T, E, 1, false>(query, [row], [row.as_ptr()]) };
     }
 }
 
-/// Scores `GROUP` rows side by side; `AHEAD`, asks for as many behind them.
+/// Rows that lie one behind the other, each by itself.
+#[inline(always)]
+fn apart<E, const GROUP: usize>(rows: &[E], dimension: usize) -> [&[E]; GROUP] {
+    let mut each: [&[E]; GROUP] = [&[]; GROUP];
+    each.iter_mut().zip(rows.chunks_exact(dimension)).for_each(|(place, row)| *place = row);
+    each
+}
+
+/// The same of rows that lie anywhere.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn score_each<V: Lanes, T: Term, E: Stored, const GROUP: usize>(
+    query: &[f32],
+    rows: &[&[E]],
+    scores: &mut [f32],
+) {
+    let (groups, rest) = scores.as_chunks_mut::<GROUP>();
+    let (group_rows, rest_rows) = rows.as_chunks::<GROUP>();
+    for (g, (these, scores)) in group_rows.iter().zip(groups).enumerate() {
+        // Some of the rows that come next, or else of these once more.
+        let mut next = [these[0].as_ptr(); GROUP];
+        let after = &rows[(g + 1) * GROUP..];
+        for r in 0..GROUP {
+            next[r] = after.get(r).unwrap_or(&these[r]).as_ptr();
+        }
+        // SAFETY: as our own caller's promise.
+        *scores = unsafe { score_group::<V, T, E, GROUP, true>(query, *these, next) };
+    }
+    for (row, score) in rest_rows.iter().zip(rest) {
+        // SAFETY: as our own caller's promise.
+        [*score] = unsafe { score_group::<V, T, E, 1, false>(query, [row], [row.as_ptr()]) };
+    }
+}
+
+/// Scores `GROUP` rows side by side; `AHEAD`, asks for the `next` ones.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
 unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize, const AHEAD: bool>(
     query: &[f32],
-    rows: &[E],
+    rows: [&[E]; GROUP],
+    next: [*const E; GROUP],
 ) -> [f32; GROUP] {
     let (chunks, tail) = query.as_chunks::<LANES>();
     let mut row_chunks: [&[[E; LANES]]; GROUP] = [&[]; GROUP];
     let mut row_tails: [&[E]; GROUP] = [&[]; GROUP];
-    for (r, row) in rows.chunks_exact(query.len()).take(GROUP).enumerate() {
-        (row_chunks[r], row_tails[r]) = row.as_chunks::<LANES>();
+    for r in 0..GROUP {
+        (row_chunks[r], row_tails[r]) = rows[r].as_chunks::<LANES>();
         assert_eq!(row_chunks[r].len(), chunks.len());
     }
     let mut scores = [0.0; GROUP];
@@ -165,11 +237,10 @@ unsafe fn score_group<V: Lanes, T: Term, E: Stored, const GROUP: usize, const AH
         for (i, chunk) in chunks.iter().enumerate() {
             let chunk = V::load(chunk);
             for r in 0..GROUP {
-                let elements = &row_chunks[r][i];
                 if AHEAD {
-                    fetch_line(elements.as_ptr().wrapping_add(rows.len()));
+                    fetch_line(next[r].wrapping_add(i * LANES));
                 }
-                sums[r] = T::add(sums[r], chunk, E::load(elements));
+                sums[r] = T::add(sums[r], chunk, E::load(&row_chunks[r][i]));
             }
         }
         if !tail.is_empty() {

@@ -7,6 +7,43 @@
 
 #![allow(unsafe_code)]
 
+use crate::coded::Bounds;
+use core::marker::PhantomData;
+
+/// Work that has the same result with any instruction set, and less time with a better one: the compiler finds where, or
+/// a [`Set`] knows.
+pub(crate) trait Work {
+    type Result;
+    /// To be inlined, with all that it calls, into what is compiled with the instructions.
+    fn run<V: lanes::Lanes>(self, set: Set<V>) -> Self::Result;
+}
+
+/// Proof that what is being compiled has the instructions of `V`.
+#[derive(Clone, Copy)]
+pub(crate) struct Set<V>(PhantomData<V>);
+
+impl<V: lanes::Lanes> Set<V> {
+    /// As [`Lanes::reaching`](lanes::Lanes::reaching).
+    #[inline(always)]
+    pub(crate) fn reaching(
+        self,
+        rows: &[Bounds; lanes::LANES],
+        floor: f32,
+        first: u32,
+        numbers: &mut [u32; lanes::LANES],
+    ) -> usize {
+        // SAFETY: the value proves that the instructions are there.
+        unsafe { V::reaching(rows, floor, first, numbers) }
+    }
+
+    /// The first steps of a Hadamard transform, those within sixteen components.
+    #[inline(always)]
+    pub(crate) fn hadamard(self, components: &mut [f32; lanes::LANES]) {
+        // SAFETY: the value proves that the instructions are there.
+        unsafe { V::hadamard(components) }
+    }
+}
+
 /// Compiles the loops with an instruction set, which having the value proves: its attribute, its lanes and how many
 /// rows it scores side by side, its bytes, and its lookups and nibbles.
 macro_rules! compile {
@@ -31,6 +68,39 @@ macro_rules! compile {
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
                 unsafe { compiled::<T, E>(query, rows, scores) }
+            }
+
+            pub(crate) fn score_each<T: super::lanes::Term, E: super::lanes::Stored>(
+                self,
+                query: &[f32],
+                rows: &[&[E]],
+                scores: &mut [f32],
+            ) {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled<T: super::lanes::Term, E: super::lanes::Stored>(
+                    query: &[f32],
+                    rows: &[&[E]],
+                    scores: &mut [f32],
+                ) {
+                    // SAFETY: whoever may call this has the instructions.
+                    unsafe { super::lanes::score_each::<$lanes, T, E, $group>(query, rows, scores) }
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled::<T, E>(query, rows, scores) }
+            }
+
+            /// Works with the instruction set.
+            pub(crate) fn run<W: super::Work>(self, work: W) -> W::Result {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled<W: super::Work>(work: W) -> W::Result {
+                    work.run(super::Set::<$lanes>(core::marker::PhantomData))
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled(work) }
             }
 
             pub(crate) fn dot_rows_i8(self, query: &[i8], rows: &[i8], scores: &mut [i32]) {
@@ -71,7 +141,7 @@ macro_rules! compile {
             pub(crate) fn estimate<'a>(
                 self,
                 query: &crate::coded::NibbleQuery,
-                rows: impl Iterator<Item = &'a [u8]>,
+                next: impl FnMut(&mut [&'a [u8]]),
                 estimates: &mut [crate::coded::Estimate],
             ) {
                 /// # Safety
@@ -79,14 +149,14 @@ macro_rules! compile {
                 $(#[$attribute])?
                 unsafe fn compiled<'a>(
                     query: &crate::coded::NibbleQuery,
-                    rows: impl Iterator<Item = &'a [u8]>,
+                    next: impl FnMut(&mut [&'a [u8]]),
                     estimates: &mut [crate::coded::Estimate],
                 ) {
                     // SAFETY: whoever may call this has the instructions.
-                    unsafe { super::nibbles::estimate::<$codes>(query, rows, estimates) }
+                    unsafe { super::nibbles::estimate::<$codes>(query, next, estimates) }
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
-                unsafe { compiled(query, rows, estimates) }
+                unsafe { compiled(query, next, estimates) }
             }
         }
     };
@@ -98,6 +168,8 @@ pub(crate) mod ahead;
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_nibbles;
 mod bytes;
 pub(crate) mod lanes;
 #[cfg(target_arch = "aarch64")]

@@ -161,7 +161,7 @@ impl Nibbles for Fourfold {
     }
 
     #[inline(always)]
-    unsafe fn add_products(mut self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
+    unsafe fn add_products(mut self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
         for half in [0, 16] {
             // SAFETY: the caller has NEON; 16 bytes lie behind every pointer. Four products of a nibble and a byte
             // fit into 16 bits.
@@ -169,8 +169,8 @@ impl Nibbles for Fourfold {
                 let codes = vld1q_u8(codes[half..][..16].as_ptr());
                 let first = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
                 let second = vreinterpretq_s8_u8(vshrq_n_u8::<4>(codes));
-                let of_first = vld1q_s8(query[half..][..16].as_ptr());
-                let of_second = vld1q_s8(query[half + 32..][..16].as_ptr());
+                let of_first = vld1q_s8(low[half..][..16].as_ptr());
+                let of_second = vld1q_s8(high[half..][..16].as_ptr());
                 let products = vmull_s8(vget_low_s8(first), vget_low_s8(of_first));
                 let products = vmlal_high_s8(products, first, of_first);
                 let products = vmlal_s8(products, vget_low_s8(second), vget_low_s8(of_second));

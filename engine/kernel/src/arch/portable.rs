@@ -93,9 +93,8 @@ impl Nibbles for i32 {
     }
 
     #[inline(always)]
-    unsafe fn add_products(self, codes: &[u8; 32], query: &[i8; 64]) -> Self {
-        let (first, second) = query.split_at(32);
-        let pairs = codes.iter().zip(first.iter().zip(second));
+    unsafe fn add_products(self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
+        let pairs = codes.iter().zip(low.iter().zip(high));
         let products = |(&c, (&f, &s)): (&u8, (&i8, &i8))| {
             i32::from(c & 15) * i32::from(f) + i32::from(c >> 4) * i32::from(s)
         };

@@ -8,6 +8,11 @@
 //! `u = 2^-24` is the most by which a result in `f32` is off, relative to it. Lengths between [`NORM_MIN`] and
 //! [`NORM_MAX`] keep every product here among normal numbers; what underflows all the same is less than
 //! [`UNDERFLOW`].
+//!
+//! How long `r̂` is at most follows from its scale and the longest code that there is; and, as `r̂ - r` is perpendicular
+//! to `r`, from `|r̂|² = |r|² + |r̂-r|²` where `|r|` is known: the base of a distance is its square, and of rows of length 1
+//! `|r|² = 1 - |c|² - 2 c·r`, where the base is `c·r`. Whichever is less counts: codes are 2.5 times shorter than the
+//! longest.
 
 /// Half a last place of `f32`.
 const U: f64 = 1.0 / (1_u32 << 24) as f64;
@@ -42,6 +47,15 @@ pub(super) fn rotation(rotated_len: usize) -> f64 {
 /// magnitudes: each lane's additions, the term's own three roundings and the four of the fold.
 pub(super) fn canonical(dimension: usize) -> f64 {
     (dimension.div_ceil(16) + 8) as f64 * U * 1.01
+}
+
+/// A normalized vector is no longer.
+pub(super) const UNIT_MAX: f64 = 1.0 + 1.0 / (1 << 18) as f64;
+
+/// By how much the length of a code is off when it is computed from that of the row: for its rotation, for a scale that is
+/// rounded, which makes the residual a little less than perpendicular, and for six roundings on the way to a square root.
+pub(super) fn length(rotated_len: usize) -> f64 {
+    rotation(rotated_len) + STEPS
 }
 
 /// The least `f32` that is no less. Neither NaN nor negative numbers come here.

@@ -152,10 +152,12 @@ fn magnitude(component: f32, finer: f32) -> f32 {
     nearest(component.abs() * finer - 0.5).clamp(0.0, 7.0) * 2.0 + 1.0
 }
 
+/// Beside this number and up to 2^22 from it, there are no others in `f32` than integers.
+pub(super) const HALF_UP: f32 = 12_582_912.0;
+
 /// The nearest integer of a number up to 2^22, of two the even one.
 #[inline(always)]
 pub(super) fn nearest(x: f32) -> f32 {
-    const HALF_UP: f32 = 12_582_912.0;
     (x + HALF_UP) - HALF_UP
 }
 

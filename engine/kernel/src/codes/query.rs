@@ -4,10 +4,13 @@
 //! four neighbours' magnitudes add up to at most 63, for the sign codes, and in integers up to 127 each, for the
 //! 4-bit codes. Products of codes are then integers, exact in any order.
 
-use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, WIDE};
-use super::encode::nearest;
+use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, UNIT_MAX, WIDE};
+use super::encode::{HALF_UP, nearest};
 use super::{Centre, Metric, sum};
-use crate::coded::{Integers, NibbleQuery, SignQuery, TABLE_MAX, Tables, Weights};
+use crate::arch::lanes::Lanes;
+use crate::arch::{Set, Work};
+use crate::coded::{Integers, Lengths, NibbleQuery, SignQuery, TABLE_MAX, Tables, Weights};
+use crate::variant::Variant;
 use std::sync::OnceLock;
 
 /// Components that one nibble of a sign code has.
@@ -15,6 +18,9 @@ const GROUP: usize = 4;
 /// The greatest integer of the finer code: it fits into a byte, and its products with 4-bit codes into 32 bits for
 /// as many components as there can be.
 const FINE_MAX: f32 = 127.0;
+
+/// The greatest component of a 4-bit code.
+const LEVEL_MAX: f64 = 15.0;
 
 /// A query about one centre, as the scans need it.
 #[derive(Debug)]
@@ -55,21 +61,11 @@ impl Query {
     pub fn new(centre: &Centre, query: &[f32], rotated: &[f32]) -> Self {
         assert_eq!(query.len(), centre.vector.len(), "a query of the centre's dimension");
         assert_eq!(rotated.len(), centre.rotated.len(), "the rotated query");
-        let known = Known::new(centre, query);
-        let mut difference: Vec<f64> =
-            rotated.iter().zip(&centre.rotated).map(|(&q, &c)| f64::from(q) - f64::from(c)).collect();
-        if !known.is_bounded() || known.norm < NORM_MIN {
-            difference.fill(0.0);
-        }
-        let (integers, unit) = fine_integers(&difference);
-        let total: i32 = integers.iter().map(|&z| z as i32).sum();
-        let nibbles = NibbleQuery {
-            integers: integers.as_chunks().0.iter().map(|chunk| Integers(chunk.map(|z| z as i8))).collect(),
-            offset: 15 * total,
-            weights: known.weights(&difference, &integers, unit, 15.0),
-        };
-        let (block_bytes, nibble_row_bytes) = (centre.block_bytes(), centre.nibble_row_bytes());
-        Self { difference, known, nibbles, signs: OnceLock::new(), block_bytes, nibble_row_bytes }
+        Self::prepared_by(Variant::best(), centre, query, rotated)
+    }
+
+    pub(crate) fn prepared_by(variant: Variant, centre: &Centre, query: &[f32], rotated: &[f32]) -> Self {
+        variant.run(Preparing { centre, query, rotated })
     }
 
     /// For sign codes.
@@ -85,7 +81,43 @@ impl Query {
     }
 }
 
+/// A query that is being prepared.
+struct Preparing<'a> {
+    centre: &'a Centre,
+    query: &'a [f32],
+    rotated: &'a [f32],
+}
+
+impl Work for Preparing<'_> {
+    type Result = Query;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self, _: Set<V>) -> Query {
+        let Self { centre, query, rotated } = self;
+        let known = Known::new(centre, query);
+        let mut difference: Vec<f64> =
+            rotated.iter().zip(&centre.rotated).map(|(&q, &c)| f64::from(q) - f64::from(c)).collect();
+        if !known.is_bounded() || known.norm < NORM_MIN {
+            difference.fill(0.0);
+        }
+        let (integers, unit) = fine_integers(&difference);
+        // Exact: integers.
+        let total = sum(&integers, &integers, |z, _| z) as i32;
+        let weights = known.weights(&difference, &integers, unit, LEVEL_MAX);
+        let nibbles = NibbleQuery {
+            integers: integers.chunks(128).map(in_bytes).collect(),
+            code_bytes: integers.len() / 2,
+            offset: 15 * total,
+            weights,
+            lengths: known.lengths(centre, &weights, integers.len()),
+        };
+        let (block_bytes, nibble_row_bytes) = (centre.block_bytes(), centre.nibble_row_bytes());
+        Query { difference, known, nibbles, signs: OnceLock::new(), block_bytes, nibble_row_bytes }
+    }
+}
+
 impl Known {
+    #[inline(always)]
     fn new(centre: &Centre, query: &[f32]) -> Self {
         let centre_vector = &centre.vector;
         let squared = sum(query, centre_vector, |q, c| (q - c) * (q - c));
@@ -110,8 +142,30 @@ impl Known {
         self.norm <= NORM_MAX && self.own_norm <= NORM_MAX && self.centre_norm <= NORM_MAX
     }
 
+    /// What is known of the length of rows' 4-bit codes, of so many components. The reasons are in `bounds`.
+    fn lengths(&self, centre: &Centre, weights: &Weights, components: usize) -> Lengths {
+        let longest = LEVEL_MAX * (components as f64).sqrt();
+        let weight = f64::from(weights.scale) / longest * (1.0 + bounds::length(components)) * (1.0 + STEPS);
+        let (squared, base) = match self.metric {
+            Metric::SquaredDistance => (UNDERFLOW, -1.0),
+            Metric::InnerProduct if centre.is_of_units => {
+                let row = UNIT_MAX * UNIT_MAX;
+                // The base is no greater than the product of the centre's and the difference's lengths, and it and the sums
+                // are off by as much of that.
+                let off = 4.0 * STEPS * (1.0 + self.centre_norm) * (1.0 + self.centre_norm);
+                (row - centre.norm * centre.norm * (1.0 - WIDE) + off, -2.0)
+            }
+            Metric::InnerProduct => (f64::INFINITY, 0.0),
+        };
+        // Rounded up, negative as it may be.
+        let rounded = squared as f32;
+        let squared = if f64::from(rounded) < squared { rounded.next_up() } else { rounded };
+        Lengths { squared, base, weight: bounds::up(weight + UNDERFLOW) }
+    }
+
     /// What a row's factors are weighed by, if integers stand for the query in steps of `unit` and no component
     /// of a row's code is greater than `level_max`. The reasons are in `bounds`.
+    #[inline(always)]
     fn weights(&self, difference: &[f64], integers: &[f32], unit: f32, level_max: f64) -> Weights {
         if !self.is_bounded() {
             // No residual, not even infinity, makes this error anything else than infinity.
@@ -164,16 +218,45 @@ fn sign_integers(difference: &[f64]) -> (Vec<f32>, f32) {
 }
 
 /// Integers for the 4-bit codes, as numbers, and their unit.
+#[inline(always)]
 fn fine_integers(difference: &[f64]) -> (Vec<f32>, f32) {
-    let largest = difference.iter().fold(0.0, |largest: f64, d| largest.max(d.abs()));
+    // There are whole sixteens of components, and none that is no number.
+    let mut lanes = [0.0; 16];
+    for chunk in difference.as_chunks::<16>().0 {
+        for (lane, d) in lanes.iter_mut().zip(chunk) {
+            *lane = if d.abs() > *lane { d.abs() } else { *lane };
+        }
+    }
+    let largest = lanes.into_iter().fold(0.0, f64::max);
     in_units(difference, (largest / f64::from(FINE_MAX)) as f32)
 }
 
+#[inline(always)]
 fn in_units(difference: &[f64], unit: f32) -> (Vec<f32>, f32) {
     if unit < f32::MIN_POSITIVE {
         return (vec![0.0; difference.len()], 0.0);
     }
-    (difference.iter().map(|&d| nearest((d / f64::from(unit)) as f32)).collect(), unit)
+    let units = 1.0 / f64::from(unit);
+    (difference.iter().map(|&d| nearest((d * units) as f32)).collect(), unit)
+}
+
+/// Up to 128 integers as they meet the nibbles of two chunks of a code.
+#[inline(always)]
+fn in_bytes(integers: &[f32]) -> Integers {
+    let (mut low, mut high) = ([0; 64], [0; 64]);
+    let places = low.as_chunks_mut::<32>().0.iter_mut().zip(high.as_chunks_mut::<32>().0);
+    for ((low, high), chunk) in places.zip(integers.as_chunks::<64>().0) {
+        for i in 0..32 {
+            (low[i], high[i]) = (in_byte(chunk[i]), in_byte(chunk[i + 32]));
+        }
+    }
+    Integers { low, high }
+}
+
+/// An integer that fits. Beside a number so great, the last bits of the sum are the integer's.
+#[inline(always)]
+fn in_byte(integer: f32) -> i8 {
+    ((integer + HALF_UP).to_bits() as u8).cast_signed()
 }
 
 fn tables(integers: &[f32]) -> Vec<Tables> {

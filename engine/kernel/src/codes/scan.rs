@@ -2,7 +2,7 @@
 
 use super::Query;
 use crate::Variant;
-use crate::arch::ahead::{ahead, along};
+use crate::arch::ahead::{ahead, along, fetch};
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
 
 impl Variant {
@@ -55,20 +55,30 @@ impl Variant {
     ///
     /// # Panics
     /// When the rows are not whole and as many as the estimates.
-    pub fn estimate_rows(self, query: &Query, rows: &[u8], estimates: &mut [Estimate]) {
+    pub fn estimate_rows<'a>(self, query: &Query, rows: &'a [u8], estimates: &mut [Estimate]) {
         let bytes = query.nibble_row_bytes;
         assert_eq!(Some(rows.len()), estimates.len().checked_mul(bytes), "an estimate for each whole row");
-        self.estimate(&query.nibbles, along(rows, bytes), estimates);
+        let mut left = rows;
+        let next = |places: &mut [&'a [u8]]| {
+            let (these, later) = left.split_at(places.len() * bytes);
+            fetch(&later[..later.len().min(these.len())]);
+            places.iter_mut().zip(these.chunks_exact(bytes)).for_each(|(place, row)| *place = row);
+            left = later;
+        };
+        self.estimate(&query.nibbles, next, estimates);
     }
 
     /// Estimates rows that lie anywhere by their 4-bit codes. Those that come next are asked for from memory meanwhile.
     ///
     /// # Panics
     /// When a row is not whole, or there are not as many estimates as rows.
-    pub fn estimate_each(self, query: &Query, rows: &[&[u8]], estimates: &mut [Estimate]) {
+    pub fn estimate_each<'a>(self, query: &Query, rows: &[&'a [u8]], estimates: &mut [Estimate]) {
         let bytes = query.nibble_row_bytes;
         assert_eq!(rows.len(), estimates.len(), "an estimate for each row");
         assert!(rows.iter().all(|row| row.len() == bytes), "whole nibble rows");
-        self.estimate(&query.nibbles, ahead(rows), estimates);
+        let mut rows = ahead(rows);
+        let next =
+            |places: &mut [&'a [u8]]| places.iter_mut().zip(&mut rows).for_each(|(place, row)| *place = row);
+        self.estimate(&query.nibbles, next, estimates);
     }
 }

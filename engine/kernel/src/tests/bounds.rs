@@ -23,7 +23,22 @@ fn exact(metric: Metric, query: &[f32], rows: &[f32]) -> Vec<f32> {
 /// Compares estimates of all rows with their exact scores; answers the errors of the 4-bit codes.
 #[track_caller]
 fn check(metric: Metric, centre: &[f32], query: &[f32], rows: &[f32]) -> Vec<f32> {
-    let coded = Coded::new(metric, centre, rows);
+    if metric == Metric::InnerProduct {
+        let mut units = rows.to_vec();
+        for row in units.chunks_exact_mut(centre.len()) {
+            crate::normalize(row);
+        }
+        let mut middle = centre.to_vec();
+        crate::normalize(&mut middle);
+        for centre in [centre, &scaled(&middle, 0.5), &middle] {
+            check_coded(metric, &Coded::of_units(centre, &units), query, &units);
+        }
+    }
+    check_coded(metric, &Coded::new(metric, centre, rows), query, rows)
+}
+
+#[track_caller]
+fn check_coded(metric: Metric, coded: &Coded, query: &[f32], rows: &[f32]) -> Vec<f32> {
     let exact = exact(metric, query, rows);
     let prepared = coded.query(query);
     let by_signs = coded.by_signs(Variant::best(), &prepared);
@@ -222,4 +237,46 @@ fn with_full_caution_no_row_is_lost_that_reaches_the_floor() {
             }
         }
     }
+}
+
+/// Users lose: a row of the exact mode, to a code that is longer than what is known of its row says; speed, to rows of which
+/// too little is known.
+#[test]
+fn no_code_is_longer_than_its_row_tells() {
+    let mut rng = ChaCha8Rng::seed_from_u64(35);
+    for dimension in [1, 2, 3, 64, 100, 384, 1536] {
+        for scale in [0.0, 1e-20, 1e-3, 0.3, 1.0, 30.0, 1e12] {
+            let mut rows = random_vector(&mut rng, dimension * 20);
+            rows.chunks_exact_mut(dimension).for_each(|row| assert!(crate::normalize(row) >= 0.0));
+            let mut centre = random_vector(&mut rng, dimension);
+            crate::normalize(&mut centre);
+            // Near a row, too, and exactly there.
+            let centres =
+                [scaled(&centre, scale), scaled(&rows[..dimension], 1.0 + scale), rows[..dimension].to_vec()];
+            for centre in &centres {
+                for coded in
+                    [Coded::of_units(centre, &rows), Coded::new(Metric::SquaredDistance, centre, &rows)]
+                {
+                    let query = coded.query(&random_vector(&mut rng, dimension));
+                    for row in 0..coded.count {
+                        let (code, [base, scale, residual]) = coded.nibbles(row);
+                        let length =
+                            code.iter().map(|x| (x * x) as f64).sum::<f64>().sqrt() * f64::from(scale);
+                        let lengths = query.nibbles.lengths;
+                        let told = f64::from(lengths.squared(base, residual)).sqrt();
+                        let room = 1.0 + 2e-5;
+                        assert!(length <= told * room, "{dimension}, {scale}: {length} is more than {told}");
+                        let near = told <= length * room + 4e-3 * (1.0 + crate::norm(centre) as f64);
+                        assert!(near || scale == 0.0, "{dimension}, {scale}: {length} is far from {told}");
+                    }
+                }
+            }
+        }
+    }
+    let coded = Coded::new(Metric::InnerProduct, &[0.5; 64], &[1.0; 64]);
+    assert_eq!(
+        coded.query(&[1.0; 64]).nibbles.lengths.squared(1.0, 1.0),
+        f32::INFINITY,
+        "of any row nothing is known"
+    );
 }

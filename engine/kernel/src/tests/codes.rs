@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{bits, canonical, every_variant, random_vector};
-use crate::coded::Weights;
+use crate::coded::{Integers, Lengths, Weights};
 use crate::{BLOCK_ROWS, Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant};
 
 pub(super) const ALL: Bar = Bar { floor: f32::NEG_INFINITY, caution: 1.0 };
@@ -20,9 +20,20 @@ pub(super) struct Coded {
 
 impl Coded {
     pub(super) fn new(metric: Metric, centre: &[f32], rows: &[f32]) -> Self {
-        let dimension = centre.len();
-        let rotation = Rotation::new(dimension);
+        let rotation = Rotation::new(centre.len());
         let centre = Centre::new(&rotation, metric, centre.to_vec());
+        Self::about(rotation, centre, rows)
+    }
+
+    /// Rows of length 1, compared by inner product.
+    pub(super) fn of_units(centre: &[f32], rows: &[f32]) -> Self {
+        let rotation = Rotation::new(centre.len());
+        let centre = Centre::new(&rotation, Metric::InnerProduct, centre.to_vec()).of_units();
+        Self::about(rotation, centre, rows)
+    }
+
+    fn about(rotation: Rotation, centre: Centre, rows: &[f32]) -> Self {
+        let dimension = centre.dimension();
         let count = rows.len() / dimension;
         let mut blocks = vec![0; centre.block_bytes() * count.div_ceil(BLOCK_ROWS)];
         let mut nibble_rows = vec![0; centre.nibble_row_bytes() * count];
@@ -87,7 +98,7 @@ impl Coded {
     }
 
     /// A row's 4-bit code and factors, by the layout.
-    fn nibbles(&self, row: usize) -> (Vec<i64>, [f32; 3]) {
+    pub(super) fn nibbles(&self, row: usize) -> (Vec<i64>, [f32; 3]) {
         let length = self.rotation.rotated_len();
         let bytes =
             &self.nibble_rows[row * self.centre.nibble_row_bytes()..][..self.centre.nibble_row_bytes()];
@@ -101,18 +112,30 @@ fn number(bytes: &[u8]) -> f32 {
     f32::from_le_bytes(bytes[..4].try_into().expect("four bytes"))
 }
 
-/// The reference: a product of integers, then two sums of rounded products.
+/// The reference: a product of integers, then two sums of rounded products. What a code's length weighs is less where the
+/// row's own length is known.
 fn estimate(
     integers: &[i64],
     weights: &Weights,
+    lengths: Option<&Lengths>,
     (code, [base, scale, residual]): (Vec<i64>, [f32; 3]),
 ) -> Estimate {
     let product: i64 = integers.iter().zip(code).map(|(z, x)| z * x).sum();
     let begun = weights.constant + base;
     let by_code = scale * (weights.unit * product as f32);
-    let by_row = residual * weights.residual + scale * weights.scale;
+    let own = |lengths: &Lengths| {
+        let squared = (lengths.squared + lengths.base * base) + residual * residual;
+        lengths.weight * (if squared > 0.0 { squared } else { 0.0 }).sqrt()
+    };
+    let longest = scale * weights.scale;
+    let of_code = lengths.map(own).filter(|own| *own < longest).unwrap_or(longest);
+    let by_row = residual * weights.residual + of_code;
     let at_least = base.abs() * weights.base + weights.error;
     Estimate { score: begun + by_code, error: by_row + at_least }
+}
+
+fn fine_estimate(integers: &[i64], query: &Query, row: (Vec<i64>, [f32; 3])) -> Estimate {
+    estimate(integers, &query.nibbles.weights, Some(&query.nibbles.lengths), row)
 }
 
 /// The integers that a query's tables were made of.
@@ -123,7 +146,12 @@ fn sign_integers(query: &Query) -> Vec<i64> {
 }
 
 fn fine_integers(query: &Query) -> Vec<i64> {
-    query.nibbles.integers.iter().flat_map(|integers| integers.0.map(i64::from)).collect()
+    let chunk = |integers: &Integers, at: usize| {
+        [&integers.low[at..at + 32], &integers.high[at..at + 32]].concat().into_iter().map(i64::from)
+    };
+    let pairs = query.nibbles.integers.iter();
+    let all = pairs.flat_map(|pair| chunk(pair, 0).chain(chunk(pair, 32)));
+    all.take(query.nibbles.code_bytes * 2).collect()
 }
 
 fn both(estimates: &[Estimate]) -> (Vec<u32>, Vec<u32>) {
@@ -142,14 +170,34 @@ fn every_variant_scores_codes_as_the_layout_says() {
             let coded = Coded::new(metric, &random_vector(&mut rng, dimension), &rows);
             let query = coded.query(&random_vector(&mut rng, dimension));
             let signs = sign_integers(&query);
-            let wanted: Vec<Estimate> =
-                (0..count).map(|row| estimate(&signs, &query.signs().weights, coded.signs(row))).collect();
+            let wanted: Vec<Estimate> = (0..count)
+                .map(|row| estimate(&signs, &query.signs().weights, None, coded.signs(row)))
+                .collect();
             let what = format!("{count} rows of {dimension}");
             every_variant(&what, both(&wanted), |variant| both(&coded.by_signs(variant, &query)));
             let fine = fine_integers(&query);
             let wanted: Vec<Estimate> =
-                (0..count).map(|row| estimate(&fine, &query.nibbles.weights, coded.nibbles(row))).collect();
+                (0..count).map(|row| fine_estimate(&fine, &query, coded.nibbles(row))).collect();
             every_variant(&what, both(&wanted), |variant| both(&coded.by_nibbles(variant, &query)));
+        }
+    }
+}
+
+/// Users lose: the same search finds other documents on another machine.
+#[test]
+fn every_variant_prepares_the_same_query() {
+    let mut rng = ChaCha8Rng::seed_from_u64(24);
+    for dimension in [1, 63, 64, 100, 128, 384, 1000] {
+        for metric in [Metric::InnerProduct, Metric::SquaredDistance] {
+            let coded = Coded::new(metric, &random_vector(&mut rng, dimension), &[]);
+            let query = random_vector(&mut rng, dimension);
+            let mut rotated = vec![0.0; coded.rotation.rotated_len()];
+            coded.rotation.rotate(&query, &mut rotated);
+            // Debug tells each number to its last bit.
+            let wanted = format!("{:?}", coded.query(&query));
+            every_variant(&format!("{dimension}"), wanted, |variant| {
+                format!("{:?}", Query::prepared_by(variant, &coded.centre, &query, &rotated))
+            });
         }
     }
 }
@@ -174,8 +222,8 @@ fn the_greatest_sums_do_not_overflow() {
                 let (byte, shift) = (&mut coded.nibble_rows[i / 64 * 32 + i % 32], i % 64 / 32 * 4);
                 *byte = *byte & !(15 << shift) | (bit(i) * 15) << shift;
             }
-            let by_signs = estimate(&signs, &query.signs().weights, coded.signs(0));
-            let by_nibbles = estimate(&fine, &query.nibbles.weights, coded.nibbles(0));
+            let by_signs = estimate(&signs, &query.signs().weights, None, coded.signs(0));
+            let by_nibbles = fine_estimate(&fine, &query, coded.nibbles(0));
             every_variant("signs", both(&[by_signs]), |variant| both(&coded.by_signs(variant, &query)));
             every_variant("nibbles", both(&[by_nibbles]), |variant| both(&coded.by_nibbles(variant, &query)));
         }
@@ -214,7 +262,9 @@ fn any_bytes_are_scored_alike_by_every_variant() {
             (shown, both(&coded.by_nibbles(variant, &query)))
         };
         for caution in [0.0, 1.0] {
-            every_variant("any bytes", answer(Variant::all()[0], caution), |variant| answer(variant, caution));
+            every_variant("any bytes", answer(Variant::all()[0], caution), |variant| {
+                answer(variant, caution)
+            });
         }
     }
 }

@@ -80,6 +80,38 @@ fn distances_are_summed_like_products() {
     }
 }
 
+/// Users lose: the score, and so the place, of a hit that was read alone and not with its neighbours.
+#[test]
+fn rows_that_lie_anywhere_score_as_those_that_lie_together() {
+    let mut rng = ChaCha8Rng::seed_from_u64(14);
+    for dimension in DIMENSIONS {
+        let (query, rows) = (random_vector(&mut rng, dimension), random_vector(&mut rng, dimension * 19));
+        for count in [0, 1, 7, 8, 9, 16, 19, 40] {
+            let anywhere: Vec<&[f32]> =
+                (0..count).map(|_| &rows[rng.next_u32() as usize % 19 * dimension..][..dimension]).collect();
+            let together = anywhere.concat();
+            let first = crate::Variant::all()[0];
+            let (mut products, mut distances) = (vec![0.0; count], vec![0.0; count]);
+            first.dot_rows(&query, &together, &mut products);
+            first.squared_distance_rows(&query, &together, &mut distances);
+            let what = format!("{count} rows of {dimension}");
+            every_variant(&what, (bits(&products), bits(&distances)), |variant| {
+                let (mut products, mut distances) = (vec![f32::NAN; count], vec![f32::NAN; count]);
+                variant.dot_each(&query, &anywhere, &mut products);
+                variant.squared_distance_each(&query, &anywhere, &mut distances);
+                (bits(&products), bits(&distances))
+            });
+        }
+    }
+}
+
+/// Users lose: another row's score, if a row is shorter than the query.
+#[test]
+#[should_panic(expected = "each row is as long as the query")]
+fn a_row_of_another_length_is_refused() {
+    crate::Variant::best().dot_each(&[1.0; 3], &[&[1.0; 3], &[1.0; 2]], &mut [0.0; 2]);
+}
+
 /// Scans with a mask and several queries, and compares with one call for each row that takes part.
 #[track_caller]
 fn check_scan<M: Measure>(

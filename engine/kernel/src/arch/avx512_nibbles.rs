@@ -1,0 +1,251 @@
+//! How are sixteen rows of 4-bit codes estimated together with AVX-512?
+//!
+//! The bytes of a row's codes are multiplied where they lie, the low nibbles and the high ones. What is left to do once for
+//! a row, which was half of the work, is done for sixteen side by side: totals by sums of pairs of registers, factors as
+//! columns, and the estimate as the portable one, operation by operation.
+
+use core::arch::x86_64::{
+    __m512, __m512i, _mm_loadu_si128, _mm256_add_epi32, _mm256_loadu_si256, _mm256_setzero_si256,
+    _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_andnot_si512,
+    _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepi32_ps,
+    _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_si512,
+    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutex2var_ps,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32,
+    _mm512_storeu_ps, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64, _mm512_zextsi256_si512,
+};
+
+use super::avx2::totals_8;
+use super::nibbles::{Nibbles, TOGETHER};
+use crate::coded::{Estimate, FACTOR_BYTES, NibbleQuery};
+
+/// Sixteen sums of products of nibbles.
+#[derive(Clone, Copy)]
+pub(super) struct Sixteenfold(__m512i);
+
+impl Nibbles for Sixteenfold {
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { Sixteenfold(_mm512_setzero_si512()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
+        // SAFETY: the caller has AVX-512 with BW and VNNI; 32 bytes lie behind the pointers. The instructions set
+        // the upper half to zero.
+        unsafe {
+            let codes = _mm512_zextsi256_si512(_mm256_loadu_si256(codes.as_ptr().cast()));
+            let low = _mm512_zextsi256_si512(_mm256_loadu_si256(low.as_ptr().cast()));
+            let high = _mm512_zextsi256_si512(_mm256_loadu_si256(high.as_ptr().cast()));
+            let mut sums = Sums { low: self.0, high: _mm512_setzero_si512() };
+            sums.add(codes, low, high);
+            Sixteenfold(sums.whole())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(rows: [Self; 4]) -> [i32; 4] {
+        // SAFETY: the caller has AVX-512, and so AVX2.
+        unsafe {
+            let mut lanes = [_mm256_setzero_si256(); 4];
+            for r in 0..4 {
+                let high = _mm512_extracti64x4_epi64::<1>(rows[r].0);
+                lanes[r] = _mm256_add_epi32(_mm512_castsi512_si256(rows[r].0), high);
+            }
+            totals_8(lanes)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn estimate(query: &NibbleQuery, rows: &[&[u8]; TOGETHER]) -> [Estimate; TOGETHER] {
+        let whole = query.code_bytes + FACTOR_BYTES;
+        assert!(query.code_bytes >= 32 && query.integers.len() == query.code_bytes.div_ceil(64));
+        let mut pointers = [rows[0].as_ptr(); TOGETHER];
+        for r in 0..TOGETHER {
+            assert!(rows[r].len() >= whole, "a row has its codes and factors");
+            pointers[r] = rows[r].as_ptr();
+        }
+        let (first, second) = pointers.split_at(SIDE_BY_SIDE);
+        let mut sums = [Sums::NONE; TOGETHER];
+        let (first_sums, second_sums) = sums.split_at_mut(SIDE_BY_SIDE);
+        // SAFETY: the caller has AVX-512 with BW and VNNI; codes and factors lie behind every pointer, and there are
+        // integers for all codes.
+        unsafe {
+            add_codes(query, first, first_sums);
+            add_codes(query, second, second_sums);
+            let mut wholes = [_mm512_setzero_si512(); TOGETHER];
+            for r in 0..TOGETHER {
+                wholes[r] = sums[r].whole();
+            }
+            estimates_16(query, totals_16(&wholes), factors_16(query.code_bytes, &pointers))
+        }
+    }
+}
+
+/// Rows whose products are summed side by side: two registers of sums each, of thirty-two that there are.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Sixteen sums of products of low nibbles, and sixteen of high ones, times 16.
+#[derive(Clone, Copy)]
+struct Sums {
+    low: __m512i,
+    high: __m512i,
+}
+
+impl Sums {
+    /// Of nothing.
+    // SAFETY: any bits are integers.
+    const NONE: Self = unsafe { core::mem::zeroed() };
+
+    /// Adds the products of 128 nibbles. High ones stay where they are in their bytes: what they are greater by is
+    /// taken back once for a row.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512 with VNNI.
+    #[inline(always)]
+    unsafe fn add(&mut self, codes: __m512i, low: __m512i, high: __m512i) {
+        // SAFETY: as our own caller's promise.
+        unsafe {
+            let nibble = _mm512_set1_epi8(15);
+            self.low = _mm512_dpbusd_epi32(self.low, _mm512_and_si512(codes, nibble), low);
+            self.high = _mm512_dpbusd_epi32(self.high, _mm512_andnot_si512(nibble, codes), high);
+        }
+    }
+
+    /// # Safety
+    /// The CPU has AVX-512.
+    #[inline(always)]
+    unsafe fn whole(self) -> __m512i {
+        // SAFETY: as our own caller's promise.
+        unsafe { _mm512_add_epi32(self.low, _mm512_srai_epi32::<4>(self.high)) }
+    }
+}
+
+/// Adds the products of rows.
+///
+/// # Safety
+/// The CPU has AVX-512 with VNNI; behind every pointer lie as many bytes as the query says, and it has integers for all
+/// of them.
+#[inline(always)]
+unsafe fn add_codes(query: &NibbleQuery, rows: &[*const u8], sums: &mut [Sums]) {
+    let mut own = [Sums::NONE; SIDE_BY_SIDE];
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        for (pair, integers) in query.integers.iter().enumerate() {
+            let low = _mm512_load_si512(integers.low.as_ptr().cast());
+            let high = _mm512_load_si512(integers.high.as_ptr().cast());
+            if query.code_bytes < 64 * pair + 64 {
+                for r in 0..SIDE_BY_SIDE {
+                    let half = _mm256_loadu_si256(rows[r].add(64 * pair).cast());
+                    own[r].add(_mm512_zextsi256_si512(half), low, high);
+                }
+                break;
+            }
+            for r in 0..SIDE_BY_SIDE {
+                own[r].add(_mm512_loadu_si512(rows[r].add(64 * pair).cast()), low, high);
+            }
+        }
+    }
+    sums.copy_from_slice(&own);
+}
+
+/// The total of each register's lanes, in the order of the registers.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn totals_16(sums: &[__m512i; 16]) -> __m512i {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        // Each step halves what is left of a row's lanes, and puts twice as many rows into a register.
+        let mut fours = [_mm512_setzero_si512(); 4];
+        for f in 0..4 {
+            let [a, b, c, d] = [sums[4 * f], sums[4 * f + 1], sums[4 * f + 2], sums[4 * f + 3]];
+            let first = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let second = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+            let (low, high) = (_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
+            fours[f] = _mm512_add_epi32(low, high);
+        }
+        add_quarters(add_quarters(fours[0], fours[1]), add_quarters(fours[2], fours[3]))
+    }
+}
+
+/// The first quarter of a register plus the second, and the third plus the fourth, and the same of another one.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn add_quarters(a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: as our own caller's promise.
+    unsafe { _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b)) }
+}
+
+/// The bases, scales and residuals of rows.
+///
+/// # Safety
+/// The CPU has AVX-512; codes, so many bytes, and factors lie behind the pointers.
+#[inline(always)]
+unsafe fn factors_16(code_bytes: usize, rows: &[*const u8; 16]) -> [__m512; 3] {
+    // SAFETY: as our own caller's promise. A register's quarter has room for four numbers: the last four bytes of the
+    // codes, which nobody reads, come along.
+    unsafe {
+        let mut quarters = [_mm512_setzero_si512(); 4];
+        for q in 0..4 {
+            let first = _mm512_castsi128_si512(_mm_loadu_si128(rows[q].add(code_bytes - 4).cast()));
+            let two = _mm512_inserti32x4::<1>(first, _mm_loadu_si128(rows[q + 4].add(code_bytes - 4).cast()));
+            let three = _mm512_inserti32x4::<2>(two, _mm_loadu_si128(rows[q + 8].add(code_bytes - 4).cast()));
+            quarters[q] =
+                _mm512_inserti32x4::<3>(three, _mm_loadu_si128(rows[q + 12].add(code_bytes - 4).cast()));
+        }
+        let [a, b, c, d] = quarters;
+        let (low_ab, high_ab) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let (low_cd, high_cd) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let base = _mm512_castsi512_ps(_mm512_unpackhi_epi64(low_ab, low_cd));
+        let scale = _mm512_castsi512_ps(_mm512_unpacklo_epi64(high_ab, high_cd));
+        let residual = _mm512_castsi512_ps(_mm512_unpackhi_epi64(high_ab, high_cd));
+        [base, scale, residual]
+    }
+}
+
+/// [`NibbleQuery::estimate`] of rows.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn estimates_16(
+    query: &NibbleQuery,
+    totals: __m512i,
+    [base, scale, residual]: [__m512; 3],
+) -> [Estimate; 16] {
+    let NibbleQuery { weights, lengths, .. } = query;
+    let mut estimates = [Estimate::default(); 16];
+    // SAFETY: as our own caller's promise; an estimate is two numbers, so 16 numbers lie behind either pointer.
+    unsafe {
+        let twice = _mm512_slli_epi32::<1>(totals);
+        let product = _mm512_cvtepi32_ps(_mm512_sub_epi32(twice, _mm512_set1_epi32(query.offset)));
+        let begun = _mm512_add_ps(_mm512_set1_ps(weights.constant), base);
+        let by_code = _mm512_mul_ps(scale, _mm512_mul_ps(_mm512_set1_ps(weights.unit), product));
+        let score = _mm512_add_ps(begun, by_code);
+
+        let of_base = _mm512_mul_ps(_mm512_set1_ps(lengths.base), base);
+        let of_row = _mm512_add_ps(_mm512_set1_ps(lengths.squared), of_base);
+        let squared = _mm512_add_ps(of_row, _mm512_mul_ps(residual, residual));
+        // Of two of which one is no number, the second is taken, as in the comparison that this stands for.
+        let own = _mm512_sqrt_ps(_mm512_max_ps(squared, _mm512_setzero_ps()));
+        let own = _mm512_mul_ps(own, _mm512_set1_ps(lengths.weight));
+        let of_code = _mm512_min_ps(own, _mm512_mul_ps(scale, _mm512_set1_ps(weights.scale)));
+
+        let of_residual = _mm512_mul_ps(residual, _mm512_set1_ps(weights.residual));
+        let of_base = _mm512_mul_ps(_mm512_abs_ps(base), _mm512_set1_ps(weights.base));
+        let at_least = _mm512_add_ps(of_base, _mm512_set1_ps(weights.error));
+        let error = _mm512_add_ps(_mm512_add_ps(of_residual, of_code), at_least);
+        let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        let numbers = estimates.as_mut_ptr().cast::<f32>();
+        _mm512_storeu_ps(numbers, _mm512_permutex2var_ps(score, first, error));
+        _mm512_storeu_ps(numbers.add(16), _mm512_permutex2var_ps(score, second, error));
+    }
+    estimates
+}
