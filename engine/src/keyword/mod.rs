@@ -11,13 +11,15 @@
 //! 2. A row without any of the terms scores 0, and no other does.
 
 mod beginnings;
+mod cursor;
 mod lexicon;
 mod phrase;
 mod pruned;
 mod query;
 
+pub use cursor::{List, RowLengths};
 pub use lexicon::{Found, Holders};
-pub use pruned::{List, RowLengths, Sink, Weighed};
+pub use pruned::{OfSource, Sink, Weighed};
 pub use query::Terms;
 
 use strongroom_format::words::Posting;
@@ -68,11 +70,11 @@ impl Weights {
         let sum: f64 = weights.iter().sum();
         Self { most: weights.iter().map(|weight| weight * (K1 + 1.0) / sum).collect(), mean }
     }
+}
 
-    /// What having a word once is held against, in a row of so many words.
-    fn norm(&self, words: u16) -> f64 {
-        K1 * (1.0 - B + B * f64::from(words) / self.mean)
-    }
+/// What having a word once is held against, in a row of so many words, where rows have so many on average.
+fn norm(mean: f64, words: u16) -> f64 {
+    K1 * (1.0 - B + B * f64::from(words) / mean)
 }
 
 /// What a row scores for a term that it has so often.
@@ -98,7 +100,7 @@ pub fn score(terms: &Terms, statistics: Statistics, sources: Vec<Matches>) -> Ve
             for (postings, &most) in postings.iter().zip(&weights.most) {
                 for &Posting { row, times } in postings {
                     let row = row as usize;
-                    scores[row] += share(most, times, weights.norm(counts[row])) as f32;
+                    scores[row] += share(most, times, norm(weights.mean, counts[row])) as f32;
                 }
             }
             scores
