@@ -197,6 +197,46 @@ mod tests {
         assert_eq!(scores("", 2), [0.0; 5]);
     }
 
+    /// Without this, a near row would be given up though its words lift it among the best, or would be told with another score.
+    #[test]
+    fn rows_are_given_up_only_when_they_score_less() {
+        let word = |row: usize, at: usize| match (row * 31 + at * 17 + row * at) % (3 + at) {
+            0 => "heat",
+            1 => "layer",
+            2 => "wing",
+            3 => "flow",
+            _ => "air",
+        };
+        let text = |row: usize| (0..1 + row * 7 % 23).map(|at| word(row, at)).collect::<Vec<_>>().join(" ");
+        let texts: Vec<String> = (0..700).map(text).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let (mut given_up, mut found) = (0, 0);
+        for query in ["heat", "heat layer", "flow wing wing layer heat", "\"heat layer\" ai*", "zeppelin"] {
+            let terms = Terms::of(query);
+            let expected = scores_of(&texts, query, 0);
+            let mut index = WordIndex::default();
+            texts.iter().for_each(|text| index.push(text));
+            let list = |word: &str| Ok(List::from(index.postings(word).to_vec()));
+            let lists = terms.look_by(&index, |_| (), list).unwrap();
+            let mut weighed = Weighed::of(&terms, statistics(&[matches(&texts, &terms)]), vec![lists]);
+            let lengths = RowLengths::Held(index.lengths().to_vec());
+            let mut source = weighed.open(0, texts.len() as u32, lengths).unwrap();
+            for least in [0.0, 0.4, 0.8, 1.2] {
+                let rows: Vec<(u32, f32)> =
+                    (0..700).filter(|row| row % 3 > 0).map(|row| (row, least)).collect();
+                for ((row, _), score) in rows.iter().zip(source.score_each(&rows).unwrap()) {
+                    let expected = expected[*row as usize];
+                    match score {
+                        Some(score) => assert_eq!(score.to_bits(), expected.to_bits(), "{query} {row}"),
+                        None => assert!(expected < least, "{query} {row}: {expected} {least}"),
+                    }
+                    *if score.is_some() { &mut found } else { &mut given_up } += 1;
+                }
+            }
+        }
+        assert!(given_up > 1000 && found > 1000, "{given_up} {found}");
+    }
+
     /// The rows that score, and what a search for other words scores them.
     fn rows_of(query: &str) -> Vec<usize> {
         (0..).zip(scores(query, 2)).filter(|(_, score)| *score > 0.0).map(|(row, _)| row).collect()
