@@ -11,6 +11,7 @@ use super::{ReadError, SearchRequest};
 use crate::index::{Bounds, Candidate, Nearest};
 use crate::io::Fault;
 use crate::keyword::{self, Found, List, Matches, OfSource, RowLengths, Sink, Statistics, Terms, Weighed};
+use crate::rank;
 use crate::segment::{Dictionary, Segment};
 use strongroom_format::record::Metric;
 use strongroom_format::words::Posting;
@@ -169,7 +170,7 @@ impl Sink for Taken<'_, '_, '_> {
         let floor = self.nearest.floor();
         let Some(ages) = self.ages else { return floor };
         // The youngest score most. What they score rises with the words' score, rounding included.
-        least_that(|word| ages.score(word, ages.now_ms, None) >= floor)
+        rank::least_that(|word| ages.score(word, ages.now_ms, None) >= floor)
     }
 
     fn passing(&self, first: u32, rows: usize, bits: &mut [u64]) -> bool {
@@ -183,17 +184,6 @@ impl Sink for Taken<'_, '_, '_> {
         self.nearest.take(self.number, self.scored, &places, &bounds);
         Ok(())
     }
-}
-
-/// The least score of words, 0 or more, that is enough, where all that are greater are, too; infinity when none is.
-pub(super) fn least_that(is_enough: impl Fn(f32) -> bool) -> f32 {
-    let (mut below, mut reach) = (0, f32::INFINITY.to_bits());
-    while below < reach {
-        let middle = below + (reach - below) / 2;
-        (below, reach) =
-            if is_enough(f32::from_bits(middle)) { (below, middle) } else { (middle + 1, reach) };
-    }
-    f32::from_bits(reach)
 }
 
 impl Source {

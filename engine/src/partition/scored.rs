@@ -2,13 +2,13 @@
 //!
 //! A segment's rows may be known by their codes, and those of a large one lie in lists: then only what is near is looked at.
 
-use super::by_words::least_that;
 use super::view::{Rows, Source};
 use super::{Ages, ReadError};
 use crate::index::{Bounds, Nearest, Rows as _, Unit};
 use crate::io::Fault;
 use crate::memtable::Entry;
 use crate::nearness::{measure, similarity};
+use crate::rank;
 use crate::segment::Index;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -143,7 +143,7 @@ impl<'v, 'a> Scored<'v, 'a> {
     /// What words have to score for the sum to reach the floor where a row's vector scores so much.
     pub(super) fn word_least(&self, of_vector: f32, floor: f32) -> f32 {
         let similarity = similarity(self.metric, of_vector);
-        least_that(|word| weighed(similarity, word) >= floor)
+        rank::least_that(|word| weighed(similarity, word) >= floor)
     }
 
     /// What these rows score by their words is known.
