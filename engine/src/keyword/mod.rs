@@ -131,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::words::WordIndex;
+    use strongroom_format::words::Place;
 
     fn matches(texts: &[&str], terms: &Terms) -> Matches {
         let mut index = WordIndex::default();
@@ -235,6 +236,40 @@ mod tests {
             }
         }
         assert!(given_up > 1000 && found > 1000, "{given_up} {found}");
+    }
+
+    /// Without this, texts with a word's letters would come before those that have the word, in languages that are written without
+    /// spaces; and what was counted before there were words in them would be lost.
+    #[test]
+    fn words_without_spaces_count_and_are_not_required() {
+        let texts = [
+            "ฉันชอบอ่านหนังสือประวัติศาสตร์ในห้องสมุด",
+            "หนัง งส สือ",
+            "วันนี้อากาศดีมาก",
+            "เขาไปตลาด",
+            "เธอทำงานที่โรงพยาบาล",
+        ];
+        let found = scores_of(&texts, "หนังสือ", 2);
+        assert!(found[0] > found[1] && found[1] > 0.0, "{found:?}");
+        let mut before = WordIndex::default();
+        for (row, text) in (0..).zip(texts) {
+            let mut words: Vec<(String, u32)> = Vec::new();
+            crate::words::each_of_phrase(text, |word, position| words.push((word.to_owned(), position)));
+            before.push_counted(words.len() as u16);
+            words.sort();
+            for of_word in words.chunk_by(|a, b| a.0 == b.0) {
+                let place = |(_, position): &(String, u32)| Place { row, position: *position };
+                before.add(&of_word[0].0, of_word.iter().map(place));
+            }
+        }
+        for query in ["หนังสือ", "\"หนังสือ\"", "ประวัติศาสตร์"]
+        {
+            let terms = Terms::of(query);
+            let found = terms.look(&before, |_| ()).unwrap();
+            let found = Matches { found, counts: before.lengths().to_vec() };
+            let scores = &score(&terms, statistics(std::slice::from_ref(&found)), vec![found])[0];
+            assert!(scores[0] > 0.0, "{query}: {scores:?}");
+        }
     }
 
     /// The rows that score, and what a search for other words scores them.
