@@ -33,6 +33,17 @@ fn rising(score: f32) -> u32 {
     if bits >> 31 == 1 { !bits } else { bits ^ 1 << 31 }
 }
 
+/// The least score, 0 or more, that is enough, where all that are greater are, too; infinity when none is.
+pub fn least_that(is_enough: impl Fn(f32) -> bool) -> f32 {
+    let (mut below, mut reach) = (0, f32::INFINITY.to_bits());
+    while below < reach {
+        let middle = below + (reach - below) / 2;
+        (below, reach) =
+            if is_enough(f32::from_bits(middle)) { (below, middle) } else { (middle + 1, reach) };
+    }
+    f32::from_bits(reach)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

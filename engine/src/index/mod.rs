@@ -299,6 +299,16 @@ impl Nearest {
         }
     }
 
+    /// What is left after the first pass: rows that may score as much as [`floor`](Self::floor), of each the source, the place and the
+    /// bounds, source by source and as places rise. No other row scores that much.
+    pub fn into_left(mut self) -> Vec<(usize, u32, Bounds)> {
+        let floor = self.floor.at();
+        self.survivors.retain(|survivor| survivor.bounds.most >= floor);
+        self.survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.place));
+        let left = self.survivors.into_iter();
+        left.map(|Survivor { bounds, source, place }| (source as usize, place, bounds)).collect()
+    }
+
     /// What `k` of some rows surely score, where each counts for itself; little is known of others.
     fn reached<'a, R: Rows<'a>>(&self, rows: &R, bounds: &[Bounds]) -> f32 {
         let k = self.k();

@@ -11,13 +11,15 @@
 //! 2. A row without any of the terms scores 0, and no other does.
 
 mod beginnings;
+mod cursor;
 mod lexicon;
 mod phrase;
 mod pruned;
 mod query;
 
+pub use cursor::{List, RowLengths};
 pub use lexicon::{Found, Holders};
-pub use pruned::{List, RowLengths, Sink, Weighed};
+pub use pruned::{OfSource, Sink, Weighed};
 pub use query::Terms;
 
 use strongroom_format::words::Posting;
@@ -68,11 +70,11 @@ impl Weights {
         let sum: f64 = weights.iter().sum();
         Self { most: weights.iter().map(|weight| weight * (K1 + 1.0) / sum).collect(), mean }
     }
+}
 
-    /// What having a word once is held against, in a row of so many words.
-    fn norm(&self, words: u16) -> f64 {
-        K1 * (1.0 - B + B * f64::from(words) / self.mean)
-    }
+/// What having a word once is held against, in a row of so many words, where rows have so many on average.
+fn norm(mean: f64, words: u16) -> f64 {
+    K1 * (1.0 - B + B * f64::from(words) / mean)
 }
 
 /// What a row scores for a term that it has so often.
@@ -98,7 +100,7 @@ pub fn score(terms: &Terms, statistics: Statistics, sources: Vec<Matches>) -> Ve
             for (postings, &most) in postings.iter().zip(&weights.most) {
                 for &Posting { row, times } in postings {
                     let row = row as usize;
-                    scores[row] += share(most, times, weights.norm(counts[row])) as f32;
+                    scores[row] += share(most, times, norm(weights.mean, counts[row])) as f32;
                 }
             }
             scores
@@ -129,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::words::WordIndex;
+    use strongroom_format::words::Place;
 
     fn matches(texts: &[&str], terms: &Terms) -> Matches {
         let mut index = WordIndex::default();
@@ -193,6 +196,80 @@ mod tests {
         }
         assert_eq!(scores("zeppelin", 2), [0.0; 5]);
         assert_eq!(scores("", 2), [0.0; 5]);
+    }
+
+    /// Without this, a near row would be given up though its words lift it among the best, or would be told with another score.
+    #[test]
+    fn rows_are_given_up_only_when_they_score_less() {
+        let word = |row: usize, at: usize| match (row * 31 + at * 17 + row * at) % (3 + at) {
+            0 => "heat",
+            1 => "layer",
+            2 => "wing",
+            3 => "flow",
+            _ => "air",
+        };
+        let text = |row: usize| (0..1 + row * 7 % 23).map(|at| word(row, at)).collect::<Vec<_>>().join(" ");
+        let texts: Vec<String> = (0..700).map(text).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let (mut given_up, mut found) = (0, 0);
+        for query in ["heat", "heat layer", "flow wing wing layer heat", "\"heat layer\" ai*", "zeppelin"] {
+            let terms = Terms::of(query);
+            let expected = scores_of(&texts, query, 0);
+            let mut index = WordIndex::default();
+            texts.iter().for_each(|text| index.push(text));
+            let list = |word: &str| Ok(List::from(index.postings(word).to_vec()));
+            let lists = terms.look_by(&index, |_| (), list).unwrap();
+            let mut weighed = Weighed::of(&terms, statistics(&[matches(&texts, &terms)]), vec![lists]);
+            let lengths = RowLengths::Held(index.lengths().to_vec());
+            let mut source = weighed.open(0, texts.len() as u32, lengths).unwrap();
+            for least in [0.0, 0.4, 0.8, 1.2] {
+                let rows: Vec<(u32, f32)> =
+                    (0..700).filter(|row| row % 3 > 0).map(|row| (row, least)).collect();
+                for ((row, _), score) in rows.iter().zip(source.score_each(&rows).unwrap()) {
+                    let expected = expected[*row as usize];
+                    match score {
+                        Some(score) => assert_eq!(score.to_bits(), expected.to_bits(), "{query} {row}"),
+                        None => assert!(expected < least, "{query} {row}: {expected} {least}"),
+                    }
+                    *if score.is_some() { &mut found } else { &mut given_up } += 1;
+                }
+            }
+        }
+        assert!(given_up > 1000 && found > 1000, "{given_up} {found}");
+    }
+
+    /// Without this, texts with a word's letters would come before those that have the word, in languages that are written without
+    /// spaces; and what was counted before there were words in them would be lost.
+    #[test]
+    fn words_without_spaces_count_and_are_not_required() {
+        let texts = [
+            "ฉันชอบอ่านหนังสือประวัติศาสตร์ในห้องสมุด",
+            "หนัง งส สือ",
+            "วันนี้อากาศดีมาก",
+            "เขาไปตลาด",
+            "เธอทำงานที่โรงพยาบาล",
+        ];
+        let found = scores_of(&texts, "หนังสือ", 2);
+        assert!(found[0] > found[1] && found[1] > 0.0, "{found:?}");
+        let mut before = WordIndex::default();
+        for (row, text) in (0..).zip(texts) {
+            let mut words: Vec<(String, u32)> = Vec::new();
+            crate::words::each_of_phrase(text, |word, position| words.push((word.to_owned(), position)));
+            before.push_counted(words.len() as u16);
+            words.sort();
+            for of_word in words.chunk_by(|a, b| a.0 == b.0) {
+                let place = |(_, position): &(String, u32)| Place { row, position: *position };
+                before.add(&of_word[0].0, of_word.iter().map(place));
+            }
+        }
+        for query in ["หนังสือ", "\"หนังสือ\"", "ประวัติศาสตร์"]
+        {
+            let terms = Terms::of(query);
+            let found = terms.look(&before, |_| ()).unwrap();
+            let found = Matches { found, counts: before.lengths().to_vec() };
+            let scores = &score(&terms, statistics(std::slice::from_ref(&found)), vec![found])[0];
+            assert!(scores[0] > 0.0, "{query}: {scores:?}");
+        }
     }
 
     /// The rows that score, and what a search for other words scores them.

@@ -10,16 +10,14 @@
 //!    the terms.
 //! 2. Every row that passes and scores what has to be reached, or more, is offered.
 //!
-//! Why 2 holds. A [`Bound`](strongroom_format::posting_blocks::Bound) covers a row that has the word no more often and no fewer words. A share
-//! falls with the number of words step by step, rounding included, and rises with how often but for the rounding of three
-//! operations, which [`BOUND_SLACK`] is more than. Rounding to `f32` keeps the order. Shares are then summed in another order than scores
-//! are; each order is off by less than 2^-24 for each term, which [`slack`] is more than for both.
+//! Why 2 holds. No row of a block scores more for a term than the block's bound ([`Cursor`]). Shares are summed in another order than
+//! scores are; each order is off by less than 2^-24 for each term, which [`slack`] is more than for both.
 
 use super::beginnings::as_one_word;
+use super::cursor::{Cursor, List, Norms, RowLengths};
 use super::{Found, Holders, Statistics, Terms, Weights, share};
 use crate::io::Fault;
-use crate::segment::{Blocked, Lengths};
-use strongroom_format::posting_blocks::{BLOCK_POSTINGS, PostingBlocks};
+use strongroom_format::posting_blocks::BLOCK_POSTINGS;
 use strongroom_format::words::Posting;
 
 /// Rows that are looked at together.
@@ -30,11 +28,6 @@ const FIRST: usize = 32;
 const LOOKUP_POSTINGS: usize = 64;
 /// After so many windows at most it is tried again whether looking up is the faster way.
 const DENSE_MAX: u32 = 16;
-/// More than three roundings can take away.
-const BOUND_SLACK: f64 = 1.0 + 1.0 / (1_u64 << 48) as f64;
-/// What rows with fewer words than this are held against is computed once.
-const NORMS: usize = 1024;
-
 /// What takes the rows of a source.
 pub trait Sink {
     /// What a row has to score. It may rise when rows are taken.
@@ -42,51 +35,7 @@ pub trait Sink {
     /// Which of these rows pass, a bit each, the lowest of the first word first; whether any does. There is room for them.
     fn passing(&self, first: u32, rows: usize, bits: &mut [u64]) -> bool;
     /// Takes rows that pass, which rise, with their scores.
-    fn take(&mut self, rows: &[(u32, f32)]);
-}
-
-/// The rows that have a term.
-pub enum List<'a> {
-    /// Live ones, in memory.
-    Held(Vec<Posting>),
-    /// In a segment; and how many of them are live.
-    Blocked(Blocked<'a>, u64),
-}
-
-impl From<Vec<Posting>> for List<'_> {
-    fn from(postings: Vec<Posting>) -> Self {
-        Self::Held(postings)
-    }
-}
-
-impl Holders for List<'_> {
-    fn count(&self) -> u64 {
-        match self {
-            Self::Held(postings) => postings.len() as u64,
-            Self::Blocked(_, live) => *live,
-        }
-    }
-}
-
-/// How many words the rows of a source have.
-pub enum RowLengths<'a> {
-    /// In memory.
-    Held(Vec<u16>),
-    /// In a segment.
-    Segment(Lengths<'a>),
-}
-
-impl RowLengths<'_> {
-    /// Those of rows that follow each other, from this one on.
-    fn read(&mut self, first: u32, lengths: &mut [u16]) -> Result<(), Fault> {
-        match self {
-            Self::Held(held) => {
-                lengths.copy_from_slice(&held[first as usize..first as usize + lengths.len()]);
-                Ok(())
-            }
-            Self::Segment(segment) => segment.read(first, lengths),
-        }
-    }
+    fn take(&mut self, rows: &[(u32, f32)]) -> Result<(), Fault>;
 }
 
 /// A query's terms in each source, weighed by all of them.
@@ -102,147 +51,61 @@ impl<'a> Weighed<'a> {
         Self { weights: Weights::of(terms, statistics, &sources), sources }
     }
 
-    /// Offers the rows of the source of this number, which has so many, that score enough. To be called once for each.
-    pub fn offer(
+    /// The source of this number, which has so many rows. To be called once for each.
+    pub fn open(
         &mut self,
         source: usize,
         rows: u32,
-        lengths: RowLengths<'a>,
-        sink: &mut impl Sink,
-    ) -> Result<(), Fault> {
+        mut lengths: RowLengths<'a>,
+    ) -> Result<OfSource<'a>, Fault> {
         let lists = std::mem::take(&mut self.sources[source]);
-        let mut norms = Norms { weights: &self.weights, known: vec![f64::NAN; NORMS] };
-        let mut search =
-            Search { rows, lengths, cursors: Vec::new(), slack: slack(lists.len()), dense: 0, dense_next: 1 };
+        let mut norms = Norms::new(self.weights.mean);
+        let (slack, mut cursors) = (slack(lists.len()), Vec::new());
         for (list, &most) in lists.into_iter().zip(&self.weights.most) {
             if list.count() > 0 {
-                let cursor = Cursor::new(list, most, &mut search.lengths, &mut norms)?;
-                search.cursors.push(cursor);
+                cursors.push(Cursor::new(list, most, &mut lengths, &mut norms)?);
             }
         }
-        search.run(&mut norms, sink)
+        Ok(OfSource { norms, search: Search { rows, lengths, cursors, slack, dense: 0, dense_next: 1 } })
+    }
+}
+
+/// What a source has of a query's terms, weighed.
+pub struct OfSource<'a> {
+    norms: Norms,
+    search: Search<'a>,
+}
+
+impl OfSource<'_> {
+    /// How many postings its terms have together.
+    pub fn postings(&self) -> u64 {
+        self.search.cursors.iter().map(Cursor::count).sum()
+    }
+
+    /// Offers the rows that score enough.
+    pub fn offer(&mut self, sink: &mut impl Sink) -> Result<(), Fault> {
+        self.search.cursors.iter_mut().for_each(Cursor::rewind);
+        self.search.run(&mut self.norms, sink)
+    }
+
+    /// What these rows score, which rise, each with what it has to; `None` where it is clear that it isn't enough.
+    pub fn score_each(&mut self, rows: &[(u32, f32)]) -> Result<Vec<Option<f32>>, Fault> {
+        let cursors = &mut self.search.cursors;
+        cursors.iter_mut().for_each(Cursor::rewind);
+        let mut shares = vec![0.0; cursors.len()];
+        // Those first that are most to be missed.
+        let mut order: Vec<usize> = (0..cursors.len()).collect();
+        order.sort_unstable_by(|&a, &b| cursors[b].bound.total_cmp(&cursors[a].bound));
+        let score = |&(row, least): &(u32, f32)| {
+            self.search.score_at(row, least, (&order, &mut shares), &mut self.norms)
+        };
+        rows.iter().map(score).collect()
     }
 }
 
 /// By how much a sum of so many shares in one order may differ from that in another.
 fn slack(terms: usize) -> f64 {
     1.0 + (terms + 2) as f64 / f64::from(1 << 22)
-}
-
-/// What shares are held against, by how many words a row has.
-struct Norms<'w> {
-    weights: &'w Weights,
-    known: Vec<f64>,
-}
-
-impl Norms<'_> {
-    fn of(&mut self, words: u16) -> f64 {
-        let Some(known) = self.known.get_mut(usize::from(words)) else { return self.weights.norm(words) };
-        if known.is_nan() {
-            *known = self.weights.norm(words);
-        }
-        *known
-    }
-}
-
-/// A term's list, as it is gone through.
-struct Cursor<'a> {
-    list: List<'a>,
-    /// Of a held list.
-    blocks: PostingBlocks,
-    /// What a row scores for the term at most.
-    most: f64,
-    /// What a row of each block scores for it at most, and one of any.
-    bounds: Vec<f32>,
-    bound: f32,
-    /// The first block that reaches into the window or beyond.
-    block: usize,
-    /// The block that was read last, and its postings.
-    read: Option<usize>,
-    postings: Vec<Posting>,
-}
-
-impl<'a> Cursor<'a> {
-    fn new(
-        list: List<'a>,
-        most: f64,
-        lengths: &mut RowLengths<'a>,
-        norms: &mut Norms<'_>,
-    ) -> Result<Self, Fault> {
-        let mut blocks = PostingBlocks::default();
-        if let List::Held(postings) = &list {
-            let mut words = vec![0; postings.len()];
-            for (words, posting) in words.iter_mut().zip(postings) {
-                lengths.read(posting.row, std::slice::from_mut(words))?;
-            }
-            blocks = PostingBlocks::held(postings, &words);
-        }
-        let mut cursor = Self {
-            list,
-            blocks,
-            most,
-            bounds: Vec::new(),
-            bound: 0.0,
-            block: 0,
-            read: None,
-            postings: Vec::new(),
-        };
-        let blocks = cursor.blocks();
-        let bound_of = |block| {
-            let shares =
-                blocks.bounds(block).iter().map(|bound| share(most, bound.times, norms.of(bound.words)));
-            (shares.fold(0.0, f64::max) * BOUND_SLACK) as f32
-        };
-        let bounds: Vec<f32> = (0..blocks.count()).map(bound_of).collect();
-        cursor.bound = bounds.iter().copied().fold(0.0, f32::max);
-        cursor.bounds = bounds;
-        Ok(cursor)
-    }
-
-    fn blocks(&self) -> &PostingBlocks {
-        match &self.list {
-            List::Held(_) => &self.blocks,
-            List::Blocked(blocked, _) => blocked.blocks(),
-        }
-    }
-
-    /// Goes to the first block that has a row which is not below this one; answers what no such row is below.
-    fn advance(&mut self, row: u32) -> Option<u32> {
-        self.block = self.blocks().seek(self.block, row);
-        (self.block < self.blocks().count()).then(|| self.blocks().first_row(self.block).max(row))
-    }
-
-    /// What a row from where it stands to this one (excluded) scores for the term at most, and in how many blocks they are.
-    fn bound_below(&self, end: u32) -> (f32, usize) {
-        let blocks = self.blocks();
-        let here = (self.block..blocks.count()).take_while(|&block| blocks.first_row(block) < end);
-        here.fold((0.0, 0), |(bound, count), block| (self.bounds[block].max(bound), count + 1))
-    }
-
-    /// The postings of a block.
-    fn read(&mut self, block: usize) -> Result<&[Posting], Fault> {
-        match &mut self.list {
-            List::Held(postings) => Ok(self.blocks.of_block(postings, block)),
-            List::Blocked(blocked, _) => {
-                if self.read != Some(block) {
-                    self.read = None;
-                    blocked.read(block, &mut self.postings)?;
-                    self.read = Some(block);
-                }
-                Ok(&self.postings)
-            }
-        }
-    }
-
-    /// How often this row, which is in the window or behind it, has the term.
-    fn times(&mut self, row: u32) -> Result<u32, Fault> {
-        let block = self.blocks().seek(self.block, row);
-        if block == self.blocks().count() {
-            return Ok(0);
-        }
-        let postings = self.read(block)?;
-        Ok(postings.binary_search_by_key(&row, |posting| posting.row).map_or(0, |at| postings[at].times))
-    }
 }
 
 /// A source, as it is searched.
@@ -290,7 +153,7 @@ type Ranked = (f32, usize, usize);
 type Candidate = (f32, u32);
 
 impl Search<'_> {
-    fn run(&mut self, norms: &mut Norms<'_>, sink: &mut impl Sink) -> Result<(), Fault> {
+    fn run(&mut self, norms: &mut Norms, sink: &mut impl Sink) -> Result<(), Fault> {
         let mut window = Window {
             first: 0,
             end: 0,
@@ -345,7 +208,7 @@ impl Search<'_> {
         &mut self,
         window: &mut Window,
         ranked: &mut [Ranked],
-        norms: &mut Norms<'_>,
+        norms: &mut Norms,
         sink: &mut impl Sink,
     ) -> Result<(), Fault> {
         let (aside, lift) = self.set_aside(ranked, sink.threshold());
@@ -392,7 +255,7 @@ impl Search<'_> {
                 };
                 found.extend(score.filter(|score| *score >= threshold).map(|score| (row, score)));
             }
-            sink.take(&found);
+            sink.take(&found)?;
             left = rest;
             let threshold = sink.threshold();
             left.retain(|(sum, _)| !self.is_below(f64::from(*sum) + lift, threshold));
@@ -409,7 +272,7 @@ impl Search<'_> {
         ranked: &mut [Ranked],
         lift: f64,
         window: &mut Window,
-        norms: &mut Norms<'_>,
+        norms: &mut Norms,
         threshold: f32,
     ) -> Result<Vec<Candidate>, Fault> {
         ranked.sort_unstable_by_key(|(_, at, _)| *at);
@@ -455,7 +318,7 @@ impl Search<'_> {
         (sum, lift): (f32, f64),
         aside: &[Ranked],
         window: &Window,
-        norms: &mut Norms<'_>,
+        norms: &mut Norms,
         threshold: f32,
         shares: &mut [f32],
     ) -> Result<Option<f32>, Fault> {
@@ -480,5 +343,42 @@ impl Search<'_> {
             score += if share.is_nan() { share_of(cursor)? } else { *share };
         }
         Ok(Some(score))
+    }
+
+    /// What a row that is not before the one asked for last scores, if that may be enough: by the terms in this order, whose shares
+    /// are kept until the last is known.
+    fn score_at(
+        &mut self,
+        row: u32,
+        least: f32,
+        (order, shares): (&[usize], &mut [f32]),
+        norms: &mut Norms,
+    ) -> Result<Option<f32>, Fault> {
+        let mut most = 0.0;
+        for (cursor, share) in self.cursors.iter_mut().zip(&mut *shares) {
+            *share = cursor.bound_at(row);
+            most += f64::from(*share);
+        }
+        if self.is_below(most, least) {
+            return Ok(None);
+        }
+        let mut words = [0];
+        self.lengths.read(row, &mut words)?;
+        let norm = norms.of(words[0]);
+        for &at in order {
+            let cursor = &mut self.cursors[at];
+            let bound = std::mem::take(&mut shares[at]);
+            if bound == 0.0 {
+                continue;
+            }
+            if let times @ 1.. = cursor.times(row)? {
+                shares[at] = share(cursor.most, times, norm) as f32;
+            }
+            most += f64::from(shares[at]) - f64::from(bound);
+            if self.is_below(most, least) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(shares.iter().fold(0.0, |score, share| score + share)))
     }
 }

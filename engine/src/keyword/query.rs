@@ -8,7 +8,7 @@
 //! one, marks without a word between them, a star within a phrase, within a word, beside another star, or behind less than two
 //! letters: each is plain text.
 
-use crate::words::{Beginning, each_word, is_of_spaced_word};
+use crate::words::{Beginning, each_of_phrase, each_word, is_of_spaced_word, is_written_together};
 use std::collections::BTreeMap;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -64,7 +64,7 @@ impl Terms {
 /// One term, if there is a word in it.
 fn phrase(text: &str) -> Option<Term> {
     let mut words: Vec<(String, u32)> = Vec::new();
-    each_word(text, |word, position| {
+    each_of_phrase(text, |word, position| {
         // A pair stands where its second character does, and says all that both of them say.
         if let Some((second, _)) = words.pop_if(|(_, at)| *at == position) {
             words.pop_if(|(first, at)| *at + 1 == position && word.strip_suffix(&*second) == Some(first));
@@ -105,7 +105,14 @@ impl Collected {
     }
 
     fn words(&mut self, text: &str) {
-        each_word(text, |word, _| self.add(Term::Word(word.to_owned())));
+        each_word(text, |word, _| {
+            // Beside a word that is written together with others stand its characters and pairs. It counts as much as those do.
+            let times = match word.chars().all(is_written_together) {
+                true => word.chars().count().saturating_sub(1).max(1) as u32,
+                false => 1,
+            };
+            *self.0.entry(Term::Word(word.to_owned())).or_default() += times;
+        });
     }
 }
 

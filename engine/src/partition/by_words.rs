@@ -1,7 +1,7 @@
 //! Which rows have the words of a query, and which of them score most?
 //!
-//! A search by words alone reads of the postings what can matter ([`Weighed`]), unless there are few; one that adds words to vectors needs what all rows
-//! score by their words, and reads all of them. Both count the rows that have a word among the live ones that the caller sees.
+//! A search by words reads of the postings what can matter ([`Weighed`]), unless there are few: then it reads all of them. Either way
+//! the rows that have a word are counted among the live ones that the caller sees. How words and vectors are added is told in `by_both`.
 
 use super::ages::Ages;
 use super::scored::{Scored, Scoring};
@@ -9,7 +9,9 @@ use super::sight::Sight;
 use super::view::{Rows, Source, View};
 use super::{ReadError, SearchRequest};
 use crate::index::{Bounds, Candidate, Nearest};
-use crate::keyword::{self, Found, List, Matches, RowLengths, Sink, Statistics, Terms, Weighed};
+use crate::io::Fault;
+use crate::keyword::{self, Found, List, Matches, OfSource, RowLengths, Sink, Statistics, Terms, Weighed};
+use crate::rank;
 use crate::segment::{Dictionary, Segment};
 use strongroom_format::record::Metric;
 use strongroom_format::words::Posting;
@@ -26,14 +28,12 @@ impl View {
         self.sources().iter().map(|source| u64::from(source.row_count())).sum::<u64>() <= SMALL_ROWS
     }
 
-    /// The best by words alone, best first.
-    pub(super) fn nearest_by_words(
+    /// What each source has of a query's terms, weighed by all of them; of a source that has none of any, nothing.
+    pub(super) fn weighed(
         &self,
         terms: &Terms,
-        request: &SearchRequest<'_>,
         sight: &Sight<'_>,
-        k: usize,
-    ) -> Result<Vec<Candidate<'_>>, ReadError> {
+    ) -> Result<Vec<Option<OfSource<'_>>>, ReadError> {
         let mut statistics = Statistics { rows: sight.passages, words: sight.segment_words };
         let (mut found, mut lengths) = (Vec::new(), Vec::new());
         for (number, source) in self.sources().iter().enumerate() {
@@ -66,6 +66,25 @@ impl View {
             lengths.push(of_rows);
         }
         let mut weighed = Weighed::of(terms, statistics, found);
+        let mut opened = Vec::with_capacity(lengths.len());
+        for ((number, source), lengths) in self.sources().iter().enumerate().zip(lengths) {
+            let lengths = lengths.map(|lengths| weighed.open(number, source.row_count(), lengths));
+            opened.push(lengths.transpose()?);
+        }
+        Ok(opened)
+    }
+
+    /// The best by words alone, best first.
+    pub(super) fn nearest_by_words(
+        &self,
+        terms: &Terms,
+        request: &SearchRequest<'_>,
+        sight: &Sight<'_>,
+        k: usize,
+    ) -> Result<Vec<Candidate<'_>>, ReadError> {
+        if k == 0 {
+            return Ok(Vec::new());
+        }
         let mut nearest = Nearest::new(k, request.unit);
         let none = vec![Vec::new(); self.sources().len()];
         let scoring = Scoring {
@@ -76,23 +95,17 @@ impl View {
             ages: request.ages,
         };
         let mut scored = Vec::with_capacity(self.sources().len());
-        for ((number, source), lengths) in self.sources().iter().enumerate().zip(lengths) {
-            let mask = match lengths {
-                Some(_) if k > 0 => self.mask(source, sight.of(number), request.filter)?,
-                _ => Mask::default(),
+        for ((number, source), weighed) in self.sources().iter().enumerate().zip(self.weighed(terms, sight)?)
+        {
+            let mask = match weighed {
+                Some(_) => self.mask(source, sight.of(number), request.filter)?,
+                None => Mask::default(),
             };
             scored.push(Scored::new(number, source, mask, &scoring)?);
-            if let Some(lengths) = lengths
-                && k > 0
-            {
-                let mut taken = Taken {
-                    number,
-                    source,
-                    scored: &scored[number],
-                    nearest: &mut nearest,
-                    ages: request.ages,
-                };
-                weighed.offer(number, source.row_count(), lengths, &mut taken)?;
+            if let Some(mut weighed) = weighed {
+                let mut taken =
+                    Taken { number, scored: &scored[number], nearest: &mut nearest, ages: request.ages };
+                weighed.offer(&mut taken)?;
             }
         }
         nearest.finish(&scored)
@@ -132,7 +145,7 @@ fn list<'a>(
     word: &str,
     unseen: Option<&[u32]>,
     leave: impl Fn(&mut Vec<Posting>),
-) -> Result<List<'a>, crate::io::Fault> {
+) -> Result<List<'a>, Fault> {
     if let Some(unseen) = unseen
         && let Some(mut blocked) = dictionary.blocked(word)?
     {
@@ -147,7 +160,6 @@ fn list<'a>(
 /// Takes the rows of a source that score enough.
 struct Taken<'s, 'v, 'a> {
     number: usize,
-    source: &'v Source,
     scored: &'s Scored<'v, 'a>,
     nearest: &'s mut Nearest,
     ages: Option<Ages>,
@@ -158,41 +170,19 @@ impl Sink for Taken<'_, '_, '_> {
         let floor = self.nearest.floor();
         let Some(ages) = self.ages else { return floor };
         // The youngest score most. What they score rises with the words' score, rounding included.
-        let reaches = |bits: u32| ages.score(f32::from_bits(bits), ages.now_ms, None) >= floor;
-        let (mut below, mut reach) = (0, f32::INFINITY.to_bits());
-        while below < reach {
-            let middle = below + (reach - below) / 2;
-            (below, reach) = if reaches(middle) { (below, middle) } else { (middle + 1, reach) };
-        }
-        f32::from_bits(reach)
+        rank::least_that(|word| ages.score(word, ages.now_ms, None) >= floor)
     }
 
     fn passing(&self, first: u32, rows: usize, bits: &mut [u64]) -> bool {
-        bits.fill(0);
-        let (mask, end) = (&self.scored.mask, first + rows as u32);
-        if let Rows::Segment(segment) = &self.source.rows
-            && segment.is_row_by_row()
-        {
-            for (word, bits) in (first as usize / 64..).zip(&mut *bits) {
-                *bits = u64::from(mask.block(2 * word)) | u64::from(mask.block(2 * word + 1)) << 32;
-            }
-        } else {
-            let documents = self.source.ordinal(first, 0)..=self.source.ordinal(end - 1, 0);
-            for ordinal in documents.filter(|&ordinal| mask.contains(ordinal)) {
-                let of_document = self.source.rows_of(ordinal);
-                for row in of_document.start.max(first)..of_document.end.min(end) {
-                    bits[(row - first) as usize / 64] |= 1 << (row % 64);
-                }
-            }
-        }
-        bits.iter().any(|bits| *bits != 0)
+        self.scored.passing(first, rows, bits)
     }
 
-    fn take(&mut self, rows: &[(u32, f32)]) {
+    fn take(&mut self, rows: &[(u32, f32)]) -> Result<(), Fault> {
         let places: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
         let exact = |&(row, score): &(u32, f32)| Bounds::exact(self.scored.aged(row, score));
         let bounds: Vec<Bounds> = rows.iter().map(exact).collect();
         self.nearest.take(self.number, self.scored, &places, &bounds);
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@
 
 mod ages;
 mod amend;
+mod by_both;
 mod by_words;
 mod carry;
 mod dormant;

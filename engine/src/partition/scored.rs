@@ -5,9 +5,12 @@
 use super::view::{Rows, Source};
 use super::{Ages, ReadError};
 use crate::index::{Bounds, Nearest, Rows as _, Unit};
+use crate::io::Fault;
 use crate::memtable::Entry;
 use crate::nearness::{measure, similarity};
+use crate::rank;
 use crate::segment::Index;
+use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -19,10 +22,6 @@ use strongroom_kernel::{Estimate, Mask};
 const WORDS_SHARE: f32 = 0.42;
 /// When a filter lets no more than one document in so many pass, all of them are looked at rather than lists.
 const FEW: u64 = 50;
-/// So many rows that have most of a query's words are looked at beside those that are near, or one in [`BY_WORDS_SHARE`] if
-/// that is more.
-const BY_WORDS_MIN: usize = 1024;
-const BY_WORDS_SHARE: usize = 16;
 /// By how many standard deviations an estimate may be off in a search that need not be exact. The error that is proven is
 /// as many as the square root of the dimension.
 const DEVIATIONS: f32 = 4.0;
@@ -52,17 +51,31 @@ impl Scoring<'_> {
     }
 }
 
+/// What a similarity and words score together. It rises with either, rounding included.
+fn weighed(similarity: f32, word: f32) -> f32 {
+    (1.0 - WORDS_SHARE) * similarity + WORDS_SHARE * word
+}
+
 /// A source, as it is scored.
 pub(super) struct Scored<'v, 'a> {
     source: &'v Source,
     metric: Metric,
     pub(super) mask: Mask,
     vector: Option<&'a [f32]>,
-    /// What the rows score by their words, as far as any does.
-    words: Option<&'a [f32]>,
+    words: Option<Words<'a>>,
     similarity_min: f32,
     ages: Option<Ages>,
     codes: Option<Codes>,
+    /// What part of its proven error an estimate may be off by; in lists it is less than all of it.
+    doubt: f32,
+}
+
+/// What rows score by their words.
+enum Words<'a> {
+    /// All of them, as far as any does.
+    Each(&'a [f32]),
+    /// Those that may be among the best.
+    Known(FxHashMap<u32, f32>),
 }
 
 /// The codes of a segment, and the query as these meet it.
@@ -84,9 +97,15 @@ impl<'v, 'a> Scored<'v, 'a> {
         {
             codes = Some(Codes { query: index.query(vector), index });
         }
-        let words = scoring.words.map(|sources| &*sources[number]);
+        let words = scoring.words.map(|sources| Words::Each(&sources[number]));
         let Scoring { metric, vector, similarity_min, ages, .. } = *scoring;
-        Ok(Self { source, metric, mask, vector, words, similarity_min, ages, codes })
+        Ok(Self { source, metric, mask, vector, words, similarity_min, ages, codes, doubt: 1.0 })
+    }
+
+    /// Whether there are lists to look into, and the mask lets not so few rows pass that these are looked at rather.
+    pub(super) fn is_probed(&self) -> bool {
+        matches!(&self.source.rows, Rows::Segment(segment)
+            if self.is_listed() && self.mask.count() * FEW >= segment.directory().len() as u64)
     }
 
     /// Whether places are those of codes in lists.
@@ -94,30 +113,62 @@ impl<'v, 'a> Scored<'v, 'a> {
         self.codes.as_ref().is_some_and(|codes| codes.index.has_lists())
     }
 
+    /// The place of a row.
+    fn place(&self, row: u32) -> u32 {
+        self.codes.as_ref().map_or(row, |codes| codes.index.place(row))
+    }
+
     /// The row at a place.
-    fn at(&self, place: u32) -> u32 {
+    pub(super) fn at(&self, place: u32) -> u32 {
         self.codes.as_ref().map_or(place, |codes| codes.index.row(place))
     }
 
     fn word(&self, row: u32) -> Option<f32> {
-        self.words.map(|words| words.get(row as usize).copied().unwrap_or(0.0))
+        self.words.as_ref().map(|words| match words {
+            Words::Each(each) => each.get(row as usize).copied().unwrap_or(0.0),
+            Words::Known(known) => known.get(&row).copied().unwrap_or(0.0),
+        })
+    }
+
+    /// From now on rows score by their words, too, what will be known of them.
+    pub(super) fn add_words(&mut self) {
+        self.words = Some(Words::Known(FxHashMap::default()));
+    }
+
+    /// From now on estimates are trusted as in lists.
+    pub(super) fn be_cautious(&mut self) {
+        self.doubt = self.caution();
+    }
+
+    /// What words have to score for the sum to reach the floor where a row's vector scores so much.
+    pub(super) fn word_least(&self, of_vector: f32, floor: f32) -> f32 {
+        let similarity = similarity(self.metric, of_vector);
+        rank::least_that(|word| weighed(similarity, word) >= floor)
+    }
+
+    /// What these rows score by their words is known.
+    pub(super) fn know_words(&mut self, rows: impl IntoIterator<Item = (u32, f32)>) {
+        if let Some(Words::Known(known)) = &mut self.words {
+            known.extend(rows);
+        }
     }
 
     /// The score of a row whose vector scores so much. It rises with that, rounding included.
     fn score(&self, row: u32, of_vector: f32) -> f32 {
+        self.score_with(row, self.word(row), of_vector)
+    }
+
+    /// The same where its words score so much.
+    pub(super) fn score_with(&self, row: u32, word: Option<f32>, of_vector: f32) -> f32 {
         let similarity = similarity(self.metric, of_vector);
         // Without a threshold everything that matches may be answered, dissimilar as it is.
         if self.similarity_min > 0.0 && similarity < self.similarity_min {
             return f32::NEG_INFINITY;
         }
-        if self.is_plain() {
+        if word.is_none() && self.ages.is_none() {
             return of_vector;
         }
-        let score = match self.word(row) {
-            Some(word) => (1.0 - WORDS_SHARE) * similarity + WORDS_SHARE * word,
-            None => similarity,
-        };
-        self.aged(row, score)
+        self.aged(row, word.map_or(similarity, |word| weighed(similarity, word)))
     }
 
     /// What is left of a score by the age of the row's document.
@@ -138,7 +189,8 @@ impl<'v, 'a> Scored<'v, 'a> {
     }
 
     /// Between what the score of the row at a place lies.
-    fn between(&self, place: u32, Estimate { score, error }: Estimate) -> Bounds {
+    fn between(&self, place: u32, Estimate { score, error }: Estimate, doubt: f32) -> Bounds {
+        let error = error * doubt;
         if self.is_bare() {
             return Bounds::from(Estimate { score, error });
         }
@@ -146,55 +198,39 @@ impl<'v, 'a> Scored<'v, 'a> {
         Bounds { least: self.score(row, score - error), most: self.score(row, score + error) }
     }
 
-    /// Looks at the rows in the lists that are near; whether that was enough for `k`, if there are as many.
-    pub(super) fn probe(&self, number: usize, recall: f32, nearest: &mut Nearest) -> Result<bool, ReadError> {
+    /// Looks at the rows in the lists that are near enough for the `k` nearest; whether that was enough for as many as are looked for,
+    /// if there are.
+    pub(super) fn probe(
+        &self,
+        number: usize,
+        (recall, k): (f32, usize),
+        nearest: &mut Nearest,
+    ) -> Result<bool, ReadError> {
         let (Some(Codes { index, query }), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
             return Ok(false);
         };
         let (documents, matches) = (segment.directory().len() as u64, self.mask.count());
         // A row that is new may be anywhere; few are all looked at.
-        if !index.has_lists() || self.ages.is_some() || matches * FEW < documents {
+        if !self.is_probed() || self.ages.is_some() {
             return Ok(false);
         }
         let live = (matches < documents).then(|| self.rows());
-        let k = nearest.k();
         let countable = match nearest.unit() {
             Unit::Documents => matches,
             Unit::Passages => live.as_deref().map_or(u64::from(segment.place().rows), Mask::count),
         };
-        let enough = countable.min(k as u64) as usize;
+        let enough = countable.min(nearest.k() as u64) as usize;
         let (mut probes, mut rows) = index.effort(recall, k);
         // Where a filter lets few pass, the nearest of these are farther away.
-        let mut widened = documents as f64 / matches.max(1) as f64;
-        let all = segment.place().rows as usize;
-        let (by_words, worded) = self.best_by_words((all / BY_WORDS_SHARE).max(BY_WORDS_MIN));
-        if worded > by_words.len() {
-            // And so are the nearest of those that have one of the words, when there are too many of them to look at all.
-            let sparse = all as f64 / worded as f64;
-            widened *= sparse;
-            rows = (rows as f64 * sparse) as usize;
-        }
+        let widened = documents as f64 / matches.max(1) as f64;
         probes = (probes as f64 * widened.powf(0.35)) as usize;
-        // An estimate is off by its whole error once in a blue moon.
-        let caution = (DEVIATIONS / (index.dimension() as f32).sqrt()).min(1.0);
+        let caution = self.caution();
         loop {
             let (places, estimates) = segment.probe(index, query, (probes, rows), live.as_deref())?;
-            let between = |(&place, &Estimate { score, error }): (&u32, &Estimate)| {
-                self.between(place, Estimate { score, error: error * caution })
-            };
+            let between = |(&place, &estimate): (&u32, &Estimate)| self.between(place, estimate, caution);
             if self.has_enough(&places, enough, nearest.unit()) {
                 let bounds: Vec<Bounds> = places.iter().zip(&estimates).map(between).collect();
                 nearest.take(number, self, &places, &bounds);
-                if by_words.is_empty() {
-                    return Ok(true);
-                }
-                let mut others: Vec<u32> = by_words.iter().map(|row| index.place(*row)).collect();
-                others.sort_unstable();
-                others.retain(|place| places.binary_search(place).is_err());
-                let mut estimates = vec![Estimate::default(); others.len()];
-                segment.estimate_each(query, &others, &mut estimates)?;
-                let bounds: Vec<Bounds> = others.iter().zip(&estimates).map(between).collect();
-                nearest.take(number, self, &others, &bounds);
                 return Ok(true);
             }
             if probes >= index.list_count() {
@@ -204,18 +240,10 @@ impl<'v, 'a> Scored<'v, 'a> {
         }
     }
 
-    /// So many rows, those that have most of the query's words, if any: they may be anywhere. And how many have one of them.
-    fn best_by_words(&self, count: usize) -> (Vec<u32>, usize) {
-        let Some(words) = self.words else { return (Vec::new(), 0) };
-        let mut rows: Vec<(f32, u32)> =
-            words.iter().copied().zip(0..).filter(|(word, _)| *word > 0.0).collect();
-        rows.retain(|(_, row)| self.mask.contains(self.source.ordinal(*row, 0)));
-        let worded = rows.len();
-        if worded > count {
-            rows.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            rows.truncate(count);
-        }
-        (rows.into_iter().map(|(_, row)| row).collect(), worded)
+    /// What part of its proven error an estimate is off by at most, but once in a blue moon.
+    fn caution(&self) -> f32 {
+        let dimension = self.codes.as_ref().map_or(0, |codes| codes.index.dimension());
+        (DEVIATIONS / (dimension as f32).sqrt()).min(1.0)
     }
 
     /// Whether the rows at these places count as so many, or more.
@@ -236,6 +264,61 @@ impl<'v, 'a> Scored<'v, 'a> {
             Rows::Segment(segment) if segment.is_row_by_row() => Cow::Borrowed(&self.mask),
             _ => Cow::Owned(self.mask.iter().flat_map(|ordinal| self.source.rows_of(ordinal)).collect()),
         }
+    }
+
+    /// Which of these rows the mask lets pass, a bit each; whether it does any.
+    pub(super) fn passing(&self, first: u32, rows: usize, bits: &mut [u64]) -> bool {
+        bits.fill(0);
+        let (mask, end) = (&self.mask, first + rows as u32);
+        if let Rows::Segment(segment) = &self.source.rows
+            && segment.is_row_by_row()
+        {
+            for (word, bits) in (first as usize / 64..).zip(&mut *bits) {
+                *bits = u64::from(mask.block(2 * word)) | u64::from(mask.block(2 * word + 1)) << 32;
+            }
+        } else {
+            let documents = self.source.ordinal(first, 0)..=self.source.ordinal(end - 1, 0);
+            for ordinal in documents.filter(|&ordinal| mask.contains(ordinal)) {
+                let of_document = self.source.rows_of(ordinal);
+                for row in of_document.start.max(first)..of_document.end.min(end) {
+                    bits[(row - first) as usize / 64] |= 1 << (row % 64);
+                }
+            }
+        }
+        bits.iter().any(|bits| *bits != 0)
+    }
+
+    /// The places of these rows, rising, each with what came with its row, and between what their vectors score.
+    pub(super) fn by_vector(&self, rows: &[(u32, f32)]) -> Result<Vec<(u32, f32, Bounds)>, Fault> {
+        let mut placed: Vec<(u32, f32)> = rows.iter().map(|&(row, word)| (self.place(row), word)).collect();
+        placed.sort_unstable_by_key(|(place, _)| *place);
+        let places: Vec<u32> = placed.iter().map(|(place, _)| *place).collect();
+        let mut bounds = vec![Bounds::NONE; places.len()];
+        let vector = self.vector.unwrap_or_default();
+        match (&self.codes, &self.source.rows) {
+            (Some(codes), Rows::Segment(segment)) => {
+                let mut estimates = vec![Estimate::default(); places.len()];
+                segment.estimate_each(&codes.query, &places, &mut estimates)?;
+                for (bounds, Estimate { score, error }) in bounds.iter_mut().zip(estimates) {
+                    let error = error * self.doubt;
+                    *bounds = Bounds { least: score - error, most: score + error };
+                }
+            }
+            (None, Rows::Segment(segment)) => {
+                let mut scores = vec![0.0; places.len()];
+                segment.score_each(vector, &places, &mut scores)?;
+                bounds.iter_mut().zip(scores).for_each(|(bounds, score)| *bounds = Bounds::exact(score));
+            }
+            (_, Rows::Memtable(memtable)) => {
+                for (bounds, &row) in bounds.iter_mut().zip(&places) {
+                    let (mut score, at) = ([0.0], row as usize * vector.len());
+                    let of_row = &memtable.vectors()[at..at + vector.len()];
+                    measure(self.metric).score_rows(vector, of_row, &mut score);
+                    *bounds = Bounds::exact(score[0]);
+                }
+            }
+        }
+        Ok(placed.into_iter().zip(bounds).map(|((place, word), bounds)| (place, word, bounds)).collect())
     }
 
     /// Looks at all rows that the mask lets pass.
@@ -296,11 +379,11 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
         };
         let mut estimates = vec![Estimate::default(); bounds.len()];
         segment.estimate(&codes.query, places.clone(), &mut estimates)?;
-        if self.is_bare() {
+        if self.is_bare() && self.doubt == 1.0 {
             Bounds::of_estimates(&estimates, bounds);
         } else {
             for ((place, bounds), estimate) in places.zip(bounds).zip(estimates) {
-                *bounds = self.between(place, estimate);
+                *bounds = self.between(place, estimate, self.doubt);
             }
         }
         Ok(false)
@@ -336,7 +419,7 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
             let mut estimates = vec![Estimate::default(); places.len()];
             segment.estimate_each(&codes.query, places, &mut estimates)?;
             for ((&place, bounds), estimate) in places.iter().zip(bounds).zip(estimates) {
-                *bounds = self.between(place, estimate);
+                *bounds = self.between(place, estimate, self.doubt);
             }
             return Ok(());
         }

@@ -68,6 +68,12 @@ impl View {
                 let (by_vector, exact) = self.nearest(&scoring, request, sight, k)?;
                 Ok((by_ranks([by_vector, by_words(terms, k)?], request), exact))
             }
+            (Query::Hybrid { .. }, Some(terms)) if reading == Reading::Pruned && !self.is_small() => {
+                match self.nearest_by_both(terms, &scoring, request, sight)? {
+                    Some(found) => Ok((found, false)),
+                    None => self.best(metric, request, sight, Reading::Whole),
+                }
+            }
             (_, terms) => {
                 let words = terms.as_ref().map(|terms| self.word_scores(terms, sight)).transpose()?;
                 let scoring = Scoring { words: words.as_deref(), ..scoring };
@@ -83,25 +89,50 @@ impl View {
         sight: &Sight<'_>,
         k: usize,
     ) -> Result<(Vec<Candidate<'_>>, bool), ReadError> {
+        let scored = self.scored(scoring, request, sight)?;
+        // Rows with most of the words may be in any list.
+        let recall = request.recall.filter(|_| scoring.words.is_none());
+        let mut nearest = Nearest::new(k, request.unit);
+        let exact = self.look_into(&scored, recall, k, &mut nearest)?;
+        let mut best = nearest.finish(&scored)?;
+        best.iter_mut().for_each(|candidate| candidate.score = scoring.told(candidate.score));
+        Ok((best, exact))
+    }
+
+    /// Each source as it is scored.
+    pub(super) fn scored<'v, 'a>(
+        &'v self,
+        scoring: &Scoring<'a>,
+        request: &SearchRequest<'_>,
+        sight: &Sight<'_>,
+    ) -> Result<Vec<Scored<'v, 'a>>, ReadError> {
         let mut scored = Vec::with_capacity(self.sources().len());
         for (number, source) in self.sources().iter().enumerate() {
             let mask = self.mask(source, sight.of(number), request.filter)?;
             scored.push(Scored::new(number, source, mask, scoring)?);
         }
-        let mut nearest = Nearest::new(k, request.unit);
+        Ok(scored)
+    }
+
+    /// Looks at the rows of all sources, or into as many lists as the `k` nearest take at this recall; whether it was all rows.
+    pub(super) fn look_into(
+        &self,
+        scored: &[Scored<'_, '_>],
+        recall: Option<f32>,
+        k: usize,
+        nearest: &mut Nearest,
+    ) -> Result<bool, ReadError> {
         let mut exact = true;
         for (number, scored) in scored.iter().enumerate() {
-            if let Some(recall) = request.recall
-                && scored.probe(number, recall, &mut nearest)?
+            if let Some(recall) = recall
+                && scored.probe(number, (recall, k), nearest)?
             {
                 exact = false;
             } else {
-                scored.look(number, &mut nearest)?;
+                scored.look(number, nearest)?;
             }
         }
-        let mut best = nearest.finish(&scored)?;
-        best.iter_mut().for_each(|candidate| candidate.score = scoring.told(candidate.score));
-        Ok((best, exact))
+        Ok(exact)
     }
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {

@@ -15,7 +15,8 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
-use zeroize::Zeroizing;
+use strongroom_format::words::Fence;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What was opened.
 #[derive(Debug, Clone)]
@@ -26,6 +27,24 @@ pub(super) enum Opened {
     Rows(Group<f32>),
     /// What a segment's codes were made with.
     Index(Arc<Index>),
+    /// Where in its dictionary words are.
+    Fences(Arc<Fences>),
+}
+
+/// What a dictionary's fences say.
+#[derive(Debug)]
+pub(super) struct Fences(pub(super) Vec<Fence>);
+
+impl Fences {
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|fence| size_of::<Fence>() + fence.word.len()).sum()
+    }
+}
+
+impl Drop for Fences {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|fence| fence.word.zeroize());
+    }
 }
 
 /// The plaintext of a block, decompressed, or codes that follow each other.
@@ -40,6 +59,7 @@ impl Opened {
             Self::Block(block) => block.len(),
             Self::Rows(rows) => rows.len() * size_of::<f32>(),
             Self::Index(index) => index.bytes(),
+            Self::Fences(fences) => fences.bytes(),
         }
     }
 }

@@ -4,22 +4,24 @@
 //! it is read block by block, through the cache, and positions by those alone who ask for them.
 
 use super::blocked::{Blocked, Lengths};
+use super::cache::{Fences, Opened};
 use super::reader::Segment;
 use crate::io::Fault;
 use std::ops::Range;
+use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::segment::SectionKind;
 use strongroom_format::wire::Reader;
 use strongroom_format::words::{
-    Fence, Place, Posting, WORDS_HEADER_BYTES, WORDS_IN_BLOCKS, WORDS_PLAIN, WordRow, are_in_blocks,
-    decode_blocks, decode_fences, decode_positions, decode_postings, decode_word_counts, decode_words_header,
+    Place, Posting, WORDS_HEADER_BYTES, WORDS_IN_BLOCKS, WORDS_PLAIN, WordRow, are_in_blocks, decode_blocks,
+    decode_fences, decode_positions, decode_postings, decode_word_counts, decode_words_header,
 };
 
 /// A segment's dictionary, opened.
 pub struct Dictionary<'a> {
     segment: &'a Segment,
     version: u32,
-    fences: Vec<Fence>,
+    fences: Arc<Fences>,
     /// Where its first word is in the section.
     words_at: u64,
 }
@@ -72,8 +74,18 @@ impl Segment {
             return Ok(None);
         }
         let words_at = WORDS_HEADER_BYTES + u64::from(fences_bytes);
-        let fences = self.read(SectionKind::Words, WORDS_HEADER_BYTES..words_at)?;
-        let fences = decode_fences(&fences).map_err(|damage| self.located(damage))?;
+        // Where the section begins its first block is known by.
+        let origin = self.origin_at(self.section(SectionKind::Words).offset + 1);
+        let fences = match &self.cache.get([origin])[..] {
+            [Some(Opened::Fences(fences))] => Arc::clone(fences),
+            _ => {
+                let fences = self.read(SectionKind::Words, WORDS_HEADER_BYTES..words_at)?;
+                let fences = decode_fences(&fences).map_err(|damage| self.located(damage))?;
+                let fences = Arc::new(Fences(fences));
+                self.cache.put(origin, Opened::Fences(Arc::clone(&fences)));
+                fences
+            }
+        };
         Ok(Some(Dictionary { segment: self, version, fences, words_at }))
     }
 }
@@ -111,7 +123,7 @@ impl<'a> Dictionary<'a> {
         read: impl FnOnce(&Entry<'_, 'a>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let (mut read, mut found) = (Some(read), T::default());
-        if let Some(group) = self.fences.partition_point(|fence| *fence.word <= *word).checked_sub(1) {
+        if let Some(group) = self.fences.0.partition_point(|fence| *fence.word <= *word).checked_sub(1) {
             self.each_of(group, &mut |entry| {
                 if entry.word == word
                     && let Some(read) = read.take()
@@ -130,8 +142,8 @@ impl<'a> Dictionary<'a> {
         word: &str,
         mut go_on: impl FnMut(&Entry<'_, 'a>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        let first = self.fences.partition_point(|fence| *fence.word <= *word).saturating_sub(1);
-        for group in first..self.fences.len() {
+        let first = self.fences.0.partition_point(|fence| *fence.word <= *word).saturating_sub(1);
+        for group in first..self.fences.0.len() {
             if !self.each_of(group, &mut go_on)? {
                 break;
             }
@@ -146,8 +158,8 @@ impl<'a> Dictionary<'a> {
         go_on: &mut impl FnMut(&Entry<'_, 'a>) -> Result<bool, Fault>,
     ) -> Result<bool, Fault> {
         let segment = self.segment;
-        let fence = &self.fences[group];
-        let end = match self.fences.get(group + 1) {
+        let fence = &self.fences.0[group];
+        let end = match self.fences.0.get(group + 1) {
             Some(next) => self.words_at + next.words_offset,
             None => segment.section(SectionKind::Words).plain_bytes,
         };

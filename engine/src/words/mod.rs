@@ -3,28 +3,41 @@
 //! A text is cut at the word borders of Unicode (UAX #29), and each word is brought to the form that it shares with its kin:
 //! compatibility forms decomposed, small letters, no accents on Latin letters, and the stem where a stemmer of the
 //! script's most common language is at hand. Scripts that are written without spaces give single characters and pairs of
-//! neighbours. A query is cut the same way.
+//! neighbours; and Thai, Lao, Khmer and Burmese their words beside these. A query is cut the same way.
 //!
 //! Invariants:
-//! 1. The words of a text never change within a version: segments hold them, and queries are compared with those.
+//! 1. The words of a text never change within a version but for words that are added beside those of scripts without spaces: segments hold
+//!    them, and queries are compared with those. So what was cut before words were added is found by characters and pairs.
 //! 2. No text makes it panic, and no word is longer than [`WORD_BYTES_MAX`].
 
 mod beginning;
 mod index;
 mod scripts;
+mod together;
 
 pub use beginning::Beginning;
 pub use index::WordIndex;
+pub use together::is_written_together;
 
 use rust_stemmers::Stemmer;
 use scripts::Script;
 use strongroom_format::words::WORD_BYTES_MAX;
+use together::Together;
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Calls back with each word of a text, in order, and with how many stand before it. A pair of neighbours follows its second
-/// character and stands where that one does.
-pub fn each_word(text: &str, mut found: impl FnMut(&str, u32)) {
+/// character and stands where that one does, and so does a word that is written together with others with its last.
+pub fn each_word(text: &str, found: impl FnMut(&str, u32)) {
+    cut(text, Some(Together::new(text)), found);
+}
+
+/// The same for what a phrase is made of: of scripts without spaces characters and pairs alone.
+pub fn each_of_phrase(text: &str, found: impl FnMut(&str, u32)) {
+    cut(text, None, found);
+}
+
+fn cut(text: &str, mut together: Option<Together<'_>>, mut found: impl FnMut(&str, u32)) {
     let (mut word, mut position) = (String::new(), 0);
     // The last character of a script without spaces, and where it ended.
     let mut neighbour: Option<(usize, String)> = None;
@@ -40,8 +53,9 @@ pub fn each_word(text: &str, mut found: impl FnMut(&str, u32)) {
             continue;
         }
         // Most of them come one by one; Katakana comes in runs.
-        let mut at = at;
-        for character in piece.chars() {
+        let (from, mut at) = (at, at);
+        for (offset, character) in piece.char_indices() {
+            let ending = together.as_mut().and_then(|words| words.word_ending(from + offset, character));
             word.clear();
             normalise(character.encode_utf8(&mut [0; 4]), script, &mut word);
             if word.is_empty() {
@@ -53,9 +67,15 @@ pub fn each_word(text: &str, mut found: impl FnMut(&str, u32)) {
             {
                 found(&format!("{before}{word}"), position);
             }
-            position += 1;
             at += character.len_utf8();
             neighbour = Some((at, word.clone()));
+            if let Some(whole) = ending {
+                word.clear();
+                normalise(whole, script, &mut word);
+                shorten(&mut word);
+                found(&word, position);
+            }
+            position += 1;
         }
     }
 }
@@ -153,6 +173,38 @@ mod tests {
         assert_eq!(words("한국어 검색"), ["한국어", "검색"]);
     }
 
+    /// Without this, who looks for a word of these languages would find every text that has its letters before those that have it.
+    #[test]
+    fn words_that_are_written_together_are_told_apart() {
+        let sentences = [
+            ("ฉันชอบอ่านหนังสือประวัติศาสตร์ในห้องสมุด", ["หนังสือ", "ประวัติศาสตร์", "อ่าน"]),
+            ("ຂ້ອຍມັກອ່ານປຶ້ມປະຫວັດສາດຢູ່ຫໍສະໝຸດ", ["ປຶ້ມ", "ອ່ານ", "ມັກ"]),
+            ("ខ្ញុំចូលចិត្តអានសៀវភៅប្រវត្តិសាស្ត្រនៅបណ្ណាល័យ។", ["សៀវភៅ", "ប្រវត្តិសាស្ត្រ", "បណ្ណាល័យ"]),
+            ("ကျွန်တော်စာကြည့်တိုက်မှာသမိုင်းစာအုပ်ဖတ်ရတာကြိုက်တယ်။", ["စာအုပ်", "သမိုင်း", "ကြိုက်"]),
+        ];
+        for (sentence, expected) in sentences {
+            let found = words(sentence);
+            for word in expected {
+                // As a query has it, alone, and as a text has it, among others.
+                let whole = words(word).pop().unwrap_or_default();
+                assert!(whole.chars().count() > 2 && found.contains(&whole), "{word}: {found:?}");
+            }
+            let mut of_phrase = Vec::new();
+            each_of_phrase(sentence, |word, position| of_phrase.push((word.to_owned(), position)));
+            let mut positions = Vec::new();
+            each_word(sentence, |word, position| positions.push((word.to_owned(), position)));
+            assert!(positions.is_sorted_by_key(|(_, position)| *position), "{positions:?}");
+            assert!(
+                of_phrase.len() < positions.len() && of_phrase.iter().all(|word| positions.contains(word))
+            );
+        }
+        assert_eq!(words("ไทย ไทย").iter().filter(|word| *word == "ไทย").count(), 2);
+        assert_eq!(
+            words("東京都大阪"),
+            words("東京都大阪").into_iter().filter(|w| w.chars().count() < 3).collect::<Vec<_>>()
+        );
+    }
+
     /// Without this, a hostile text could end the process or fill a segment with one word.
     #[test]
     fn any_text_is_cut() {
@@ -160,9 +212,14 @@ mod tests {
         assert_eq!(words(" \u{0} … \u{1F600} \u{301}"), [""; 0]);
         let long = words(&"ä1".repeat(10_000));
         assert!(long.iter().all(|word| word.len() <= WORD_BYTES_MAX), "{}", long[0].len());
-        for text in
-            ["\u{FDFA}".repeat(50), "\u{1D400}\u{1D7D8}".to_owned(), "'''".to_owned(), "s's's".to_owned()]
-        {
+        for text in [
+            "ก\u{e33}\u{200b}๑๒๓\u{e4d}\u{e32}".repeat(90),
+            "\u{1039}\u{17d2}\u{e48}".repeat(90),
+            "\u{FDFA}".repeat(50),
+            "\u{1D400}\u{1D7D8}".to_owned(),
+            "'''".to_owned(),
+            "s's's".to_owned(),
+        ] {
             words(&text).iter().for_each(|word| assert!(!word.is_empty()));
         }
     }
