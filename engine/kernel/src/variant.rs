@@ -157,14 +157,14 @@ impl Variant {
         survivors
     }
 
-    /// Estimates rows, of which there are as many as estimates.
-    pub(crate) fn estimate<'a>(
+    /// Estimates rows by several queries of one length; there are as many rows as estimates of each query.
+    pub(crate) fn estimate<'a, const Q: usize>(
         self,
-        query: &NibbleQuery,
+        queries: [&NibbleQuery; Q],
         rows: impl Iterator<Item = &'a [u8]>,
-        estimates: &mut [Estimate],
+        estimates: [&mut [Estimate]; Q],
     ) {
-        on!(self, set => set.estimate(query, rows, estimates));
+        on!(self, set => set.estimate(queries, rows, estimates));
     }
 }
 

@@ -75,13 +75,16 @@ impl View {
             similarity_min: 0.0,
             ages: request.ages,
         };
-        let mut scored = Vec::with_capacity(self.sources().len());
-        for ((number, source), lengths) in self.sources().iter().enumerate().zip(lengths) {
-            let mask = match lengths {
+        let mut masks = Vec::with_capacity(self.sources().len());
+        for ((number, source), lengths) in self.sources().iter().enumerate().zip(&lengths) {
+            masks.push(match lengths {
                 Some(_) if k > 0 => self.mask(source, sight.of(number), request.filter)?,
                 _ => Mask::default(),
-            };
-            scored.push(Scored::new(number, source, mask, &scoring)?);
+            });
+        }
+        let mut scored = Vec::with_capacity(self.sources().len());
+        for ((number, source), lengths) in self.sources().iter().enumerate().zip(lengths) {
+            scored.push(Scored::new(number, source, &masks[number], &scoring)?);
             if let Some(lengths) = lengths
                 && k > 0
             {
@@ -169,7 +172,7 @@ impl Sink for Taken<'_, '_, '_> {
 
     fn passing(&self, first: u32, rows: usize, bits: &mut [u64]) -> bool {
         bits.fill(0);
-        let (mask, end) = (&self.scored.mask, first + rows as u32);
+        let (mask, end) = (self.scored.mask, first + rows as u32);
         if let Rows::Segment(segment) = &self.source.rows
             && segment.is_row_by_row()
         {

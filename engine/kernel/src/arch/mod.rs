@@ -68,25 +68,25 @@ macro_rules! compile {
                 unsafe { compiled(queries, block, bars, scores) }
             }
 
-            pub(crate) fn estimate<'a>(
+            pub(crate) fn estimate<'a, const Q: usize>(
                 self,
-                query: &crate::coded::NibbleQuery,
+                queries: [&crate::coded::NibbleQuery; Q],
                 rows: impl Iterator<Item = &'a [u8]>,
-                estimates: &mut [crate::coded::Estimate],
+                estimates: [&mut [crate::coded::Estimate]; Q],
             ) {
                 /// # Safety
                 /// The CPU has the instructions.
                 $(#[$attribute])?
-                unsafe fn compiled<'a>(
-                    query: &crate::coded::NibbleQuery,
+                unsafe fn compiled<'a, const Q: usize>(
+                    queries: [&crate::coded::NibbleQuery; Q],
                     rows: impl Iterator<Item = &'a [u8]>,
-                    estimates: &mut [crate::coded::Estimate],
+                    estimates: [&mut [crate::coded::Estimate]; Q],
                 ) {
                     // SAFETY: whoever may call this has the instructions.
-                    unsafe { super::nibbles::estimate::<$codes>(query, rows, estimates) }
+                    unsafe { super::nibbles::estimate::<$codes, Q>(queries, rows, estimates) }
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
-                unsafe { compiled(query, rows, estimates) }
+                unsafe { compiled(queries, rows, estimates) }
             }
         }
     };

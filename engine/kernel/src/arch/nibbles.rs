@@ -18,46 +18,60 @@ pub(super) trait Nibbles: Copy {
     unsafe fn totals(rows: [Self; TOGETHER]) -> [i32; TOGETHER];
 }
 
-/// Estimates rows, each as long as the query says, with its factors behind its codes.
+/// Estimates rows, each as long as the queries say, with its factors behind its codes, by queries of one length.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn estimate<'a, V: Nibbles>(
-    query: &NibbleQuery,
+pub(super) unsafe fn estimate<'a, V: Nibbles, const Q: usize>(
+    queries: [&NibbleQuery; Q],
     mut rows: impl Iterator<Item = &'a [u8]>,
-    estimates: &mut [Estimate],
+    mut estimates: [&mut [Estimate]; Q],
 ) {
-    let chunks = query.integers.len();
-    for estimates in estimates.chunks_mut(TOGETHER) {
+    let chunks = queries[0].integers.len();
+    let integers = queries.map(|query| &query.integers[..chunks]);
+    let count = estimates[0].len();
+    for first in (0..count).step_by(TOGETHER) {
+        let together = TOGETHER.min(count - first);
         let mut codes: [&[[u8; 32]]; TOGETHER] = [&[]; TOGETHER];
         let mut factors = [[0.0; 3]; TOGETHER];
-        for (r, row) in rows.by_ref().take(estimates.len()).enumerate() {
+        for (r, row) in rows.by_ref().take(together).enumerate() {
             let (own, behind) = row.split_at(chunks * 32);
             (codes[r], factors[r]) = (own.as_chunks::<32>().0, row_factors(behind));
         }
         // SAFETY: every call in here asks for the instructions that our caller promises.
         let totals = unsafe {
-            let mut sums = [V::zero(); TOGETHER];
-            if estimates.len() == TOGETHER {
+            let mut sums = [[V::zero(); TOGETHER]; Q];
+            if together == TOGETHER {
                 let codes = codes.map(|codes| &codes[..chunks]);
-                for (c, integers) in query.integers.iter().enumerate() {
+                for c in 0..chunks {
                     for r in 0..TOGETHER {
-                        sums[r] = sums[r].add_products(&codes[r][c], &integers.0);
+                        for q in 0..Q {
+                            sums[q][r] = sums[q][r].add_products(&codes[r][c], &integers[q][c].0);
+                        }
                     }
                 }
             } else {
-                for (sum, codes) in sums.iter_mut().zip(codes) {
-                    for (codes, integers) in codes.iter().zip(&query.integers) {
-                        *sum = sum.add_products(codes, &integers.0);
+                for (sums, integers) in sums.iter_mut().zip(integers) {
+                    for (sum, codes) in sums.iter_mut().zip(codes) {
+                        for (codes, integers) in codes.iter().zip(integers) {
+                            *sum = sum.add_products(codes, &integers.0);
+                        }
                     }
                 }
             }
-            V::totals(sums)
+            // Not by `map`: its closure would be compiled without the instructions.
+            let mut totals = [[0; TOGETHER]; Q];
+            for q in 0..Q {
+                totals[q] = V::totals(sums[q]);
+            }
+            totals
         };
-        for (r, estimate) in estimates.iter_mut().enumerate() {
-            let product = 2 * totals[r] - query.offset;
-            *estimate = query.weights.estimate(product as f32, factors[r]);
+        for ((query, totals), estimates) in queries.iter().zip(totals).zip(&mut estimates) {
+            for (r, estimate) in estimates[first..first + together].iter_mut().enumerate() {
+                let product = 2 * totals[r] - query.offset;
+                *estimate = query.weights.estimate(product as f32, factors[r]);
+            }
         }
     }
 }

@@ -57,7 +57,36 @@ impl Variant {
     pub fn estimate_rows(self, query: &Query, rows: &[u8], estimates: &mut [Estimate]) {
         let bytes = query.nibble_row_bytes;
         assert_eq!(Some(rows.len()), estimates.len().checked_mul(bytes), "an estimate for each whole row");
-        self.estimate(&query.nibbles, along(rows, bytes), estimates);
+        self.estimate([&query.nibbles], along(rows, bytes), [estimates]);
+    }
+
+    /// Estimates all rows by their 4-bit codes, by several queries about one centre that share the reading of the rows: for each
+    /// query the same as [`estimate_rows`](Self::estimate_rows).
+    ///
+    /// # Panics
+    /// When there are not as many lists of estimates as queries, when the rows are not whole and as many as the estimates of each
+    /// query, or the queries are about centres of different length.
+    pub fn estimate_rows_together(self, queries: &[&Query], rows: &[u8], estimates: &mut [&mut [Estimate]]) {
+        let Some(bytes) = queries.first().map(|query| query.nibble_row_bytes) else { return };
+        assert_eq!(estimates.len(), queries.len(), "each query has estimates");
+        assert!(
+            queries.iter().all(|query| query.nibble_row_bytes == bytes),
+            "queries about centres of one length"
+        );
+        for estimates in &*estimates {
+            let whole = estimates.len().checked_mul(bytes);
+            assert_eq!(Some(rows.len()), whole, "an estimate for each whole row");
+        }
+        for (queries, estimates) in queries.chunks(TOGETHER).zip(estimates.chunks_mut(TOGETHER)) {
+            if let (&[a, b, c, d], [of_a, of_b, of_c, of_d]) = (queries, &mut *estimates) {
+                let queries = [a, b, c, d].map(|query| &query.nibbles);
+                self.estimate(queries, along(rows, bytes), [of_a, of_b, of_c, of_d]);
+                continue;
+            }
+            for (query, estimates) in queries.iter().zip(estimates) {
+                self.estimate([&query.nibbles], along(rows, bytes), [estimates]);
+            }
+        }
     }
 
     /// Estimates rows that lie anywhere by their 4-bit codes. Those that come next are asked for from memory meanwhile.
@@ -68,6 +97,6 @@ impl Variant {
         let bytes = query.nibble_row_bytes;
         assert_eq!(rows.len(), estimates.len(), "an estimate for each row");
         assert!(rows.iter().all(|row| row.len() == bytes), "whole nibble rows");
-        self.estimate(&query.nibbles, ahead(rows), estimates);
+        self.estimate([&query.nibbles], ahead(rows), [estimates]);
     }
 }
