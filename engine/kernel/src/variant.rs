@@ -157,14 +157,24 @@ impl Variant {
         survivors
     }
 
+    /// Estimates rows, of which there are as many as estimates.
+    pub(crate) fn estimate<'a>(
+        self,
+        query: &NibbleQuery,
+        rows: impl Iterator<Item = &'a [u8]>,
+        estimates: &mut [Estimate],
+    ) {
+        on!(self, set => set.estimate(query, rows, estimates));
+    }
+
     /// Estimates rows by several queries of one length; there are as many rows as estimates of each query.
-    pub(crate) fn estimate<'a, const Q: usize>(
+    pub(crate) fn estimate_together<'a, const Q: usize>(
         self,
         queries: [&NibbleQuery; Q],
         rows: impl Iterator<Item = &'a [u8]>,
         estimates: [&mut [Estimate]; Q],
     ) {
-        on!(self, set => set.estimate(queries, rows, estimates));
+        on!(self, set => set.estimate_together(queries, rows, estimates));
     }
 }
 

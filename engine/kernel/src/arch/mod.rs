@@ -68,7 +68,28 @@ macro_rules! compile {
                 unsafe { compiled(queries, block, bars, scores) }
             }
 
-            pub(crate) fn estimate<'a, const Q: usize>(
+            pub(crate) fn estimate<'a>(
+                self,
+                query: &crate::coded::NibbleQuery,
+                rows: impl Iterator<Item = &'a [u8]>,
+                estimates: &mut [crate::coded::Estimate],
+            ) {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled<'a>(
+                    query: &crate::coded::NibbleQuery,
+                    rows: impl Iterator<Item = &'a [u8]>,
+                    estimates: &mut [crate::coded::Estimate],
+                ) {
+                    // SAFETY: whoever may call this has the instructions.
+                    unsafe { super::nibbles::estimate::<$codes>(query, rows, estimates) }
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled(query, rows, estimates) }
+            }
+
+            pub(crate) fn estimate_together<'a, const Q: usize>(
                 self,
                 queries: [&crate::coded::NibbleQuery; Q],
                 rows: impl Iterator<Item = &'a [u8]>,
@@ -83,7 +104,7 @@ macro_rules! compile {
                     estimates: [&mut [crate::coded::Estimate]; Q],
                 ) {
                     // SAFETY: whoever may call this has the instructions.
-                    unsafe { super::nibbles::estimate::<$codes, Q>(queries, rows, estimates) }
+                    unsafe { super::nibbles::estimate_together::<$codes, Q>(queries, rows, estimates) }
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
                 unsafe { compiled(queries, rows, estimates) }

@@ -18,12 +18,56 @@ pub(super) trait Nibbles: Copy {
     unsafe fn totals(rows: [Self; TOGETHER]) -> [i32; TOGETHER];
 }
 
-/// Estimates rows, each as long as the queries say, with its factors behind its codes, by queries of one length.
+/// Estimates rows, each as long as the query says, with its factors behind its codes.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn estimate<'a, V: Nibbles, const Q: usize>(
+pub(super) unsafe fn estimate<'a, V: Nibbles>(
+    query: &NibbleQuery,
+    mut rows: impl Iterator<Item = &'a [u8]>,
+    estimates: &mut [Estimate],
+) {
+    let chunks = query.integers.len();
+    for estimates in estimates.chunks_mut(TOGETHER) {
+        let mut codes: [&[[u8; 32]]; TOGETHER] = [&[]; TOGETHER];
+        let mut factors = [[0.0; 3]; TOGETHER];
+        for (r, row) in rows.by_ref().take(estimates.len()).enumerate() {
+            let (own, behind) = row.split_at(chunks * 32);
+            (codes[r], factors[r]) = (own.as_chunks::<32>().0, row_factors(behind));
+        }
+        // SAFETY: every call in here asks for the instructions that our caller promises.
+        let totals = unsafe {
+            let mut sums = [V::zero(); TOGETHER];
+            if estimates.len() == TOGETHER {
+                let codes = codes.map(|codes| &codes[..chunks]);
+                for (c, integers) in query.integers.iter().enumerate() {
+                    for r in 0..TOGETHER {
+                        sums[r] = sums[r].add_products(&codes[r][c], &integers.0);
+                    }
+                }
+            } else {
+                for (sum, codes) in sums.iter_mut().zip(codes) {
+                    for (codes, integers) in codes.iter().zip(&query.integers) {
+                        *sum = sum.add_products(codes, &integers.0);
+                    }
+                }
+            }
+            V::totals(sums)
+        };
+        for (r, estimate) in estimates.iter_mut().enumerate() {
+            let product = 2 * totals[r] - query.offset;
+            *estimate = query.weights.estimate(product as f32, factors[r]);
+        }
+    }
+}
+
+/// Estimates rows by several queries of one length: a code is unpacked once for all. For one query [`estimate`] is faster.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn estimate_together<'a, V: Nibbles, const Q: usize>(
     queries: [&NibbleQuery; Q],
     mut rows: impl Iterator<Item = &'a [u8]>,
     mut estimates: [&mut [Estimate]; Q],

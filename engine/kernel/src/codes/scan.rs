@@ -57,7 +57,7 @@ impl Variant {
     pub fn estimate_rows(self, query: &Query, rows: &[u8], estimates: &mut [Estimate]) {
         let bytes = query.nibble_row_bytes;
         assert_eq!(Some(rows.len()), estimates.len().checked_mul(bytes), "an estimate for each whole row");
-        self.estimate([&query.nibbles], along(rows, bytes), [estimates]);
+        self.estimate(&query.nibbles, along(rows, bytes), estimates);
     }
 
     /// Estimates all rows by their 4-bit codes, by several queries about one centre that share the reading of the rows: for each
@@ -80,11 +80,11 @@ impl Variant {
         for (queries, estimates) in queries.chunks(TOGETHER).zip(estimates.chunks_mut(TOGETHER)) {
             if let (&[a, b, c, d], [of_a, of_b, of_c, of_d]) = (queries, &mut *estimates) {
                 let queries = [a, b, c, d].map(|query| &query.nibbles);
-                self.estimate(queries, along(rows, bytes), [of_a, of_b, of_c, of_d]);
+                self.estimate_together(queries, along(rows, bytes), [of_a, of_b, of_c, of_d]);
                 continue;
             }
             for (query, estimates) in queries.iter().zip(estimates) {
-                self.estimate([&query.nibbles], along(rows, bytes), [estimates]);
+                self.estimate(&query.nibbles, along(rows, bytes), estimates);
             }
         }
     }
@@ -97,6 +97,6 @@ impl Variant {
         let bytes = query.nibble_row_bytes;
         assert_eq!(rows.len(), estimates.len(), "an estimate for each row");
         assert!(rows.iter().all(|row| row.len() == bytes), "whole nibble rows");
-        self.estimate([&query.nibbles], ahead(rows), [estimates]);
+        self.estimate(&query.nibbles, ahead(rows), estimates);
     }
 }
