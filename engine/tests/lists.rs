@@ -202,6 +202,7 @@ fn a_partition_in_lists_is_searched_as_any_other() {
         }
     }
     assert!(found >= 2 * 9 * queries.len(), "{found} of {}", 2 * 10 * queries.len());
+    check_together(partition, &queries);
     // Half of the documents go, then their rows.
     let odd = |number: usize| number % 2 == 1;
     for number in (0..DOCUMENTS).filter(|&number| !odd(number)) {
@@ -220,6 +221,28 @@ fn a_partition_in_lists_is_searched_as_any_other() {
     // They can't be restored: a merge leaves them out.
     assert_eq!(store.flush().unwrap().compacted, 1);
     check();
+}
+
+/// Without this, queries of a batch would be answered by the lists near another one.
+fn check_together(partition: &Partition, queries: &[Vec<f32>]) {
+    let filters = [Filter::default(), Filter { all_tags: vec!["few".to_owned()], ..Filter::default() }];
+    let requests: Vec<SearchRequest<'_>> = queries
+        .iter()
+        .enumerate()
+        .map(|(at, vector)| SearchRequest {
+            query: Query::Vector(vector),
+            unit: Unit::Documents,
+            k: 10,
+            filter: &filters[usize::from(at % 5 == 4)],
+            similarity_min: 0.0,
+            ages: None,
+            recall: (at % 3 != 0).then_some(0.9),
+            with_content: false,
+        })
+        .collect();
+    for (request, response) in requests.iter().zip(partition.search_many(&requests).unwrap()) {
+        assert_eq!(format!("{response:?}"), format!("{:?}", partition.search(request).unwrap()));
+    }
 }
 
 /// Without this, large partitions whose vectors have lengths would be searched as if they had none: by product or distance, with fewer

@@ -1,6 +1,6 @@
 //! Does this repository keep its own rules?
 //!
-//! If this fails, what the documents promise of the code (layers, no cycles, unsafe in two places, scopes made
+//! If this fails, what the documents promise of the code (layers, no cycles, unsafe in its places, scopes made
 //! by authentication alone) is no longer true, and nobody would have noticed.
 
 use std::path::Path;

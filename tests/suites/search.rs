@@ -190,3 +190,44 @@ fn contents_are_bounded_before_they_are_read() {
     let body = json!({"embedding": vector, "k": 3, "include_content": true});
     client.post("/v1/search/embed", &body).expect_error(422, "contents_too_large");
 }
+
+/// Lost otherwise: a query of a batch would be answered from another one's partition, or with another one's hits.
+#[test]
+fn a_batch_answers_each_query_in_its_own_partition() {
+    let server = Server::start();
+    let client = server.operator();
+    let tenants = ["acme", "other", "third"];
+    for (tenant, topic) in tenants.iter().zip(["valves", "whales", "ledgers"]) {
+        for n in 0..30 {
+            insert(&client, Some(tenant), &format!("{tenant} writes on {topic}, note {n}."));
+        }
+    }
+    // More of each partition than are run together, in turns, and of one that isn't there.
+    let names = [&tenants[..], &["nobody"]].concat();
+    let query = |n: usize| {
+        let mode = ["hybrid", "semantic", "keyword"][n / 4 % 3];
+        (names[n % 4], format!("note {} on whales", n % 30), mode, 1 + n % 5)
+    };
+    let queries: Vec<Value> = (0..96)
+        .map(|n| {
+            let (partition, q, mode, k) = query(n);
+            json!({"partition": partition, "q": q, "mode": mode, "k": k})
+        })
+        .collect();
+    let batch = client.post("/v1/search/batch", &json!({"queries": queries})).expect(200).json();
+    for n in 0..96 {
+        let (partition, q, mode, k) = query(n);
+        let k = k.to_string();
+        let pairs = [("partition", partition), ("q", &*q), ("mode", mode), ("k", &*k)];
+        let alone = client.get(&with_query("/v1/search", &pairs)).expect(200).json();
+        let (own, alone) = (&batch["results"][n], &alone["results"]);
+        assert_eq!(own["results"], *alone, "query {n} in {partition}, {mode}");
+        assert_eq!(own["query"], q);
+        let hits = alone.as_array().map_or(0, Vec::len);
+        assert_eq!(
+            hits,
+            if partition == "nobody" { 0 } else { 1 + n % 5 },
+            "query {n} in {partition}, {mode}"
+        );
+    }
+}

@@ -72,6 +72,8 @@ const BATCH: usize = 1_000;
 const DELETERS: usize = 16;
 /// Partitions that most tenants have.
 const SMALL: [usize; 2] = [1_000, 10_000];
+/// Queries that are asked at once: as many as peers are.
+const TOGETHER: usize = 64;
 /// A plain scan's queries, the middle one of which counts.
 const SCANS: usize = 9;
 /// Components of a word.
@@ -344,10 +346,25 @@ fn small(set: &Set, rows: usize) -> Value {
         let cost = each(set.query_count(), ask);
         json!({"setting": setting.name, "cpu_us": cost.cpu * 1e6, "wall_us": cost.wall * 1e6})
     });
+    let points = points.chain([together(&partition, set, &filter)]);
     let result = json!({"rows": rows, "curve": points.collect::<Value>()});
     drop((partition, store));
     machine::remove(&place);
     result
+}
+
+/// What one of [`TOGETHER`] exact searches costs that are asked at once.
+fn together(partition: &Partition, set: &Set, filter: &Filter) -> Value {
+    let exact = Setting { name: "exact", recall: None };
+    let requests: Vec<_> =
+        (0..set.query_count()).map(|query| exact.request(set.query(query), filter)).collect();
+    let batches: Vec<_> = requests.chunks(TOGETHER).collect();
+    let cost = each(batches.len(), |batch| {
+        black_box(partition.search_many(black_box(batches[batch]))).expect("answers");
+    });
+    let cpu_us = cost.cpu * 1e6 * batches.len() as f64 / requests.len() as f64;
+    let wall_us = cost.wall * 1e6 / TOGETHER.min(requests.len()) as f64;
+    json!({"setting": format!("exact, {TOGETHER} at once"), "cpu_us": cpu_us, "wall_us": wall_us})
 }
 
 fn print(set: &Set, result: &Value) {

@@ -97,6 +97,18 @@ pub trait Rows<'a> {
     /// What the rows at places that follow each other may score, and whether that is what they do score. A row that takes no
     /// part has [`Bounds::NONE`], and one that may turn out to take none has minus infinity as the least.
     fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, Self::Error>;
+    /// The same for several searches of one source.
+    fn bounds_together(
+        searches: &[&Self],
+        places: &Range<u32>,
+        bounds: &mut [Vec<Bounds>],
+    ) -> Result<bool, Self::Error> {
+        let mut exact = true;
+        for (rows, bounds) in searches.iter().zip(bounds) {
+            exact &= rows.bounds(places.clone(), bounds)?;
+        }
+        Ok(exact)
+    }
     /// What they do score. Leaves the bounds alone where all of them are read no faster than some.
     fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
     /// What the rows at these places, which rise, may score.
@@ -164,49 +176,70 @@ impl Nearest {
 
     /// The first pass, over the documents of the source of this number that are in the mask.
     pub fn look<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, mask: &Mask) -> Result<(), R::Error> {
-        if self.k() == 0 {
+        Self::look_together(&mut [self], source, &[rows], mask)
+    }
+
+    /// The same for several searches, each with the source as it scores it: what they read of rows that follow each other is
+    /// read once.
+    pub fn look_together<'a, R: Rows<'a>>(
+        searches: &mut [&mut Nearest],
+        source: usize,
+        rows: &[&R],
+        mask: &Mask,
+    ) -> Result<(), R::Error> {
+        let Some(first) = rows.first().filter(|_| searches.iter().any(|search| search.k() > 0)) else {
             return Ok(());
-        }
-        let mut bounds = std::mem::take(&mut self.bounds);
-        bounds.resize(ROWS_TOGETHER as usize, Bounds::NONE);
+        };
+        let mut bounds: Vec<_> =
+            searches.iter_mut().map(|search| std::mem::take(&mut search.bounds)).collect();
         let mut through = 0;
         let mut scattered = Vec::new();
         for run in mask.runs(GAP_MAX) {
             // What a run has in common with the one before was looked at with that.
-            let (places, only) = rows.places(run.clone());
+            let (places, only) = first.places(run.clone());
             let mask_here = Some(mask).filter(|_| !only || !mask.has_all(run));
             let mut start = places.start.max(through);
             through = through.max(places.end);
             if places.end.saturating_sub(start) < SHORT {
-                scattered.extend((start..places.end).filter(|&place| mask.contains(rows.ordinal(place))));
+                scattered.extend((start..places.end).filter(|&place| mask.contains(first.ordinal(place))));
                 continue;
             }
             while start < places.end {
                 let together = start..places.end.min(start + ROWS_TOGETHER);
                 start = together.end;
-                let bounds = &mut bounds[..together.len()];
-                self.look_together(source, rows, mask_here, together, bounds)?;
+                bounds.iter_mut().for_each(|bounds| bounds.resize(together.len(), Bounds::NONE));
+                let exact = R::bounds_together(rows, &together, &mut bounds)?;
+                for ((search, rows), bounds) in searches.iter_mut().zip(rows).zip(&mut bounds) {
+                    search.sift(source, *rows, mask_here, together.clone(), (bounds, exact))?;
+                }
             }
         }
         for places in scattered.chunks(ROWS_TOGETHER as usize) {
-            let bounds = &mut bounds[..places.len()];
-            rows.bounds_each(places, bounds)?;
-            self.take(source, rows, places, bounds);
+            for ((search, rows), bounds) in searches.iter_mut().zip(rows).zip(&mut bounds) {
+                bounds.resize(places.len(), Bounds::NONE);
+                rows.bounds_each(places, bounds)?;
+                search.take(source, *rows, places, bounds);
+            }
         }
-        self.bounds = bounds;
+        for (search, bounds) in searches.iter_mut().zip(bounds) {
+            search.bounds = bounds;
+        }
         Ok(())
     }
 
-    fn look_together<'a, R: Rows<'a>>(
+    /// Keeps what may still be among the nearest of rows that follow each other, and whose bounds, or scores, are these.
+    fn sift<'a, R: Rows<'a>>(
         &mut self,
         source: usize,
         rows: &R,
         mask: Option<&Mask>,
         together: Range<u32>,
-        bounds: &mut [Bounds],
+        (bounds, exact): (&mut [Bounds], bool),
     ) -> Result<(), R::Error> {
+        if self.k() == 0 {
+            return Ok(());
+        }
         let at = |place: u32| (place - together.start) as usize;
-        let exact = rows.bounds(together.clone(), bounds)?;
         if let Some(mask) = mask {
             for (place, bounds) in together.clone().zip(&mut *bounds) {
                 if bounds.most >= self.floor.at() && !mask.contains(rows.ordinal(place)) {
@@ -283,6 +316,9 @@ impl Nearest {
 
     /// The first pass, over these places of a source alone, which all take part.
     pub fn take<'a, R: Rows<'a>>(&mut self, source: usize, rows: &R, places: &[u32], bounds: &[Bounds]) {
+        if self.k() == 0 {
+            return;
+        }
         self.is_untested = true;
         let reached = self.reached(rows, bounds);
         for (&place, bounds) in places.iter().zip(bounds) {

@@ -24,6 +24,7 @@ pub mod disk;
 mod map;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+pub(crate) mod slab;
 pub mod system;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,8 @@ impl View {
         if request.recall.is_none() || request.ages.is_some() || k == 0 || k as u64 * MANY > sight.passages {
             return Ok(None);
         }
-        let mut scored = self.scored(scoring, request, sight)?;
+        let masks = self.masks(sight, request.filter)?;
+        let mut scored = self.scored(scoring, &masks)?;
         if !scored.iter().any(Scored::is_probed) {
             return Ok(None);
         }

@@ -13,6 +13,7 @@ use crate::io::Fault;
 use crate::keyword::{self, Found, List, Matches, OfSource, RowLengths, Sink, Statistics, Terms, Weighed};
 use crate::rank;
 use crate::segment::{Dictionary, Segment};
+use std::borrow::Cow;
 use strongroom_format::record::Metric;
 use strongroom_format::words::Posting;
 use strongroom_kernel::Mask;
@@ -94,14 +95,17 @@ impl View {
             similarity_min: 0.0,
             ages: request.ages,
         };
-        let mut scored = Vec::with_capacity(self.sources().len());
-        for ((number, source), weighed) in self.sources().iter().enumerate().zip(self.weighed(terms, sight)?)
-        {
-            let mask = match weighed {
+        let weighed = self.weighed(terms, sight)?;
+        let mut masks = Vec::with_capacity(weighed.len());
+        for ((number, source), weighed) in self.sources().iter().enumerate().zip(&weighed) {
+            masks.push(match weighed {
                 Some(_) => self.mask(source, sight.of(number), request.filter)?,
-                None => Mask::default(),
-            };
-            scored.push(Scored::new(number, source, mask, &scoring)?);
+                None => Cow::default(),
+            });
+        }
+        let mut scored = Vec::with_capacity(weighed.len());
+        for ((number, source), weighed) in self.sources().iter().enumerate().zip(weighed) {
+            scored.push(Scored::new(number, source, &masks[number], &scoring)?);
             if let Some(mut weighed) = weighed {
                 let mut taken =
                     Taken { number, scored: &scored[number], nearest: &mut nearest, ages: request.ages };

@@ -3,6 +3,7 @@
 use super::view::{Location, Rows, Source, View};
 use super::{DocumentInfo, Page, Partition, Passage, PassageInfo, ReadError};
 use crate::filter::{Eyes, Filter};
+use std::borrow::Cow;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
 use strongroom_kernel::Mask;
@@ -77,11 +78,16 @@ impl View {
     }
 
     /// The documents of a source that a filter lets pass, of those that are seen.
-    pub(super) fn mask(&self, source: &Source, seen: &Mask, filter: &Filter) -> Result<Mask, ReadError> {
+    pub(super) fn mask<'s>(
+        &self,
+        source: &Source,
+        seen: &'s Mask,
+        filter: &Filter,
+    ) -> Result<Cow<'s, Mask>, ReadError> {
         Ok(match &source.rows {
-            _ if filter.is_all() => seen.clone(),
-            Rows::Segment(segment) => filter.in_segment(segment, seen)?,
-            Rows::Memtable(memtable) => filter.in_memtable(memtable, seen),
+            _ if filter.is_all() => Cow::Borrowed(seen),
+            Rows::Segment(segment) => Cow::Owned(filter.in_segment(segment, seen)?),
+            Rows::Memtable(memtable) => Cow::Owned(filter.in_memtable(memtable, seen)),
         })
     }
 

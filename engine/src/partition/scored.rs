@@ -60,7 +60,7 @@ fn weighed(similarity: f32, word: f32) -> f32 {
 pub(super) struct Scored<'v, 'a> {
     source: &'v Source,
     metric: Metric,
-    pub(super) mask: Mask,
+    pub(super) mask: &'a Mask,
     vector: Option<&'a [f32]>,
     words: Option<Words<'a>>,
     similarity_min: f32,
@@ -88,7 +88,7 @@ impl<'v, 'a> Scored<'v, 'a> {
     pub(super) fn new(
         number: usize,
         source: &'v Source,
-        mask: Mask,
+        mask: &'a Mask,
         scoring: &Scoring<'a>,
     ) -> Result<Self, ReadError> {
         let mut codes = None;
@@ -261,7 +261,7 @@ impl<'v, 'a> Scored<'v, 'a> {
     /// The rows that the mask lets pass.
     fn rows(&self) -> Cow<'_, Mask> {
         match &self.source.rows {
-            Rows::Segment(segment) if segment.is_row_by_row() => Cow::Borrowed(&self.mask),
+            Rows::Segment(segment) if segment.is_row_by_row() => Cow::Borrowed(self.mask),
             _ => Cow::Owned(self.mask.iter().flat_map(|ordinal| self.source.rows_of(ordinal)).collect()),
         }
     }
@@ -269,7 +269,7 @@ impl<'v, 'a> Scored<'v, 'a> {
     /// Which of these rows the mask lets pass, a bit each; whether it does any.
     pub(super) fn passing(&self, first: u32, rows: usize, bits: &mut [u64]) -> bool {
         bits.fill(0);
-        let (mask, end) = (&self.mask, first + rows as u32);
+        let (mask, end) = (self.mask, first + rows as u32);
         if let Rows::Segment(segment) = &self.source.rows
             && segment.is_row_by_row()
         {
@@ -321,14 +321,30 @@ impl<'v, 'a> Scored<'v, 'a> {
         Ok(placed.into_iter().zip(bounds).map(|((place, word), bounds)| (place, word, bounds)).collect())
     }
 
+    /// Looks at all rows that the mask lets pass, by several searches with one mask.
+    pub(super) fn look_together(
+        number: usize,
+        searches: &mut [&mut Nearest],
+        scored: &[&Self],
+    ) -> Result<(), ReadError> {
+        let Some(first) = scored.first() else { return Ok(()) };
+        if !first.is_listed() {
+            return Nearest::look_together(searches, number, scored, first.mask);
+        }
+        for (nearest, scored) in searches.iter_mut().zip(scored) {
+            scored.look(number, nearest)?;
+        }
+        Ok(())
+    }
+
     /// Looks at all rows that the mask lets pass.
     pub(super) fn look(&self, number: usize, nearest: &mut Nearest) -> Result<(), ReadError> {
         let listed = self.codes.as_ref().filter(|codes| codes.index.has_lists());
         let (Some(Codes { index, .. }), Rows::Segment(segment)) = (listed, &self.source.rows) else {
-            return nearest.look(number, self, &self.mask);
+            return nearest.look(number, self, self.mask);
         };
         if self.mask.count() * FEW >= segment.directory().len() as u64 {
-            return nearest.look(number, self, &self.mask);
+            return nearest.look(number, self, self.mask);
         }
         let mut places: Vec<u32> = self.rows().iter().map(|row| index.place(row)).collect();
         places.sort_unstable();
@@ -373,17 +389,36 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
     }
 
     fn bounds(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<bool, ReadError> {
-        let (Some(codes), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
-            self.exact(places, bounds)?;
+        let mut own = [vec![Bounds::NONE; bounds.len()]];
+        let exact = Self::bounds_together(&[self], &places, &mut own)?;
+        bounds.copy_from_slice(&own[0]);
+        Ok(exact)
+    }
+
+    fn bounds_together(
+        searches: &[&Self],
+        places: &Range<u32>,
+        bounds: &mut [Vec<Bounds>],
+    ) -> Result<bool, ReadError> {
+        let queries: Option<Vec<_>> =
+            searches.iter().map(|search| search.codes.as_ref().map(|codes| &codes.query)).collect();
+        let (Some(queries), Some(Rows::Segment(segment))) =
+            (queries, searches.first().map(|search| &search.source.rows))
+        else {
+            for (search, bounds) in searches.iter().zip(bounds) {
+                search.exact(places.clone(), bounds)?;
+            }
             return Ok(true);
         };
-        let mut estimates = vec![Estimate::default(); bounds.len()];
-        segment.estimate(&codes.query, places.clone(), &mut estimates)?;
-        if self.is_bare() && self.doubt == 1.0 {
-            Bounds::of_estimates(&estimates, bounds);
-        } else {
-            for ((place, bounds), estimate) in places.zip(bounds).zip(estimates) {
-                *bounds = self.between(place, estimate, self.doubt);
+        let mut estimates = vec![vec![Estimate::default(); places.len()]; searches.len()];
+        segment.estimate(&queries, places.clone(), &mut estimates)?;
+        for ((search, bounds), estimates) in searches.iter().zip(bounds).zip(estimates) {
+            if search.is_bare() && search.doubt == 1.0 {
+                Bounds::of_estimates(&estimates, bounds);
+            } else {
+                for ((place, bounds), estimate) in places.clone().zip(bounds).zip(estimates) {
+                    *bounds = search.between(place, estimate, search.doubt);
+                }
             }
         }
         Ok(false)

@@ -5,18 +5,30 @@
 //! and so are only counted ([`Charge`]). When it is full, what was not asked for since the hand last passed
 //! makes room (second chance). What is kept belongs to a partition's incarnation, and goes with it.
 //!
+//! Groups of rows lie in large pages, see [`slab`](crate::io::slab), unless the budget is so small that what is spare in these would
+//! matter. A share of the budget is theirs for that; when more is spare, because what was dropped lay here and there, groups move
+//! together.
+//!
 //! Invariants:
-//! 1. What is kept and what is charged together stay within the budget, as long as the charges alone do.
+//! 1. What is kept, what is charged and what is spare in large pages together stay within the budget, as long as the charges alone
+//!    do. (What is spare beside groups that were dropped, but are still being read, is counted when they are let go.)
 //! 2. What is given out stays with whoever has it; it is zeroized when the last one drops it.
 
 use super::codes::Index;
+use super::held::Held;
 use crate::io::lock;
+use crate::io::slab::{Plain, Slab};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use strongroom_format::words::Fence;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
+
+/// Caches of a smaller budget have no large pages.
+const LARGE_PAGES_MIN_BYTES: usize = 128 << 20;
+/// Of the budget, one in so many is for what is spare in large pages.
+const SPARE_SHARE: usize = 16;
 
 /// What was opened.
 #[derive(Debug, Clone)]
@@ -51,15 +63,33 @@ impl Drop for Fences {
 pub(super) type Block = Group<u8>;
 
 /// What lies together.
-pub(super) type Group<T> = Arc<Zeroizing<Vec<T>>>;
+pub(super) type Group<T> = Arc<Held<T>>;
 
 impl Opened {
     fn bytes(&self) -> usize {
         match self {
-            Self::Block(block) => block.len(),
-            Self::Rows(rows) => rows.len() * size_of::<f32>(),
+            Self::Block(block) => block.bytes(),
+            Self::Rows(rows) => rows.bytes(),
             Self::Index(index) => index.bytes(),
             Self::Fences(fences) => fences.bytes(),
+        }
+    }
+
+    /// The number of the region that it lies in.
+    fn region(&self) -> Option<u32> {
+        match self {
+            Self::Block(block) => block.region(),
+            Self::Rows(rows) => rows.region(),
+            Self::Index(_) | Self::Fences(_) => None,
+        }
+    }
+
+    /// The same elsewhere, if there is a place for it.
+    fn moved(&self, slab: &Arc<Slab>) -> Option<Self> {
+        match self {
+            Self::Block(block) => block.moved(slab).map(|block| Self::Block(Arc::new(block))),
+            Self::Rows(rows) => rows.moved(slab).map(|rows| Self::Rows(Arc::new(rows))),
+            Self::Index(_) | Self::Fences(_) => None,
         }
     }
 }
@@ -87,7 +117,11 @@ impl Hash for Origin {
 /// What is open of sealed segments.
 #[derive(Debug)]
 pub struct BlockCache {
+    /// For what is kept and what is charged.
     budget_bytes: usize,
+    /// For what is spare in large pages.
+    spare_bytes_max: usize,
+    slab: Option<Arc<Slab>>,
     state: Mutex<State>,
 }
 
@@ -104,7 +138,17 @@ struct State {
 impl BlockCache {
     /// An empty cache of this budget.
     pub fn new(budget_bytes: usize) -> Self {
-        Self { budget_bytes, state: Mutex::default() }
+        if budget_bytes < LARGE_PAGES_MIN_BYTES {
+            return Self { budget_bytes, spare_bytes_max: 0, slab: None, state: Mutex::default() };
+        }
+        let spare_bytes_max = budget_bytes / SPARE_SHARE;
+        let slab = Some(Arc::default());
+        Self { budget_bytes: budget_bytes - spare_bytes_max, spare_bytes_max, slab, state: Mutex::default() }
+    }
+
+    /// A place for so many elements, all zero.
+    pub(super) fn place<T: Plain>(&self, len: usize) -> Held<T> {
+        Held::zero(self.slab.as_ref(), len)
     }
 
     /// What is there of these, in their order.
@@ -121,12 +165,14 @@ impl BlockCache {
     /// Keeps what was opened, and drops other things for it.
     pub(super) fn put(&self, origin: Origin, opened: Opened) {
         let mut state = lock(&self.state);
-        let bytes = opened.bytes();
-        if state.kept.insert(origin, (opened, false)).is_none() {
-            state.bytes += bytes;
-            state.hand.push_back(origin);
+        state.bytes += opened.bytes();
+        match state.kept.insert(origin, (opened, false)) {
+            None => state.hand.push_back(origin),
+            // Two may have opened the same, and one of them found no room in large pages.
+            Some((other, _)) => state.bytes -= other.bytes(),
         }
         state.make_room(self.budget_bytes);
+        self.move_together(&mut state);
     }
 
     /// Counts what is open beside what is kept here, until the answer is dropped.
@@ -148,6 +194,32 @@ impl BlockCache {
         });
         state.hand.retain(|origin| origin.incarnation != *incarnation);
         state.bytes -= freed;
+        self.move_together(&mut state);
+    }
+
+    /// Empties large pages that hold little, when too much is spare in all of them.
+    fn move_together(&self, state: &mut State) {
+        let Some(slab) = &self.slab else { return };
+        let State { kept, hand, bytes, .. } = state;
+        while slab.spare_bytes() > self.spare_bytes_max {
+            let closed = slab.close_sparse();
+            if closed.is_empty() {
+                break;
+            }
+            kept.retain(|_, (opened, _)| {
+                if opened.region().is_none_or(|region| closed.binary_search(&region).is_err()) {
+                    return true;
+                }
+                let moved = opened.moved(slab);
+                let stays = moved.is_some();
+                match moved {
+                    Some(moved) => *opened = moved,
+                    None => *bytes -= opened.bytes(),
+                }
+                stays
+            });
+            hand.retain(|origin| kept.contains_key(origin));
+        }
     }
 }
 
@@ -201,7 +273,7 @@ mod tests {
     use super::*;
 
     fn block(bytes: usize) -> Opened {
-        Opened::Block(Arc::new(Zeroizing::new(vec![0; bytes])))
+        Opened::Block(Arc::new(Held::zero(None, bytes)))
     }
 
     fn at(incarnation: u8, position: u64) -> Origin {
@@ -228,7 +300,7 @@ mod tests {
     #[test]
     fn what_is_open_beside_it_takes_its_place() {
         let cache = Arc::new(BlockCache::new(100));
-        cache.put(at(0, 0), Opened::Rows(Arc::new(Zeroizing::new(vec![0.0; 15]))));
+        cache.put(at(0, 0), Opened::Rows(Arc::new(Held::zero(None, 15))));
         cache.put(at(0, 1), block(30));
         let charge = cache.charge(50);
         assert!(!has(&cache, at(0, 0)), "60 bytes make room");
@@ -252,5 +324,71 @@ mod tests {
         assert!(!has(&cache, at(1, 0)));
         assert!(has(&cache, at(2, 0)));
         assert_eq!(lock(&cache.state).bytes, 10);
+    }
+
+    fn with_large_pages(budget_bytes: usize, spare_bytes_max: usize) -> BlockCache {
+        BlockCache { budget_bytes, spare_bytes_max, slab: Some(Arc::default()), state: Mutex::default() }
+    }
+
+    /// Without this, erasing most of what a node holds would leave the memory taken that it lay in, a whole large page for
+    /// each group that is left; and a group that moved would score other rows, or none.
+    #[test]
+    fn groups_that_are_left_move_together() {
+        let cache = with_large_pages(64 << 20, 4 << 20);
+        let group = |number: u64| {
+            let mut rows = cache.place::<f32>(12 << 10);
+            rows.fill(number as f32);
+            Opened::Rows(Arc::new(rows))
+        };
+        let count = 800;
+        (0..count).for_each(|number| cache.put(at((number % 8) as u8, number), group(number)));
+        let given_out = cache.get([at(7, 7)]);
+        for incarnation in 0..7 {
+            cache.forget(&[incarnation; 16]);
+        }
+        let slab = cache.slab.as_ref().expect("it has large pages");
+        assert!(slab.spare_bytes() <= 4 << 20, "{} bytes are spare", slab.spare_bytes());
+        for number in 0..count {
+            match &cache.get([at((number % 8) as u8, number)])[0] {
+                Some(Opened::Rows(rows)) => {
+                    assert_eq!(number % 8, 7, "{number} was forgotten");
+                    assert_eq!(***rows, vec![number as f32; 12 << 10][..]);
+                }
+                other => assert!(number % 8 != 7 && other.is_none(), "{number} moved or stayed"),
+            }
+        }
+        let [Some(Opened::Rows(rows))] = &given_out[..] else { panic!("it was there") };
+        assert!(rows.iter().all(|component| *component == 7.0), "whoever has it keeps it");
+        drop(given_out);
+        cache.forget(&[7; 16]);
+        assert_eq!((lock(&cache.state).bytes, slab.spare_bytes()), (0, 0), "and all of it is given back");
+    }
+
+    /// Without this, a node would take more memory than its budget, or keep less and less.
+    #[test]
+    fn groups_take_what_their_rooms_do() {
+        let cache = with_large_pages(1 << 20, 4 << 20);
+        for position in 0..100 {
+            cache.put(at(0, position), Opened::Block(Arc::new(cache.place(65_400))));
+            // And once more, by another who opened it at the same time.
+            cache.put(at(0, position), block(65_400));
+            cache.put(at(0, position), Opened::Block(Arc::new(cache.place(65_400))));
+            assert!(lock(&cache.state).bytes <= 1 << 20);
+        }
+        assert_eq!(lock(&cache.state).bytes, 1 << 20, "16 rooms of 64 KiB");
+        assert_eq!((0..100).filter(|position| has(&cache, at(0, *position))).count(), 16);
+        cache.forget(&[0; 16]);
+        assert_eq!(lock(&cache.state).bytes, 0);
+    }
+
+    /// Without this, a small budget would go to large pages that are mostly empty.
+    #[test]
+    fn a_small_budget_has_no_large_pages() {
+        for (budget_bytes, has_them) in [(0, false), (LARGE_PAGES_MIN_BYTES - 1, false), (1 << 30, true)] {
+            let cache = BlockCache::new(budget_bytes);
+            assert_eq!(cache.slab.is_some(), has_them);
+            assert_eq!(cache.budget_bytes + cache.spare_bytes_max, budget_bytes);
+            assert_eq!(cache.place::<f32>(12 << 10).region().is_some(), has_them);
+        }
     }
 }

@@ -5,21 +5,22 @@
 //! hold whole rows (as with vectors of 256, 384, 768 or 1,536 components); else the block at a border is opened for both.
 
 use super::cache::{Group, Opened, Origin};
+use super::held::Held;
 use super::reader::Segment;
 use crate::io::Fault;
+use crate::io::slab::Plain;
 use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::segment::{BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, SectionKind};
-use zeroize::{Zeroize, Zeroizing};
 
 /// A group of rows takes about so much.
 const GROUP_BYTES: usize = 64 << 10;
 
 /// What rows are made of.
-pub(super) trait Element: Copy + Zeroize {
-    /// Appends a block's plaintext.
-    fn extend(elements: &mut Vec<Self>, plain: &[u8]);
+pub(super) trait Element: Plain {
+    /// Reads as many elements as there are bytes for.
+    fn read(elements: &mut [Self], plain: &[u8]);
     /// For the cache.
     fn wrap(group: Group<Self>) -> Opened;
     /// From the cache.
@@ -27,9 +28,11 @@ pub(super) trait Element: Copy + Zeroize {
 }
 
 impl Element for f32 {
-    fn extend(elements: &mut Vec<Self>, plain: &[u8]) {
+    fn read(elements: &mut [Self], plain: &[u8]) {
         let (components, _) = plain.as_chunks();
-        elements.extend(components.iter().map(|component| f32::from_le_bytes(*component)));
+        for (element, component) in elements.iter_mut().zip(components) {
+            *element = f32::from_le_bytes(*component);
+        }
     }
 
     fn wrap(group: Group<Self>) -> Opened {
@@ -42,8 +45,8 @@ impl Element for f32 {
 }
 
 impl Element for u8 {
-    fn extend(elements: &mut Vec<Self>, plain: &[u8]) {
-        elements.extend_from_slice(plain);
+    fn read(elements: &mut [Self], plain: &[u8]) {
+        elements[..plain.len()].copy_from_slice(plain);
     }
 
     fn wrap(group: Group<Self>) -> Opened {
@@ -205,11 +208,11 @@ impl Segment {
         group: u32,
         blocks: Range<u64>,
         sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<T>>, Fault> {
+    ) -> Result<Held<T>, Fault> {
         let section = self.section(layout.kind);
         let bytes = self.bytes_of(layout, group);
-        let mut rows =
-            Zeroizing::new(Vec::with_capacity((bytes.end - bytes.start) as usize / size_of::<T>()));
+        let mut rows = self.cache.place::<T>((bytes.end - bytes.start) as usize / size_of::<T>());
+        let mut filled = 0;
         let mut at = self.stored(layout.kind, &blocks).start - self.place().offset;
         let mut sealed = sealed;
         for block in blocks {
@@ -221,7 +224,8 @@ impl Segment {
             let begin = block * BLOCK_BYTES as u64;
             let from = bytes.start.saturating_sub(begin).min(plain.len() as u64) as usize;
             let to = (bytes.end - begin).min(plain.len() as u64) as usize;
-            T::extend(&mut rows, &plain[from..to]);
+            T::read(&mut rows[filled..], &plain[from..to]);
+            filled += (to - from) / size_of::<T>();
             sealed = &sealed[taken..];
             at += taken as u64;
         }

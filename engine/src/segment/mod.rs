@@ -18,6 +18,7 @@ mod coding;
 mod fields;
 mod files;
 mod groups;
+mod held;
 mod labels;
 mod lifted;
 mod packing;

@@ -13,12 +13,20 @@ pub(super) fn pack(plain: &[u8]) -> Zeroizing<Vec<u8>> {
 
 /// A block of so many bytes, given its shorter form.
 pub(crate) fn unpack(packed: Zeroizing<Vec<u8>>, plain_bytes: usize) -> Result<Zeroizing<Vec<u8>>, Damage> {
-    if packed.len() == plain_bytes {
-        return Ok(packed);
-    }
     let mut plain = Zeroizing::new(vec![0; plain_bytes]);
-    match lz4_flex::block::decompress_into(&packed, &mut plain) {
-        Ok(bytes) if bytes == plain_bytes => Ok(plain),
+    unpack_into(&packed, &mut plain)?;
+    Ok(plain)
+}
+
+/// The same, to where the block is to lie.
+pub(super) fn unpack_into(packed: &[u8], plain: &mut [u8]) -> Result<(), Damage> {
+    let plain_bytes = plain.len();
+    if packed.len() == plain_bytes {
+        plain.copy_from_slice(packed);
+        return Ok(());
+    }
+    match lz4_flex::block::decompress_into(packed, plain) {
+        Ok(bytes) if bytes == plain_bytes => Ok(()),
         Ok(bytes) => Err(Damage::new("block", format_args!("LZ4 of {plain_bytes} bytes"), bytes)),
         Err(error) => Err(Damage::new("block", format_args!("LZ4 of {plain_bytes} bytes"), error)),
     }

@@ -2,7 +2,7 @@
 
 use super::cache::{Block, BlockCache, Charge, Opened, Origin};
 use super::labels::Labels;
-use super::packing::unpack;
+use super::packing::unpack_into;
 use super::writer::index;
 use crate::io::{BlobStore, Fault, StorageError, StorageErrorKind};
 use crate::seal::{Cipher, Key, Place, Purpose};
@@ -261,7 +261,9 @@ impl Segment {
             return Err(self.located(damage));
         }
         let plain_bytes = section.plain_block_bytes(number) as usize;
-        let plain = Arc::new(unpack(packed, plain_bytes).map_err(|damage| self.located(damage))?);
+        let mut plain = self.cache.place(plain_bytes);
+        unpack_into(&packed, &mut plain).map_err(|damage| self.located(damage))?;
+        let plain = Arc::new(plain);
         self.cache.put(origin, Opened::Block(Arc::clone(&plain)));
         Ok(plain)
     }

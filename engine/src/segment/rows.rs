@@ -86,18 +86,20 @@ impl Segment {
         Ok(Some(index))
     }
 
-    /// What codes that follow each other say that their rows score.
+    /// What codes that follow each other say that their rows score, by each of some queries.
     pub fn estimate(
         &self,
-        query: &Query,
+        queries: &[&Query],
         places: Range<u32>,
-        estimates: &mut [Estimate],
+        estimates: &mut [Vec<Estimate>],
     ) -> Result<(), Fault> {
         let layout = self.nibbles();
         for (first, codes) in self.hold(&layout, [places.clone()])?.pieces(places.clone()) {
             let at = (first - places.start) as usize;
-            let estimates = &mut estimates[at..at + codes.len() / layout.row_bytes];
-            Variant::best().estimate_rows(query, codes, estimates);
+            let end = at + codes.len() / layout.row_bytes;
+            let mut of_piece: Vec<_> =
+                estimates.iter_mut().map(|estimates| &mut estimates[at..end]).collect();
+            Variant::best().estimate_rows_together(queries, codes, &mut of_piece);
         }
         Ok(())
     }

@@ -337,9 +337,10 @@ fn codes_say_how_near_a_row_may_be() {
         crate::nearness::measure(metric).score_rows(&query, &vectors, &mut expected);
         assert_eq!(exact, expected);
         for (from, to) in [(0, count), (0, 0), (1, 2), (count - 100, count), (17, 128)] {
-            let mut estimates = vec![Estimate::default(); to - from];
-            segment.estimate(&prepared, from as u32..to as u32, &mut estimates).unwrap();
-            for (estimate, exact) in estimates.iter().zip(&exact[from..to]) {
+            let mut estimates = vec![vec![Estimate::default(); to - from]; 5];
+            segment.estimate(&[&prepared; 5], from as u32..to as u32, &mut estimates).unwrap();
+            assert!(estimates.iter().all(|of_one| of_one == &estimates[0]), "whoever shares the reading");
+            for (estimate, exact) in estimates[0].iter().zip(&exact[from..to]) {
                 let off = (f64::from(estimate.score) - f64::from(*exact)).abs();
                 assert!(off <= f64::from(estimate.error), "{exact} is not {estimate:?}");
             }

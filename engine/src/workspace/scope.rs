@@ -28,6 +28,21 @@ pub struct Scope {
     finds_only: bool,
 }
 
+/// Two scopes are the same when they let the same be done, before the same witness.
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { workspace, reach, acting, witness, finds_only } = self;
+        let same_witness = match (witness, &other.witness) {
+            (None, None) => true,
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            _ => false,
+        };
+        let same_right =
+            (workspace, reach, finds_only) == (&other.workspace, &other.reach, &other.finds_only);
+        same_right && *acting == other.acting && same_witness
+    }
+}
+
 /// How far a scope goes inside its workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {

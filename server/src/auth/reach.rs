@@ -48,6 +48,11 @@ impl Place {
         Self { scope, at, key: None, promise: None, watch: None }
     }
 
+    /// Whether the other is the same partition, reached with the same right: what one reads, the other would.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.at == other.at && self.scope == other.scope && self.key == other.key
+    }
+
     /// The key that what is done here counts on.
     pub(crate) fn key(&self) -> Option<&str> {
         self.key.as_deref()

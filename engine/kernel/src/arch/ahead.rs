@@ -11,7 +11,7 @@ const BYTES_AHEAD: usize = 1024;
 const ROWS_AHEAD_MAX: usize = 12;
 const LINE_BYTES: usize = 64;
 /// So many bytes are likely to be in the CPU's nearest cache when they are read once more.
-pub(super) const NEAR_BYTES: usize = 32 << 10;
+pub(crate) const NEAR_BYTES: usize = 32 << 10;
 
 /// The rows, in their order; each one's memory is asked for some rows before it is given out.
 pub(crate) fn ahead<'r, 'a, T>(rows: &'r [&'a [T]]) -> impl Iterator<Item = &'a [T]> + 'r {

@@ -2,7 +2,7 @@
 
 use super::Query;
 use crate::Variant;
-use crate::arch::ahead::{ahead, along, fetch};
+use crate::arch::ahead::{NEAR_BYTES, ahead, along, fetch};
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
 
 impl Variant {
@@ -66,6 +66,33 @@ impl Variant {
             left = later;
         };
         self.estimate(&query.nibbles, next, estimates);
+    }
+
+    /// Estimates all rows by their 4-bit codes, by several queries about one centre that share the reading of the rows: for each
+    /// query the same as [`estimate_rows`](Self::estimate_rows).
+    ///
+    /// # Panics
+    /// When there are not as many lists of estimates as queries, when the rows are not whole and as many as the estimates of each
+    /// query, or the queries are about centres of different length.
+    pub fn estimate_rows_together(self, queries: &[&Query], rows: &[u8], estimates: &mut [&mut [Estimate]]) {
+        let Some(bytes) = queries.first().map(|query| query.nibble_row_bytes) else { return };
+        assert_eq!(estimates.len(), queries.len(), "each query has estimates");
+        assert!(
+            queries.iter().all(|query| query.nibble_row_bytes == bytes),
+            "queries about centres of one length"
+        );
+        for estimates in &*estimates {
+            let whole = estimates.len().checked_mul(bytes);
+            assert_eq!(Some(rows.len()), whole, "an estimate for each whole row");
+        }
+        // Rows that the first query brought near are near to the others.
+        let together = (NEAR_BYTES / bytes).max(1) * bytes;
+        for (first, piece) in (0..rows.len()).step_by(together).zip(rows.chunks(together)) {
+            let places = first / bytes..(first + piece.len()) / bytes;
+            for (query, estimates) in queries.iter().zip(&mut *estimates) {
+                self.estimate_rows(query, piece, &mut estimates[places.clone()]);
+            }
+        }
     }
 
     /// Estimates rows that lie anywhere by their 4-bit codes. Those that come next are asked for from memory meanwhile.

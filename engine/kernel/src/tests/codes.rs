@@ -374,3 +374,37 @@ fn a_row_that_is_not_whole_is_refused() {
     let query = coded.query(&[1.0; 3]);
     Variant::best().estimate_each(&query, &[&coded.nibble_rows[1..]], &mut [Estimate::default()]);
 }
+
+/// Users lose: a query of a batch gets another one's scores, or scores that are not its own to the last bit.
+#[test]
+fn queries_that_share_the_reading_of_rows_get_their_own_estimates() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for (dimension, count) in [(3, 1), (64, 4), (100, 7), (384, 33), (130, 0)] {
+        let rows: Vec<f32> = (0..count).flat_map(|_| random_vector(&mut rng, dimension)).collect();
+        let coded = Coded::new(Metric::InnerProduct, &random_vector(&mut rng, dimension), &rows);
+        let queries: Vec<Query> = (0..9).map(|_| coded.query(&random_vector(&mut rng, dimension))).collect();
+        for variant in Variant::all() {
+            for together in 0..=queries.len() {
+                let queries: Vec<&Query> = queries[..together].iter().collect();
+                let mut estimates = vec![vec![Estimate::default(); count]; together];
+                let mut lists: Vec<&mut [Estimate]> = estimates.iter_mut().map(Vec::as_mut_slice).collect();
+                variant.estimate_rows_together(&queries, &coded.nibble_rows, &mut lists);
+                for (query, estimates) in queries.iter().zip(&estimates) {
+                    let mut alone = vec![Estimate::default(); count];
+                    variant.estimate_rows(query, &coded.nibble_rows, &mut alone);
+                    assert_eq!(both(estimates), both(&alone), "{}, {together} queries", variant.name());
+                }
+            }
+        }
+    }
+}
+
+/// Users lose: another document's score, if rows are cut wrongly for one query of several.
+#[test]
+#[should_panic(expected = "an estimate for each whole row")]
+fn rows_that_are_not_whole_are_refused_to_several_queries() {
+    let coded = Coded::new(Metric::InnerProduct, &[0.0; 3], &[1.0; 6]);
+    let query = coded.query(&[1.0; 3]);
+    let (mut two, mut one) = ([Estimate::default(); 2], [Estimate::default()]);
+    Variant::best().estimate_rows_together(&[&query, &query], &coded.nibble_rows, &mut [&mut two, &mut one]);
+}

@@ -49,6 +49,21 @@ pub(super) struct Wanted {
     pub(super) wish: Option<Wish>,
 }
 
+impl Wanted {
+    fn request<'a>(&'a self, query: Query<'a>) -> SearchRequest<'a> {
+        SearchRequest {
+            query,
+            unit: Unit::Documents,
+            k: self.wish.map_or(self.k, |wish| wish.candidates),
+            filter: &self.filter,
+            similarity_min: self.similarity_min,
+            recall: self.recall,
+            ages: self.ages,
+            with_content: false,
+        }
+    }
+}
+
 /// A search by text.
 pub(super) struct Ask {
     pub(super) text: String,
@@ -101,7 +116,10 @@ pub(super) async fn answer_all<B: Serialize + 'static>(
     app.pool.run(move || finish(&own, &asks, replies)).await
 }
 
-/// Runs the searches. Blocks.
+/// So many searches of one partition are run together: writes to it wait for all of them.
+const TOGETHER_MAX: usize = 16;
+
+/// Runs the searches; those of one partition together. Blocks.
 fn look(app: &Arc<App>, asks: &[Ask]) -> Result<Vec<Reply>, ApiError> {
     let Some(first) = asks.first() else { return Ok(Vec::new()) };
     let texts: Vec<&str> = asks.iter().map(|ask| ask.text.as_str()).collect();
@@ -113,14 +131,30 @@ fn look(app: &Arc<App>, asks: &[Ask]) -> Result<Vec<Reply>, ApiError> {
     let vectors = embed(app, &first.wanted.place, &texts)?;
     // The model took the texts together.
     let embedding = begun.elapsed() / u32::try_from(asks.len()).unwrap_or(u32::MAX);
-    let searches = asks.iter().zip(vectors).zip(tokens).map(|((ask, vector), tokens)| {
+    let requests: Vec<_> = asks
+        .iter()
+        .zip(&vectors)
+        .map(|(ask, vector)| ask.wanted.request(ask.manner.query(&ask.text, vector)))
+        .collect();
+    let mut replies: Vec<Option<Reply>> = asks.iter().map(|_| None).collect();
+    for (first, Ask { wanted: Wanted { place, .. }, .. }) in asks.iter().enumerate() {
+        if replies[first].is_some() {
+            continue;
+        }
+        let alike = |at: &usize| replies[*at].is_none() && asks[*at].wanted.place.is_same(place);
+        let together: Vec<usize> = (first..asks.len()).filter(alike).take(TOGETHER_MAX).collect();
+        let own: Vec<_> = together.iter().map(|&at| requests[at].clone()).collect();
         let begun = Instant::now();
-        let found = find(app, &ask.wanted, ask.manner.query(&ask.text, &vector))?;
-        let place = &ask.wanted.place;
-        app.usage.count(place, place.key(), Tally::of_search(embedding + begun.elapsed(), tokens));
-        Ok((found, Outcome::NotAsked))
-    });
-    searches.collect()
+        let found = ingest::read(&app.store, place, |partition| partition.search_many(&own))?;
+        let searching = begun.elapsed() / u32::try_from(together.len()).unwrap_or(u32::MAX);
+        let mut found = found.into_iter().flatten();
+        for at in together {
+            app.usage.count(place, place.key(), Tally::of_search(embedding + searching, tokens[at]));
+            // A partition that isn't there is answered like an empty one.
+            replies[at] = Some((found.next(), Outcome::NotAsked));
+        }
+    }
+    Ok(replies.into_iter().flatten().collect())
 }
 
 /// Has the reranker order what it is to order; at once, as far as that is allowed.
@@ -215,17 +249,7 @@ fn embed(app: &Arc<App>, place: &Place, texts: &[&str]) -> Result<Vec<Vec<f32>>,
 }
 
 pub(super) fn find(app: &App, wanted: &Wanted, query: Query<'_>) -> Result<Option<SearchResponse>, ApiError> {
-    let request = SearchRequest {
-        query,
-        unit: Unit::Documents,
-        k: wanted.wish.map_or(wanted.k, |wish| wish.candidates),
-        filter: &wanted.filter,
-        similarity_min: wanted.similarity_min,
-        recall: wanted.recall,
-        ages: wanted.ages,
-        with_content: false,
-    };
-    ingest::read(&app.store, &wanted.place, |partition| partition.search(&request))
+    ingest::read(&app.store, &wanted.place, |partition| partition.search(&wanted.request(query)))
 }
 
 pub(super) fn answer(
