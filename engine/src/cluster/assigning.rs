@@ -6,7 +6,7 @@ use super::workers::Workers;
 use super::{groups, scan};
 
 /// Up to so many lists, [`assign`] looks at all of them.
-pub const FLAT_ASSIGNED_MAX: usize = 512;
+pub const FLAT_ASSIGNED_MAX: usize = 2048;
 
 /// Says for each row which list it belongs to: that of the nearest centroid, of equals the lowest. Above
 /// [`FLAT_ASSIGNED_MAX`] lists, only those of the groups that are nearest to the row are looked at.
@@ -15,6 +15,6 @@ pub const FLAT_ASSIGNED_MAX: usize = 512;
 /// When the rows are not all as long as the centroids, or there are rows and no lists.
 pub fn assign(centroids: &Centroids, rows: &[f32], workers: &Workers) -> Vec<u32> {
     let rows = Rows::new(rows, centroids.dimension());
-    let nearest = if centroids.lists() > FLAT_ASSIGNED_MAX { groups::nearest_at_last } else { scan::nearest };
+    let nearest = if centroids.lists() > FLAT_ASSIGNED_MAX { groups::nearest } else { scan::nearest };
     nearest(centroids, rows, &rows.all(), workers)
 }

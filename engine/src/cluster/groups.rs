@@ -10,10 +10,8 @@ use super::rows::{Rows, spread};
 use super::scan::{self, Best, by_chunks, each_score};
 use super::workers::Workers;
 
-/// Groups in which the nearest list of a row is looked for while centroids move: with 12, it is found for 997 of 1,000.
+/// Groups in which the nearest list of a row is looked for: with 12, it is found for 997 of 1,000.
 const GROUPS_LOOKED_INTO: usize = 12;
-/// Groups in which it is looked for when that is where the row stays.
-const GROUPS_LOOKED_INTO_LAST: usize = 18;
 /// Rounds in which the heads are found.
 const ROUNDS: usize = 5;
 /// Seeds the heads.
@@ -21,28 +19,8 @@ const SEED: u64 = 0x0067_726F_7570;
 
 /// The nearest list of each row that is picked, of those that are looked at; in the order of the picks.
 pub(super) fn nearest(centroids: &Centroids, rows: Rows<'_>, picked: &[u32], workers: &Workers) -> Vec<u32> {
-    nearest_of(GROUPS_LOOKED_INTO, centroids, rows, picked, workers)
-}
-
-/// The same, of more that are looked at.
-pub(super) fn nearest_at_last(
-    centroids: &Centroids,
-    rows: Rows<'_>,
-    picked: &[u32],
-    workers: &Workers,
-) -> Vec<u32> {
-    nearest_of(GROUPS_LOOKED_INTO_LAST, centroids, rows, picked, workers)
-}
-
-fn nearest_of(
-    looked_into: usize,
-    centroids: &Centroids,
-    rows: Rows<'_>,
-    picked: &[u32],
-    workers: &Workers,
-) -> Vec<u32> {
     let groups = Groups::new(centroids, workers);
-    by_chunks(centroids, rows, picked, workers, |chunk, best| groups.look(looked_into, rows, chunk, best))
+    by_chunks(centroids, rows, picked, workers, |chunk, best| groups.look(rows, chunk, best))
 }
 
 struct Groups {
@@ -67,7 +45,7 @@ impl Groups {
         Self { heads, lists, centroids: Centroids::new(metric, dimension, sorted) }
     }
 
-    fn look(&self, looked_into: usize, rows: Rows<'_>, picked: &[u32], best: &mut [Best]) {
+    fn look(&self, rows: Rows<'_>, picked: &[u32], best: &mut [Best]) {
         let heads = self.heads.lists();
         // By group, the places of the rows that look into it.
         let mut looking = vec![Vec::new(); heads];
@@ -77,10 +55,10 @@ impl Groups {
             self.heads.score(rows.row(row), &mut scores);
             order.clear();
             order.extend(0..heads);
-            if heads > looked_into {
+            if heads > GROUPS_LOOKED_INTO {
                 let nearer = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then_with(|| a.cmp(b));
-                order.select_nth_unstable_by(looked_into, nearer);
-                order.truncate(looked_into);
+                order.select_nth_unstable_by(GROUPS_LOOKED_INTO, nearer);
+                order.truncate(GROUPS_LOOKED_INTO);
             }
             for &head in &order {
                 looking[head].push(at);

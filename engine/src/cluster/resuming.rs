@@ -54,7 +54,7 @@ pub fn resume(rows: &[f32], resumed: Resumed<'_>, workers: &Workers) -> Option<(
     if all.is_empty() || !is_known || !fits {
         return None;
     }
-    let nearest = if numbers.0.len() > FLAT_ASSIGNED_MAX { groups::nearest_at_last } else { scan::nearest };
+    let nearest = if numbers.0.len() > FLAT_ASSIGNED_MAX { groups::nearest } else { scan::nearest };
     let round = |picked| Round { rows, picked, workers, nearest };
     let known_lists: Vec<u32> = known.iter().map(|&row| numbers.new(before(row))).collect();
     let middles = middles_of(&round(&known), &known_lists, numbers.0.len(), metric);
