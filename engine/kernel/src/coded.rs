@@ -128,7 +128,8 @@ impl<'a> Factors<'a> {
             let [base, scale] = [self.bases[r], self.scales[r]].map(f32::from_le_bytes);
             estimates[r] = weights.score(products[r] as f32, base, scale);
             // What can't be compared is not below, and stays.
-            stays |= u32::from(!(estimates[r] < floor)) << r;
+            let below = estimates[r] < floor;
+            stays |= u32::from(!below) << r;
         }
         stays
     }
