@@ -56,7 +56,7 @@ pub fn resume(rows: &[f32], resumed: Resumed<'_>, workers: &Workers) -> Option<(
     }
     let nearest = if numbers.0.len() > FLAT_ASSIGNED_MAX { groups::nearest } else { scan::nearest };
     let round = |picked| Round { rows, picked, workers, nearest };
-    let known_lists: Vec<u32> = known.iter().map(|&row| numbers.new(before(row))).collect();
+    let known_lists: Vec<u32> = known.iter().map(|&row| numbers.after(before(row))).collect();
     let middles = middles_of(&round(&known), &known_lists, numbers.0.len(), metric);
     let found = nearest(&middles, rows, &new, workers);
     let mut lists = vec![0; all.len()];
@@ -118,7 +118,7 @@ fn mend(centroids: &Centroids, rows: Rows<'_>, lists: &mut [u32], workers: &Work
 /// The lists that have rows.
 fn without_empty(centroids: &Centroids, mut lists: Vec<u32>) -> (Centroids, Vec<u32>) {
     let numbers = Numbers::of(lists.iter().copied());
-    lists.iter_mut().for_each(|list| *list = numbers.new(*list));
+    lists.iter_mut().for_each(|list| *list = numbers.after(*list));
     let dimension = centroids.dimension();
     let vector = |&list: &u32| &centroids.vectors()[list as usize * dimension..][..dimension];
     let vectors = numbers.0.iter().flat_map(vector).copied().collect();
@@ -136,8 +136,8 @@ impl Numbers {
         Self(numbers)
     }
 
-    /// Of a list that is there.
-    fn new(&self, before: u32) -> u32 {
+    /// The new number of a list that is there.
+    fn after(&self, before: u32) -> u32 {
         self.0.partition_point(|&number| number < before) as u32
     }
 }
