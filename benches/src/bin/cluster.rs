@@ -52,7 +52,7 @@ fn main() -> Fallible<()> {
             let curve = Curve::new(&centroids, &queries, &nearest, &[&first]);
             curve.print_lengths();
             curve.print();
-            let is_new = |row: usize| row * 7919 % 10 == 0;
+            let is_new = |row: usize| (row * 7919).is_multiple_of(10);
             let before: Vec<u32> =
                 (0..count).map(|row| if is_new(row) { NO_LIST } else { first[row] }).collect();
             let resumed = Resumed { metric, dimension, lists, before: &before };
