@@ -63,6 +63,7 @@
 mod arch;
 mod coded;
 mod codes;
+mod counting;
 pub mod half;
 mod mask;
 mod norm;

@@ -38,9 +38,9 @@ impl Mask {
         if value { self.words[word] |= bit } else { self.words[word] &= !bit }
     }
 
-    /// How many ordinals are in it.
-    pub fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    /// Its words, the lowest ordinal in the first one's lowest bit.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
     }
 
     /// Whether all of these are in it.

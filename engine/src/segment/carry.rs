@@ -3,14 +3,10 @@
 //! With their rows, and with their words as they were counted and where they stand: texts are cut into words once, when a memtable is flushed.
 //! Of the segment that has most rows in lists the rows remember which.
 
-use super::codes::Index;
 use super::reader::Segment;
 use super::words::Dictionary;
 use super::writer::{RowWords, SegmentWriter};
-use crate::cluster::NO_LIST;
 use crate::io::Fault;
-use std::ops::Range;
-use std::sync::Arc;
 use strongroom_format::segment::DocumentRow;
 use strongroom_format::words::Place;
 
@@ -23,7 +19,8 @@ impl SegmentWriter {
     ) -> Result<(), E> {
         let dictionary = segment.dictionary()?;
         let counts = dictionary.as_ref().map(Dictionary::word_counts).transpose()?;
-        self.lists.come_from(segment);
+        // Where codes are damaged rows remember nothing, and are put into lists anew.
+        self.lists.come_from(segment.index().ok().flatten(), segment.place().rows);
         // The new places of its rows.
         let mut places = vec![None; segment.place().rows as usize];
         for (ordinal, row) in (0..).zip(segment.directory()) {
@@ -49,43 +46,5 @@ impl SegmentWriter {
             Ok(true)
         })?;
         Ok(())
-    }
-}
-
-/// In which lists rows were.
-#[derive(Debug, Default)]
-pub(super) struct RowLists {
-    /// Of the rows so far; those at the end that are missing were in none.
-    lists: Vec<u32>,
-    /// Of the segment that had most rows in lists so far, how many.
-    most: u32,
-    /// That of the segment whose rows come, if these are to remember.
-    index: Option<Arc<Index>>,
-}
-
-impl RowLists {
-    /// Rows of this segment come.
-    fn come_from(&mut self, segment: &Segment) {
-        // Where codes are damaged rows remember nothing, and are put into lists anew.
-        let index = segment.index().ok().flatten().filter(|index| index.has_lists());
-        self.index = index.filter(|_| segment.place().rows > self.most);
-        if self.index.is_some() {
-            self.most = segment.place().rows;
-            self.lists.clear();
-        }
-    }
-
-    /// The next row that is written, of this number, and those behind it are these rows of the segment.
-    fn carry(&mut self, next: u32, rows: Range<u32>) {
-        if let Some(index) = &self.index {
-            self.lists.resize(next as usize, NO_LIST);
-            self.lists.extend(rows.map(|row| index.list_of(row)));
-        }
-    }
-
-    /// Of so many rows.
-    pub(super) fn of(mut self, rows: u32) -> Vec<u32> {
-        self.lists.resize(rows as usize, NO_LIST);
-        self.lists
     }
 }

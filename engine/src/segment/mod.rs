@@ -23,6 +23,7 @@ mod labels;
 mod lifted;
 mod packing;
 mod reader;
+mod row_lists;
 mod rows;
 #[cfg(all(test, feature = "sim"))]
 mod tests;

@@ -1,9 +1,9 @@
 //! How do documents become the sealed bytes of a segment, and segments a file?
 
-use super::carry::RowLists;
 use super::coding::Codes;
 use super::labels::Labels;
 use super::packing::pack;
+use super::row_lists::RowLists;
 use super::values::FieldValues;
 use crate::cluster::Workers;
 use crate::io::{BlobStore, Entropy, Fault};

@@ -70,14 +70,7 @@ impl Query {
 
     /// For sign codes.
     pub(crate) fn signs(&self) -> &SignQuery {
-        self.signs.get_or_init(|| {
-            let (integers, unit) = sign_integers(&self.difference);
-            SignQuery {
-                tables: tables(&integers),
-                offset: integers.iter().map(|&z| z.abs() as i32).sum(),
-                weights: self.known.weights(&self.difference, &integers, unit, 1.0),
-            }
-        })
+        self.signs.get_or_init(|| Variant::best().run(PreparingSigns(self)))
     }
 }
 
@@ -113,6 +106,25 @@ impl Work for Preparing<'_> {
         };
         let (block_bytes, nibble_row_bytes) = (centre.block_bytes(), centre.nibble_row_bytes());
         Query { difference, known, nibbles, signs: OnceLock::new(), block_bytes, nibble_row_bytes }
+    }
+}
+
+/// A query whose sign codes are being prepared.
+struct PreparingSigns<'a>(&'a Query);
+
+impl Work for PreparingSigns<'_> {
+    type Result = SignQuery;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self, _: Set<V>) -> SignQuery {
+        let Query { difference, known, .. } = self.0;
+        let (integers, unit) = sign_integers(difference);
+        SignQuery {
+            tables: integers.as_chunks().0.iter().map(tables).collect(),
+            // Exact: integers.
+            offset: sum(&integers, &integers, |z, _| z.abs()) as i32,
+            weights: known.weights(difference, &integers, unit, 1.0),
+        }
     }
 }
 
@@ -210,6 +222,7 @@ impl Known {
 }
 
 /// Integers for the sign codes, as numbers, and their unit.
+#[inline(always)]
 fn sign_integers(difference: &[f64]) -> (Vec<f32>, f32) {
     let groups = difference.chunks_exact(GROUP).map(|group| group.iter().map(|d| d.abs()).sum());
     let largest: f64 = groups.fold(0.0, f64::max);
@@ -259,32 +272,45 @@ fn in_byte(integer: f32) -> i8 {
     ((integer + HALF_UP).to_bits() as u8).cast_signed()
 }
 
-fn tables(integers: &[f32]) -> Vec<Tables> {
-    let (sixteens, _) = integers.as_chunks::<{ 4 * GROUP }>();
-    let each = sixteens.iter().map(|sixteen| {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|group| table(&sixteen[group * GROUP..][..GROUP]));
-        let twice = |first: [u8; 16], second: [u8; 16]| {
-            let mut tables = [0; 64];
-            for (i, entry) in tables.iter_mut().enumerate() {
-                *entry = if i < 32 { first[i % 16] } else { second[i % 16] };
-            }
-            tables
-        };
-        Tables { low: twice(a, c), high: twice(b, d) }
-    });
-    each.collect()
+/// The tables for sixteen components.
+#[inline(always)]
+fn tables(integers: &[f32; 4 * GROUP]) -> Tables {
+    let mut groups = [[0; 16]; 4];
+    for (table, integers) in groups.iter_mut().zip(integers.as_chunks::<GROUP>().0) {
+        *table = sums(integers.map(in_byte));
+    }
+    let [a, b, c, d] = groups;
+    let twice = |first: [u8; 16], second: [u8; 16]| {
+        let mut tables = [0; 64];
+        for (place, table) in tables.as_chunks_mut().0.iter_mut().zip([first, first, second, second]) {
+            *place = table;
+        }
+        tables
+    };
+    Tables { low: twice(a, c), high: twice(b, d) }
 }
 
+/// Bit `i` of a choice of four, for each of the sixteen that there are: all bits set, or none.
+const CHOSEN: [[u8; 16]; GROUP] = {
+    let mut chosen = [[0; 16]; GROUP];
+    let mut at = 0;
+    while at < 16 * GROUP {
+        let (bit, choice) = (at / 16, at % 16);
+        chosen[bit][choice] = if choice >> bit & 1 == 1 { u8::MAX } else { 0 };
+        at += 1;
+    }
+    chosen
+};
+
 /// For each choice of four components the sum of these, raised so that the least is zero.
-fn table(group: &[f32]) -> [u8; 16] {
-    let least: i32 = group.iter().map(|&z| (z as i32).min(0)).sum();
-    let mut table = [0; 16];
-    table[0] = -least as u8;
-    for (bit, &z) in group.iter().enumerate() {
-        let (without, with) = table.split_at_mut(1 << bit);
-        for (with, without) in with.iter_mut().zip(without) {
-            *with = without.wrapping_add(z as i32 as u8);
+#[inline(always)]
+fn sums(group: [i8; GROUP]) -> [u8; 16] {
+    let least: u8 = group.iter().map(|z| z.min(&0).unsigned_abs()).sum();
+    let mut sums = [least; 16];
+    for (z, chosen) in group.iter().zip(&CHOSEN) {
+        for (sum, chosen) in sums.iter_mut().zip(chosen) {
+            *sum = sum.wrapping_add(z.cast_unsigned() & chosen);
         }
     }
-    table
+    sums
 }
