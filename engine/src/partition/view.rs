@@ -12,10 +12,11 @@
 use super::environment::Environment;
 use super::memos::Memos;
 use crate::io::Fault;
-use crate::memtable::Memtable;
+use crate::memtable::{Entry, Memtable};
 use crate::seal::Key;
 use crate::segment::Segment;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::document::Document;
 use strongroom_format::manifest::SegmentPlace;
@@ -371,5 +372,43 @@ impl View {
     /// How many segments there are.
     pub(crate) fn segment_count(&self) -> u32 {
         self.sources.iter().filter(|source| matches!(source.rows, Rows::Segment(_))).count() as u32
+    }
+}
+
+impl Source {
+    /// When a document was created, and when it was updated last.
+    pub(super) fn times(&self, ordinal: u32) -> (u64, Option<u64>) {
+        match &self.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
+                (row.created_ms, row.updated_ms)
+            }
+            Rows::Memtable(memtable) => {
+                let document = &memtable.entries()[ordinal as usize].document;
+                (document.created_ms, document.updated_ms)
+            }
+        }
+    }
+
+    /// The rows of a document.
+    pub(super) fn rows_of(&self, ordinal: u32) -> Range<u32> {
+        match &self.rows {
+            Rows::Segment(segment) => segment.rows_of(ordinal..ordinal + 1),
+            Rows::Memtable(memtable) => {
+                let entry = &memtable.entries()[ordinal as usize];
+                entry.first_row..entry.first_row + entry.rows
+            }
+        }
+    }
+
+    /// The document that a row is of, and that is this one or comes after it.
+    pub(super) fn ordinal(&self, row: u32, from: u32) -> u32 {
+        match &self.rows {
+            Rows::Segment(segment) => segment.ordinal(row),
+            Rows::Memtable(memtable) => {
+                let ends_before = |entry: &Entry| entry.first_row + entry.rows <= row;
+                from + memtable.entries()[from as usize..].partition_point(ends_before) as u32
+            }
+        }
     }
 }
