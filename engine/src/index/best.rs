@@ -111,7 +111,9 @@ impl Best {
                     bounds if bounds.least == bounds.most => bounds.most,
                     _ => scored.next().copied().unwrap_or(f32::NEG_INFINITY),
                 };
-                if score >= self.floor {
+                // A row may have been taken more than once.
+                let is_known = known.last().is_some_and(|&(_, of, at)| (of, at) == (number, place));
+                if score >= self.floor && !is_known {
                     known.push((score, number, place));
                 }
             }

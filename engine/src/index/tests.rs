@@ -200,3 +200,23 @@ fn rows_of_one_document_count_once() {
         }
     }
 }
+
+/// Without this, a search by words and meaning would end short: the rows that it took twice, being near and having the words, outdid
+/// others that it needed.
+#[test]
+fn a_row_that_is_taken_twice_counts_once() {
+    let ids: Vec<&'static str> = (0..60).map(|n| &*format!("{n:04}").leak()).collect();
+    let documents: Vec<_> =
+        ids.iter().enumerate().map(|(n, id)| (*id, vec![0.9 - n as f32 * 1e-3])).collect();
+    let source = [Known::new(&documents, 0.02)];
+    let places: Vec<u32> = (0..60).collect();
+    let mut bounds = vec![Bounds::NONE; 60];
+    source[0].bounds(0..60, &mut bounds).expect("memory");
+    for k in [1, 5, 20, 60] {
+        let mut nearest = Nearest::new(k, Unit::Documents);
+        nearest.take(0, &source[0], &places, &bounds);
+        nearest.take(0, &source[0], &places[..40], &bounds[..40]);
+        let found: Vec<_> = nearest.finish(&source).expect("memory").iter().map(|c| c.id).collect();
+        assert_eq!(found, ids[..k]);
+    }
+}
