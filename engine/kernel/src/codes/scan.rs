@@ -85,6 +85,9 @@ impl Variant {
             let whole = estimates.len().checked_mul(bytes);
             assert_eq!(Some(rows.len()), whole, "an estimate for each whole row");
         }
+        if let ([query], [estimates]) = (queries, &mut *estimates) {
+            return self.estimate_rows(query, rows, estimates);
+        }
         // Rows that the first query brought near are near to the others.
         let together = (NEAR_BYTES / bytes).max(1) * bytes;
         for (first, piece) in (0..rows.len()).step_by(together).zip(rows.chunks(together)) {
