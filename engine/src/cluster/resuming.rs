@@ -20,6 +20,8 @@ const NEW_ROWS_SHARE: usize = 4;
 const LISTS_TIMES_WANTED: usize = 2;
 /// Among so many lists, those about its own, a row looks for the nearest in the end.
 const LISTS_ABOUT: usize = 24;
+/// A list is halved at most so many times as often as even halves would take.
+const HALVINGS_TIMES_NEEDED: usize = 4;
 /// Seeds the choice of where a list falls in two.
 const SEED: u64 = 0x7265_7375_6D65;
 
@@ -142,19 +144,29 @@ impl Numbers {
     }
 }
 
-/// The rows of a list, halved until no part is too long, as far as rows differ.
+/// The rows of a list, halved until no part is too long, as far as rows differ and that comes to an end soon: where single rows lie
+/// apart one after the other, what is left stays long.
 fn parts(round: &Round<'_>, list: &[u32], longest: usize, random: &mut SplitMix64) -> Vec<Vec<u32>> {
-    if list.len() <= longest {
-        return vec![list.to_vec()];
+    let mut halvings = HALVINGS_TIMES_NEEDED * (list.len() / longest);
+    let (mut parts, mut left) = (Vec::new(), vec![list.to_vec()]);
+    while let Some(list) = left.pop() {
+        if list.len() <= longest || halvings == 0 {
+            parts.push(list);
+            continue;
+        }
+        halvings -= 1;
+        let halves = halve(round, &list, random);
+        let halves = Centroids::new(Metric::SquaredDistance, round.rows.dimension(), halves);
+        let found = scan::nearest(&halves, round.rows, &list, round.workers);
+        let half = |half: u32| -> Vec<u32> {
+            list.iter().zip(&found).filter(|(_, found)| **found == half).map(|(row, _)| *row).collect()
+        };
+        let (first, second) = (half(0), half(1));
+        if first.is_empty() || second.is_empty() {
+            parts.push(list);
+        } else {
+            left.extend([second, first]);
+        }
     }
-    let halves = Centroids::new(Metric::SquaredDistance, round.rows.dimension(), halve(round, list, random));
-    let found = scan::nearest(&halves, round.rows, list, round.workers);
-    let half = |half: u32| -> Vec<u32> {
-        list.iter().zip(&found).filter(|(_, found)| **found == half).map(|(row, _)| *row).collect()
-    };
-    let halves = [half(0), half(1)];
-    if halves.iter().any(Vec::is_empty) {
-        return vec![list.to_vec()];
-    }
-    halves.iter().flat_map(|half| parts(round, half, longest, random)).collect()
+    parts
 }

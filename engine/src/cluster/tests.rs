@@ -327,3 +327,15 @@ fn a_list_of_equal_rows_stays_whole_however_long() {
         assert_eq!((centroids.lists(), lists), (2, before));
     }
 }
+
+/// Else whoever writes rows that lie apart one after the other could make a merge go on for hours, or end the process.
+#[test]
+fn rows_that_lie_apart_one_by_one_are_given_up() {
+    let mut rows = vec![0.0_f32; 2 * 6000];
+    rows.chunks_exact_mut(2).zip(0..120).for_each(|(row, power)| row[0] = 2.0_f32.powi(power - 60));
+    let before: Vec<u32> = (0..6000).map(|row| u32::from(row >= 5990)).collect();
+    let resumed = Resumed { metric: Metric::SquaredDistance, dimension: 2, lists: 4, before: &before };
+    let (centroids, lists) = resume(&rows, resumed, &Workers::default()).unwrap();
+    assert!(centroids.lists() <= 6, "{} lists", centroids.lists());
+    assert_eq!(lists.len(), 6000);
+}
