@@ -1,6 +1,6 @@
 //! Which bytes does each target accept? Small ones, made by the encoders themselves.
 
-use strongroom_format::codes::IndexHead;
+use strongroom_format::codes::{IndexHead, ListRows};
 use strongroom_format::document::{Document, Passage};
 use strongroom_format::field_index::FieldIndexWriter;
 use strongroom_format::fields::{Field, FieldValue};
@@ -236,7 +236,8 @@ pub(crate) fn directory() -> Vec<Vec<u8>> {
     (0..200).for_each(|row| counts[row * 5] = row as u16 % 3 + 1);
     let frequent = encode_words(&counts, [("sea", &often)]);
     let flat = IndexHead::flat(vec![0.5, -1.0, 2.0]);
-    let listed = IndexHead { lists: vec![4, 0, 3], centroids: &[7; 3 * 44], probes: [1; 10], ..flat.clone() };
+    let lists = [(4, 1), (0, 0), (3, 2)].map(|(own, seconds)| ListRows { own, seconds }).to_vec();
+    let listed = IndexHead { lists, centroids: &[7; 3 * 44], slope: 0.5, reach: [1.0; 10], ..flat.clone() };
     let mut fields = FieldIndexWriter::default();
     fields.few(b"a\0\0", &[0, 3]);
     fields.many(b"a\0\x03red", 9, &[7; 30]);

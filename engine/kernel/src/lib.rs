@@ -74,6 +74,7 @@ mod rows;
 mod tests;
 mod variant;
 
+pub use arch::ahead::fetch;
 pub use coded::{Bar, BlockScores, Bounds, Estimate};
 pub use codes::{Centre, Encoder, Metric, Query};
 pub use mask::{BLOCK_ROWS, Mask};

@@ -59,6 +59,25 @@ impl Centroids {
         &self.vectors
     }
 
+    /// One of them.
+    pub(super) fn vector(&self, list: u32) -> &[f32] {
+        &self.vectors[list as usize * self.dimension..][..self.dimension]
+    }
+
+    /// So many lists, those about one of them by how near their centroids are to its own, which is among them.
+    pub(super) fn about(&self, list: u32, count: usize) -> Vec<u32> {
+        let mut scores = vec![0.0; self.lists()];
+        self.score(self.vector(list), &mut scores);
+        let mut about: Vec<u32> = (0..scores.len() as u32).collect();
+        let nearer =
+            |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then_with(|| a.cmp(b));
+        if about.len() > count {
+            about.select_nth_unstable_by(count - 1, nearer);
+            about.truncate(count);
+        }
+        about
+    }
+
     /// Half the squared length of each centroid, or nothing for inner products.
     pub(super) fn biases(&self) -> &[f32] {
         &self.biases

@@ -11,7 +11,8 @@
 //! Training is k-means by Lloyd's rounds from sampled rows. Above [`FLAT_TRAINED_MAX`] lists it has two levels: some
 //! `√lists` groups first, and each group's share of the lists within it; a few rounds over all lists mend the borders. Lists
 //! that grow too long are split at the cost of the shortest; how and why is in `docs/decisions/0008-clusters.md`. When segments
-//! are merged, [`resume`] goes on with the lists of the largest instead, if it had most of the rows.
+//! are merged, [`resume`] goes on with the lists of the largest instead, if it had most of the rows. Some rows get a second
+//! list by [`seconds`].
 //!
 //! Invariants:
 //! 1. The same rows give the same centroids and lists: on any number of threads, on any instruction set, at any time.
@@ -33,6 +34,7 @@ mod random;
 mod resuming;
 mod rows;
 mod scan;
+mod seconds;
 #[cfg(test)]
 mod tests;
 mod training;
@@ -41,5 +43,6 @@ mod workers;
 pub use assigning::{FLAT_ASSIGNED_MAX, assign};
 pub use centroids::Centroids;
 pub use resuming::{NO_LIST, Resumed, resume};
+pub use seconds::seconds;
 pub use training::{FLAT_TRAINED_MAX, SAMPLED_ROWS_PER_LIST, Training, train};
 pub use workers::Workers;

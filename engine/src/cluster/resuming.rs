@@ -94,20 +94,10 @@ fn middles_of(round: &Round<'_>, lists: &[u32], count: usize, metric: Metric) ->
 /// Moves each row into the nearest of the lists about its own.
 fn mend(centroids: &Centroids, rows: Rows<'_>, lists: &mut [u32], workers: &Workers) {
     let members = Members::new(lists, centroids.lists());
-    let vector =
-        |list: u32| &centroids.vectors()[list as usize * centroids.dimension()..][..centroids.dimension()];
     let moved = workers.map(centroids.lists(), |list| {
-        let mut scores = vec![0.0; centroids.lists()];
-        centroids.score(vector(list as u32), &mut scores);
-        let mut about: Vec<u32> = (0..scores.len() as u32).collect();
-        let nearer =
-            |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then_with(|| a.cmp(b));
-        if about.len() > LISTS_ABOUT {
-            about.select_nth_unstable_by(LISTS_ABOUT - 1, nearer);
-            about.truncate(LISTS_ABOUT);
-        }
+        let mut about = centroids.about(list as u32, LISTS_ABOUT);
         about.sort_unstable();
-        let vectors = about.iter().flat_map(|&list| vector(list)).copied().collect();
+        let vectors = about.iter().flat_map(|&list| centroids.vector(list)).copied().collect();
         let near = Centroids::new(centroids.metric(), centroids.dimension(), vectors);
         let found = scan::nearest(&near, rows, members.of(list), &Workers::ALONE);
         found.into_iter().map(|found| about[found as usize]).collect::<Vec<_>>()
@@ -122,8 +112,7 @@ fn without_empty(centroids: &Centroids, mut lists: Vec<u32>) -> (Centroids, Vec<
     let numbers = Numbers::of(lists.iter().copied());
     lists.iter_mut().for_each(|list| *list = numbers.after(*list));
     let dimension = centroids.dimension();
-    let vector = |&list: &u32| &centroids.vectors()[list as usize * dimension..][..dimension];
-    let vectors = numbers.0.iter().flat_map(vector).copied().collect();
+    let vectors = numbers.0.iter().flat_map(|&list| centroids.vector(list)).copied().collect();
     (Centroids::new(centroids.metric(), dimension, vectors), lists)
 }
 

@@ -5,15 +5,16 @@
 //! has its codes in lists, and codes of one bit to choose among the rows of those that are near.
 
 use super::cache::Opened;
-use super::codes::{Index, List};
+use super::codes::Index;
 use super::groups::{Layout, Rows};
+use super::lists::List;
 use super::reader::Segment;
 use crate::io::Fault;
 use crate::nearness::measure;
 use crate::rank;
 use std::ops::Range;
 use std::sync::Arc;
-use strongroom_format::codes::{CODE_SECTIONS, IndexHead, SIGN_BLOCK_ROWS, decode_places, nibble_row_bytes};
+use strongroom_format::codes::{CODE_SECTIONS, IndexHead, Places, SIGN_BLOCK_ROWS, nibble_row_bytes};
 use strongroom_format::segment::{DocumentRow, SectionKind};
 use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant};
 
@@ -80,7 +81,7 @@ impl Segment {
         let Some(head) = head else { return Ok(None) };
         let sections = CODE_SECTIONS.map(|kind| self.section(kind));
         head.check(self.dimension, rows, sections.each_ref()).map_err(|damage| self.located(damage))?;
-        let places = decode_places(&places, rows).map_err(|damage| self.located(damage))?;
+        let places = Places::decode(&places, rows, head.seconds()).map_err(|damage| self.located(damage))?;
         let index = Arc::new(Index::of(head, self.metric, places));
         self.cache.put(origin, Opened::Index(Arc::clone(&index)));
         Ok(Some(index))
@@ -116,41 +117,44 @@ impl Segment {
         Ok(())
     }
 
-    /// Of the rows in the nearest `probes` lists the ones whose codes of one bit say that they score best: `count` places, or
+    /// Of the rows in the lists within reach the ones whose codes of one bit say that they score best: `count` places, or
     /// all there are, rising, with what their codes of four bits say. Of rows in a mask, if there is one; then in as many lists
     /// as it takes to see as many of them as so many lists have on average.
     pub fn probe(
         &self,
         index: &Index,
         query: &Query,
-        (probes, count): (usize, usize),
+        (reach, count): (f32, usize),
         live: Option<&Mask>,
-    ) -> Result<(Vec<u32>, Vec<Estimate>), Fault> {
-        let Some(lists) = index.lists() else { return Ok(Default::default()) };
-        let (nearest, words) = match live {
-            None => lists.nearest(query, probes),
-            Some(live) => lists.nearest_with(query, probes, live),
+    ) -> Result<Probed, Fault> {
+        let Some(lists) = index.lists() else { return Ok(Probed::default()) };
+        let probes = match live {
+            None => lists.nearest(query, reach),
+            Some(live) => lists.nearest_with(query, reach, live),
         };
         let blocks = self.section(SectionKind::Signs).plain_bytes / index.block_bytes() as u64;
         let layout = Layout { kind: SectionKind::Signs, row_bytes: index.block_bytes(), rows: blocks as u32 };
-        let mut runs: Vec<Range<u32>> = nearest.iter().map(List::run).collect();
+        let mut runs: Vec<Range<u32>> = probes.lists.iter().map(List::run).collect();
         runs.sort_unstable_by_key(|run| run.start);
         let held = self.hold(&layout, runs)?;
         let kernel = Variant::best();
         let mut best = Best::new(count);
-        let mut words = &words[..];
+        let mut words = &probes.words[..];
         // The nearest list first: the more others are passed over.
-        for list in nearest {
+        for (at, list) in probes.lists.iter().enumerate() {
+            probes.lists.get(at + 1).into_iter().for_each(|next| lists.ask_for_seconds(next));
             for (first_block, blocks) in held.pieces(list.run()) {
-                let first_place = list.first_place + (first_block - list.first_block) * SIGN_BLOCK_ROWS;
+                let first_row = (first_block - list.first_block) * SIGN_BLOCK_ROWS;
                 let (own, rest) = words.split_at(blocks.len() / layout.row_bytes);
                 words = rest;
                 let mut bars = [best.bar()];
                 kernel.scan_signs(&[query], blocks, own, &mut bars, |_, block, mut rows, scores| {
-                    let place = first_place + block as u32 * SIGN_BLOCK_ROWS;
+                    let first_row = first_row + block as u32 * SIGN_BLOCK_ROWS;
                     while rows != 0 {
                         let bit = rows.trailing_zeros();
-                        best.offer(scores.estimates[bit as usize], place + bit);
+                        if let Some(place) = lists.place_in(list, first_row + bit, &probes) {
+                            best.offer(scores.estimates[bit as usize], place);
+                        }
                         rows &= rows - 1;
                     }
                     best.bar()
@@ -160,8 +164,19 @@ impl Segment {
         let places = best.into_places();
         let mut estimates = vec![Estimate::default(); places.len()];
         self.estimate_each(query, &places, &mut estimates)?;
-        Ok((places, estimates))
+        Ok(Probed { places, estimates, is_all: probes.is_all })
     }
+}
+
+/// What looking at some lists gave.
+#[derive(Debug, Default)]
+pub struct Probed {
+    /// The places of rows that may be near.
+    pub places: Vec<u32>,
+    /// What their codes of four bits say.
+    pub estimates: Vec<Estimate>,
+    /// Whether there were no more lists with rows to look at.
+    pub is_all: bool,
 }
 
 /// Those that score best of all that are offered.

@@ -4,7 +4,7 @@
 
 use crate::segment::{Index, RowCoder};
 use strongroom_format::Damage;
-use strongroom_format::codes::{IndexHead, decode_places};
+use strongroom_format::codes::{IndexHead, Places};
 use strongroom_format::record::CollectionSpec;
 use strongroom_format::segment::{Section, SectionKind};
 use zeroize::Zeroizing;
@@ -30,7 +30,8 @@ impl Codes {
     ) -> Result<Self, Damage> {
         let Some(head) = IndexHead::decode(index, spec.dimension, rows)? else { return Ok(Self::Unknown) };
         head.check(spec.dimension, rows, sections)?;
-        let index = Index::of(head, spec.metric, decode_places(places, rows)?);
+        let places = Places::decode(places, rows, head.seconds())?;
+        let index = Index::of(head, spec.metric, places);
         Ok(Self::Coming(Box::new(RowCoder::new(index, rows))))
     }
 
@@ -66,6 +67,7 @@ impl Codes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strongroom_format::codes::ListRows;
     use strongroom_format::record::Metric;
 
     /// Without this, codes that say something else than their vectors would be called whole, or right ones damaged.
@@ -75,18 +77,22 @@ mod tests {
         let vectors: Vec<u8> = (0..150 * 5_u32).flat_map(|n| (n as f32).sin().to_le_bytes()).collect();
         let flat = IndexHead::flat(vec![0.25; 5]);
         let centroids = vec![0; 2 * 44];
-        let listed = IndexHead { lists: vec![40, 110], centroids: &centroids, ..flat.clone() };
-        let scattered: Vec<u32> = (0..150).map(|place| place * 7 % 150).collect();
-        for (head, places) in [(flat, Vec::new()), (listed, scattered)] {
+        let lists = [(40, 3), (110, 15)].map(|(own, seconds)| ListRows { own, seconds }).to_vec();
+        let listed = IndexHead { lists, centroids: &centroids, ..flat.clone() };
+        let scattered = Places {
+            rows: (0..150).map(|place| place * 7 % 150).collect(),
+            seconds: (100..118).map(|place| place * 7 % 150).collect(),
+        };
+        for (head, places) in [(flat, Places::default()), (listed, scattered)] {
             let mut coder = RowCoder::new(Index::of(head.clone(), spec.metric, places.clone()), 150);
             coder.push(&vectors);
             let [signs, nibbles] = coder.finish().expect("all rows").1;
-            assert_eq!(signs.is_empty(), places.is_empty());
+            assert_eq!(signs.is_empty(), places.rows.is_empty());
             let section =
                 |plain_bytes| Section { first_block: 1, offset: 0, plain_bytes, stored_bytes: plain_bytes };
             let sections = head.code_bytes(5, 150).map(section);
             let index = head.encode().0;
-            let places: Vec<u8> = places.iter().flat_map(|row| row.to_le_bytes()).collect();
+            let places = places.encode();
             let check = |vectors: &[u8], signs: &[u8], nibbles: &[u8], pieces: usize| {
                 let mut codes =
                     Codes::begin(&index, &places, spec, 150, sections.each_ref()).expect("an index");

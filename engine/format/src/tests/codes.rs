@@ -11,8 +11,9 @@ fn head(centroids: &[u8]) -> IndexHead<'_> {
     if centroids.is_empty() {
         return flat;
     }
-    let (probes, candidates) = (std::array::from_fn(|n| n as u32), [7; LADDER_STEPS]);
-    IndexHead { lists: vec![200, 0, 133], centroids, probes, candidates, ..flat }
+    let (reach, candidates) = (std::array::from_fn(|n| n as f32 / 3.0), [7; LADDER_STEPS]);
+    let lists = [(200, 20), (0, 0), (133, 28)].map(|(own, seconds)| ListRows { own, seconds });
+    IndexHead { lists: lists.to_vec(), centroids, slope: 8.5, reach, candidates, ..flat }
 }
 
 fn section(plain_bytes: u64) -> Section {
@@ -28,8 +29,8 @@ fn an_index_is_read_as_it_was_written() {
         assert_eq!(IndexHead::decode(&bytes, DIMENSION, 333).unwrap(), Some(head.clone()));
         let lengths = head.code_bytes(DIMENSION, 333);
         let listed = !head.lists.is_empty();
-        let blocks = if listed { 7 + 5 } else { 0 };
-        assert_eq!(lengths, [blocks * 32 * 28, 333 * 76, if listed { 333 * 4 } else { 0 }]);
+        let blocks = if listed { 7 + 6 } else { 0 };
+        assert_eq!(lengths, [blocks * 32 * 28, 333 * 76, if listed { (333 + 48) * 4 } else { 0 }]);
         let sections = lengths.map(section);
         head.check(DIMENSION, 333, sections.each_ref()).unwrap();
         for which in 0..3 {
@@ -45,6 +46,9 @@ fn an_index_is_read_as_it_was_written() {
         None,
         "of a version that nobody knows here"
     );
+    let mut first = head(&[7; 3 * 76]).encode().0;
+    first[0] = 1;
+    assert_eq!(IndexHead::decode(&first, DIMENSION, 333).unwrap(), None, "lists in which no row stood twice");
 }
 
 /// Without this, bytes that lie could take memory, end the process, or be believed.
@@ -62,22 +66,48 @@ fn an_index_that_does_not_fit_is_damage() {
     let mut many = bytes.clone();
     many[4..8].fill(0xff);
     IndexHead::decode(&many, DIMENSION, 333).expect_err("more lists than there are");
-    let mut falling = bytes.clone();
-    falling[8 + 400] = 9;
-    IndexHead::decode(&falling, DIMENSION, 333).expect_err("more steps for less");
-    let mut infinite = bytes;
-    infinite[8..12].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    IndexHead::decode(&infinite, DIMENSION, 333).expect_err("not finite");
+    for (at, number, why) in [
+        (8, f32::INFINITY, "a centre that is not finite"),
+        (408, f32::NAN, "no slope"),
+        (408, -1.0, "a slope that falls"),
+        (412, 9.0, "more reach for less"),
+        (412 + 36, f32::INFINITY, "reach without end"),
+    ] {
+        let mut wrong = bytes.clone();
+        wrong[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        IndexHead::decode(&wrong, DIMENSION, 333).expect_err(why);
+    }
+    for (at, number, why) in [
+        (412 + 40, 9, "more candidates for less"),
+        (412 + 80, 201, "more rows in lists than there are"),
+        (412 + 84, 306, "more rows twice than there are"),
+        (0, 1 << 8 | 2, "another version"),
+    ] {
+        let mut wrong = bytes.clone();
+        wrong[at..at + 4].copy_from_slice(&u32::to_le_bytes(number));
+        assert_ne!(IndexHead::decode(&wrong, DIMENSION, 333).ok().flatten(), Some(head(&centroids)), "{why}");
+        assert_eq!(IndexHead::decode(&wrong, DIMENSION, 333).is_err(), at > 0, "{why}");
+    }
+    let without = [&2_u32.to_le_bytes()[..], &[0; 4 + 400]].concat();
+    IndexHead::decode(&without, DIMENSION, 333).expect_err("lists of which there are none");
 }
 
 /// Without this, a search could read behind the rows, or find one of them twice and another never.
 #[test]
 fn places_are_of_each_row_once() {
     let bytes = |rows: &[u32]| rows.iter().flat_map(|row| row.to_le_bytes()).collect::<Vec<u8>>();
-    assert_eq!(decode_places(&bytes(&[2, 0, 1]), 3), Ok(vec![2, 0, 1]));
-    assert_eq!(decode_places(&[], 3), Ok(vec![]));
-    for wrong in [&[0, 1, 3][..], &[0, 1, 1], &[0, 1], &[0, 1, 2, 3]] {
-        decode_places(&bytes(wrong), 3).expect_err("not each once");
+    for seconds in [vec![], vec![1], vec![2, 1, 0]] {
+        let places = Places { rows: vec![2, 0, 1], seconds };
+        let seconds = places.seconds.len() as u64;
+        assert_eq!(places.encode(), bytes(&[&places.rows[..], &places.seconds].concat()));
+        assert_eq!(Places::decode(&places.encode(), 3, seconds), Ok(places));
     }
-    decode_places(&bytes(&[2, 0, 1])[..11], 3).expect_err("cut short");
+    assert_eq!(Places::decode(&[], 3, 0), Ok(Places::default()));
+    for wrong in [&[0, 1, 3][..], &[0, 1, 1], &[0, 1], &[0, 1, 2, 3]] {
+        Places::decode(&bytes(wrong), 3, 0).expect_err("not each once");
+    }
+    for wrong in [&[2, 0, 1, 1, 1][..], &[2, 0, 1, 1, 3], &[2, 0, 1, 1]] {
+        Places::decode(&bytes(wrong), 3, 2).expect_err("none more than twice");
+    }
+    Places::decode(&bytes(&[2, 0, 1])[..11], 3, 0).expect_err("cut short");
 }

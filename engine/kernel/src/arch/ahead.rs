@@ -39,7 +39,7 @@ pub(crate) fn along<T>(rows: &[T], elements: usize) -> impl Iterator<Item = &[T]
 
 /// Asks for the memory of a row, or of several, and doesn't wait for it.
 #[inline(always)]
-pub(crate) fn fetch<T>(row: &[T]) {
+pub fn fetch<T>(row: &[T]) {
     for line in (0..size_of_val(row)).step_by(LINE_BYTES) {
         fetch_line(row.as_ptr().cast::<u8>().wrapping_add(line));
     }

@@ -135,6 +135,23 @@ impl Centre {
     pub fn nibble_row_bytes(&self) -> usize {
         self.rotated.len() / 2 + FACTOR_BYTES
     }
+
+    /// Writes the sign code at a place of a block into a place of another block as well. Both are numbers among blocks that lie one behind the
+    /// other, and there a block's place that is written has only zeros.
+    ///
+    /// # Panics
+    /// When there are no such blocks, or a place is not below [`BLOCK_ROWS`].
+    pub fn copy_signs(&self, blocks: &mut [u8], from: (usize, usize), to: (usize, usize)) {
+        assert!(from.1 < BLOCK_ROWS && to.1 < BLOCK_ROWS, "places in blocks");
+        let block_bytes = self.block_bytes();
+        let (codes, factors) = (self.rotated.len() / 8, FACTOR_BYTES / 4);
+        let mut copy = |column: usize, bytes: usize| {
+            let at = |(block, place): (usize, usize)| block * block_bytes + column + place * bytes;
+            blocks.copy_within(at(from)..at(from) + bytes, at(to));
+        };
+        (0..codes).for_each(|byte| copy(byte * BLOCK_ROWS, 1));
+        (0..factors).for_each(|factor| copy((codes + 4 * factor) * BLOCK_ROWS, 4));
+    }
 }
 
 /// A sum over pairs of components, in sixteen lanes: quick, and in one order.

@@ -68,6 +68,11 @@ impl Query {
         variant.run(Preparing { centre, query, rotated })
     }
 
+    /// How long the query is, about.
+    pub fn norm(&self) -> f32 {
+        self.known.own_norm as f32
+    }
+
     /// For sign codes.
     pub(crate) fn signs(&self) -> &SignQuery {
         self.signs.get_or_init(|| Variant::best().run(PreparingSigns(self)))
