@@ -339,3 +339,74 @@ fn rows_that_lie_apart_one_by_one_are_given_up() {
     assert!(centroids.lists() <= 6, "{} lists", centroids.lists());
     assert_eq!(lists.len(), 6000);
 }
+
+/// Of how many rows a list is among the nearest of the row next to it: its own, or its second.
+fn found_nearby(
+    centroids: &Centroids,
+    rows: &[f32],
+    lists: &[u32],
+    seconds: &[Vec<u32>],
+    near: usize,
+) -> usize {
+    let dimension = centroids.dimension();
+    let row = |row: usize| &rows[row * dimension..][..dimension];
+    let mut lists_of: Vec<Vec<u32>> = lists.iter().map(|&list| vec![list]).collect();
+    for (list, seconds) in (0..).zip(seconds) {
+        seconds.iter().for_each(|&row| lists_of[row as usize].push(list));
+    }
+    let is_found = |&of: &usize| {
+        let nearest = (0..lists.len()).filter(|&other| other != of);
+        let nearest = nearest.max_by(|&a, &b| dot(row(of), row(a)).total_cmp(&dot(row(of), row(b)))).unwrap();
+        let order = plain_order(centroids, row(of));
+        order[..near].iter().any(|list| lists_of[nearest].contains(list))
+    };
+    (0..lists.len()).step_by(7).filter(is_found).count()
+}
+
+/// Without this, a second list would cost memory and time, and find nothing that the first doesn't.
+#[test]
+fn a_second_list_finds_rows_that_their_own_would_not() {
+    let rows = rows(3000, 16, 200, 0.7, Metric::InnerProduct);
+    let centroids = trained(&rows, Metric::InnerProduct, 16, 120);
+    let lists = assigned(&centroids, &rows);
+    let seconds = seconds(&centroids, &rows, &lists, 8, &Workers::default());
+    let none = vec![Vec::new(); seconds.len()];
+    for near in [3, 5, 8] {
+        let [alone, twice] =
+            [&none, &seconds].map(|seconds| found_nearby(&centroids, &rows, &lists, seconds, near));
+        assert!((429 - twice) * 10 < (429 - alone) * 8, "of 429 in {near} lists {alone}, and {twice}");
+    }
+}
+
+/// Without this, blocks would be scanned for rows that aren't there, or a list would lose its own.
+#[test]
+fn seconds_fill_blocks() {
+    for (metric, block) in METRICS.into_iter().zip([32, 8]) {
+        let rows = rows(5000, 8, 300, 2.0, metric);
+        let centroids = trained(&rows, metric, 8, 90);
+        let lists = assigned(&centroids, &rows);
+        let own = lengths(&centroids, &lists);
+        let found = [&Workers::default(), &Workers::ALONE]
+            .map(|workers| seconds(&centroids, &rows, &lists, block, workers));
+        assert_eq!(found[0], found[1], "on any number of threads");
+        let [seconds, _] = found;
+        assert_eq!(seconds.len(), centroids.lists());
+        let mut all = seconds.concat();
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "none twice");
+        assert!((1500..2600).contains(&count), "{count} of 5,000");
+        let mut full = 0;
+        for (list, (seconds, own)) in seconds.iter().zip(own).enumerate() {
+            assert!(seconds.iter().all(|&row| lists[row as usize] != list as u32), "in another list");
+            full += usize::from((own + seconds.len()).is_multiple_of(block));
+        }
+        assert!(full * 10 > seconds.len() * 9, "{full} of {}", seconds.len());
+    }
+    let one = trained(&[1.0; 40], Metric::InnerProduct, 4, 1);
+    assert_eq!(seconds(&one, &[1.0; 40], &[0; 10], 32, &Workers::default()), [[]; 1], "no other list");
+    let alike = Centroids::new(Metric::SquaredDistance, 2, vec![f32::MAX, 0.0, 1.0, f32::NAN]);
+    let odd = [f32::MAX, f32::MAX, 0.0, 0.0, f32::MIN, 1.0];
+    assert!(seconds(&alike, &odd, &[0, 1, 0], 32, &Workers::default()).concat().len() <= 3, "and no panic");
+}

@@ -26,11 +26,8 @@ const FEW: u64 = 50;
 /// as many as the square root of the dimension.
 const DEVIATIONS: f32 = 4.0;
 
-/// How much more remote lists are looked at under a filter, by the logarithm of the share that it lets pass: twice as many lists at most where
-/// a seventh passes.
-const WIDENED: f32 = 0.35;
-/// And how much more when too few rows were found: four times as many lists at most.
-const FARTHER: f32 = 1.4;
+/// How much more remote lists are looked at when too few rows were found.
+const FARTHER: f32 = 2.0;
 
 /// What rows are scored by.
 #[derive(Clone, Copy)]
@@ -226,10 +223,7 @@ impl<'v, 'a> Scored<'v, 'a> {
             Unit::Passages => live.as_deref().map_or(u64::from(segment.place().rows), Mask::count),
         };
         let enough = countable.min(nearest.k() as u64) as usize;
-        let (mut reach, mut rows) = index.effort(recall, k);
-        // Where a filter lets few pass, the nearest of these are farther away.
-        let widened = documents as f32 / matches.max(1) as f32;
-        reach += WIDENED * widened.ln();
+        let (mut reach, mut rows) = index.effort(recall, k, documents as f64 / matches.max(1) as f64);
         let caution = self.caution();
         loop {
             let Probed { places, estimates, is_all } =

@@ -69,9 +69,10 @@ impl Index {
         self.lists.is_some()
     }
 
-    /// How remote lists to look at, and how many rows by their codes of four bits, to find the `k` nearest with this recall.
-    pub fn effort(&self, recall: f32, k: usize) -> (f32, usize) {
-        self.lists.as_ref().map_or((0.0, 0), |lists| lists.effort(recall, k))
+    /// How remote lists to look at, and how many rows by their codes of four bits, to find the `k` nearest with this recall, of
+    /// rows of which a filter lets one in so many pass.
+    pub fn effort(&self, recall: f32, k: usize, one_in: f64) -> (f32, usize) {
+        self.lists.as_ref().map_or((0.0, 0), |lists| lists.effort(recall, k, one_in))
     }
 
     pub(super) fn lists(&self) -> Option<&Lists> {

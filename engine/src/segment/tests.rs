@@ -389,6 +389,35 @@ fn rows_of_a_large_segment_keep_their_lists_when_it_is_merged() {
     assert!(near.count() > 480, "new rows are in lists of rows about them");
 }
 
+/// Without this, a row whose own list is not looked at would be missed, or found twice where both of its lists are.
+#[test]
+fn rows_of_a_large_segment_stand_in_second_lists() {
+    let (rows, medium) = (coding::FLAT_ROWS_MAX as usize + 1, Sim::new(4).restart());
+    let spec = CollectionSpec { dimension: 3, metric: Metric::Euclidean };
+    let vectors: Vec<f32> = (0..rows * 3).map(|n| (n * 7919 % 10_007) as f32).collect();
+    let segment = segment_of_rows(&medium, spec, &vectors);
+    let index = segment.index().unwrap().expect("an index");
+    let [signs, nibbles] = segment.whole([SectionKind::Signs, SectionKind::Nibbles]).unwrap();
+    let mut again = signs.clone();
+    index.copy_seconds(&mut again);
+    assert!(again == signs, "their codes stand there");
+    let lists = index.lists().unwrap();
+    let seconds = lists.second_slots().count();
+    assert!(seconds * 10 > rows * 3 && seconds * 10 < rows * 6, "{seconds} of {rows}");
+    let query = index.query(&[4000.0, 5000.0, 6000.0]);
+    let found = segment.probe(&index, &query, (1e9, rows), None).unwrap();
+    assert!(found.is_all);
+    assert!(found.places == (0..rows as u32).collect::<Vec<_>>(), "each once");
+    let few = segment.probe(&index, &query, (2.5, rows), None).unwrap();
+    let probes = lists.nearest(&query, 2.5);
+    let own: usize = probes.lists.iter().map(|list| list.own().len()).sum();
+    assert!(few.places.is_sorted_by(|a, b| a < b) && few.places.len() > own, "others stand there as well");
+    let mut estimates = vec![Estimate::default(); few.places.len()];
+    segment.estimate_each(&query, &few.places, &mut estimates).unwrap();
+    assert_eq!(estimates, few.estimates);
+    assert_eq!(nibbles.len(), rows * index.nibble_row_bytes(), "and have one code of four bits");
+}
+
 /// A segment of one document with these rows.
 fn segment_of_rows(medium: &Medium, spec: CollectionSpec, vectors: &[f32]) -> Segment {
     let passages = vec![Passage::Range { start: 0, end: 0 }; vectors.len() / spec.dimension as usize];

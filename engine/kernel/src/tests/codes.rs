@@ -408,3 +408,22 @@ fn rows_that_are_not_whole_are_refused_to_several_queries() {
     let (mut two, mut one) = ([Estimate::default(); 2], [Estimate::default()]);
     Variant::best().estimate_rows_together(&[&query, &query], &coded.nibble_rows, &mut [&mut two, &mut one]);
 }
+
+/// Without this, a row that stands in two lists would be estimated as two rows, or overwrite others.
+#[test]
+fn a_sign_code_is_the_same_where_it_is_copied_to() {
+    for dimension in [3, 100, 384, 700] {
+        let mut rng = ChaCha8Rng::seed_from_u64(dimension);
+        let rows: Vec<f32> = random_vector(&mut rng, 40 * dimension as usize);
+        let mut coded = Coded::new(Metric::SquaredDistance, &rows[..dimension as usize], &rows);
+        let query = coded.query(&rows[rows.len() - dimension as usize..]);
+        let before = coded.by_signs(Variant::best(), &query);
+        coded.count = 64;
+        for (from, to) in [((0, 31), (1, 30)), ((1, 7), (1, 8)), ((0, 0), (1, 31))] {
+            coded.centre.copy_signs(&mut coded.blocks, from, to);
+        }
+        let after = coded.by_signs(Variant::best(), &query);
+        assert_eq!(after[..40], before[..], "{dimension}: others stay as they are");
+        assert_eq!([after[62], after[40], after[63]], [before[31], before[39], before[0]], "{dimension}");
+    }
+}
