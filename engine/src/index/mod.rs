@@ -125,6 +125,13 @@ struct Survivor {
     place: u32,
 }
 
+impl Survivor {
+    /// Where it lies.
+    fn at(&self) -> (u32, u32) {
+        (self.source, self.place)
+    }
+}
+
 /// What is counted as one: a source's number, and there a document's ordinal, or a passage's place.
 type Counted = (u32, u32);
 
@@ -340,7 +347,7 @@ impl Nearest {
     pub fn into_left(mut self) -> Vec<(usize, u32, Bounds)> {
         let floor = self.floor.at();
         self.survivors.retain(|survivor| survivor.bounds.most >= floor);
-        self.survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.place));
+        self.survivors.sort_unstable_by_key(Survivor::at);
         let left = self.survivors.into_iter();
         left.map(|Survivor { bounds, source, place }| (source as usize, place, bounds)).collect()
     }
@@ -360,22 +367,34 @@ impl Nearest {
             return Ok(Vec::new());
         }
         let mut best = Best::new(&self.floor, self.unit);
-        let mut together = self.k().max(SCORED_TOGETHER);
-        let (mut left, mut keys) = (self.survivors, Vec::new());
+        let mut survivors = self.survivors;
+        survivors.retain(|survivor| survivor.bounds.most >= best.floor());
+        // In the order of rows, and so are those that are scored together.
+        if !survivors.is_sorted_by_key(Survivor::at) {
+            survivors.sort_unstable_by_key(Survivor::at);
+        }
+        let mut together = self.floor.k().max(SCORED_TOGETHER);
+        let at_once =
+            |together: usize| if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
+        if survivors.len() <= at_once(together) {
+            best.score(&survivors, sources)?;
+            return Ok(best.into_candidates(sources));
+        }
+        let mut left: Vec<u64> =
+            (0..).zip(&survivors).map(|(at, survivor)| rank::key(survivor.bounds.most, at)).collect();
+        let (mut places, mut of_these) = (Vec::new(), Vec::new());
         while !left.is_empty() {
-            left.retain(|survivor| survivor.bounds.most >= best.floor());
-            let mut rest = Vec::new();
-            let at_once = if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
-            if left.len() > at_once {
-                keys.clear();
-                keys.extend(left.iter().map(|survivor| rank::key(survivor.bounds.most, 0)));
-                let (_, worst, _) = keys.select_nth_unstable(together - 1);
-                let bar = rank::score(*worst);
-                // In their order, which is that of rows.
-                (left, rest) = left.into_iter().partition(|survivor| survivor.bounds.most >= bar);
+            let count = if left.len() > at_once(together) { together } else { left.len() };
+            if count < left.len() {
+                left.select_nth_unstable(count - 1);
             }
-            best.score(&mut left, sources)?;
-            left = rest;
+            places.clear();
+            places.extend(left.drain(..count).map(rank::number));
+            places.sort_unstable();
+            of_these.clear();
+            of_these.extend(places.iter().map(|&at| survivors[at as usize]));
+            best.score(&of_these, sources)?;
+            left.retain(|&key| rank::score(key) >= best.floor());
             together *= 2;
         }
         Ok(best.into_candidates(sources))
