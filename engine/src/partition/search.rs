@@ -10,16 +10,13 @@
 use super::scored::{Scored, Scoring};
 use super::sight::Sight;
 use super::view::View;
-use super::{
-    Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit,
-};
+use super::{Core, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit};
 use crate::filter::Filter;
 use crate::index::{Candidate, Nearest};
 use crate::keyword::Terms;
 use crate::nearness::admit;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use strongroom_format::Damage;
 use strongroom_format::record::Metric;
 use strongroom_kernel::Mask;
 
@@ -237,16 +234,14 @@ impl View {
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {
         let (source, ordinal) = (&self.sources()[candidate.source], candidate.ordinal);
-        let (document, content_bytes) = source.info(ordinal)?;
-        let gone = || Damage::new("document info", "the passage of a row", "none");
-        let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
+        let (document, passage) = source.told(ordinal, candidate.passage)?;
         Ok(Hit {
+            passage_range: passage.range(),
             passage: source.passage(ordinal, passage)?,
             passage_number: candidate.passage,
-            passage_range: passage.range(),
             score: if is_bounded { candidate.score.clamp(0.0, 1.0) } else { candidate.score },
             content: if with_content { Some(source.content(ordinal, None)?) } else { None },
-            document: DocumentInfo::of(document, content_bytes),
+            document,
         })
     }
 }
