@@ -11,9 +11,11 @@
 //! 2. At most `k` are kept, and exactly `min(k, offered)`, of what the [`Unit`] says is counted.
 
 mod best;
+mod room;
 
 use crate::rank;
 use best::{Best, Floor};
+use room::Room;
 use std::cmp::Ordering;
 use std::ops::Range;
 pub use strongroom_kernel::Bounds;
@@ -151,19 +153,15 @@ pub struct Nearest {
     unit: Unit,
     /// What a row has to reach.
     floor: Floor,
-    survivors: Vec<Survivor>,
     /// Whether the best of the survivors may not be scored yet, so that the floor is low.
     is_untested: bool,
-    // Kept for the next rows.
-    bounds: Vec<Bounds>,
-    reach: Vec<u32>,
+    room: Room,
 }
 
 impl Nearest {
     /// Will keep `k` of these.
     pub fn new(k: usize, unit: Unit) -> Self {
-        let (bounds, reach) = (Vec::new(), Vec::new());
-        Self { unit, floor: Floor::new(k), survivors: Vec::new(), is_untested: false, bounds, reach }
+        Self { unit, floor: Floor::new(k), is_untested: false, room: Room::new() }
     }
 
     /// What is counted.
@@ -198,7 +196,7 @@ impl Nearest {
             return Ok(());
         };
         let mut bounds: Vec<_> =
-            searches.iter_mut().map(|search| std::mem::take(&mut search.bounds)).collect();
+            searches.iter_mut().map(|search| std::mem::take(&mut search.room.bounds)).collect();
         let mut through = 0;
         let mut scattered = Vec::new();
         for run in mask.runs(GAP_MAX) {
@@ -229,7 +227,7 @@ impl Nearest {
             }
         }
         for (search, bounds) in searches.iter_mut().zip(bounds) {
-            search.bounds = bounds;
+            search.room.bounds = bounds;
         }
         Ok(())
     }
@@ -254,7 +252,7 @@ impl Nearest {
                 }
             }
         }
-        let mut reach = std::mem::take(&mut self.reach);
+        let mut reach = std::mem::take(&mut self.room.reach);
         let count = Bounds::count(bounds, self.floor.at());
         let many = count > together.len() / MANY_SHARE;
         if !exact && many && count > SCORED_TOGETHER.max(4 * self.k()) {
@@ -280,8 +278,8 @@ impl Nearest {
             reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
         }
         let survivor = |&place: &u32| Survivor { bounds: bounds[at(place)], source: source as u32, place };
-        self.survivors.extend(reach.iter().map(survivor));
-        self.reach = reach;
+        self.room.survivors.extend(reach.iter().map(survivor));
+        self.room.reach = reach;
         Ok(())
     }
 
@@ -337,7 +335,7 @@ impl Nearest {
         let floor = self.floor.at();
         for (&place, &bounds) in places.iter().zip(bounds) {
             if bounds.most >= floor {
-                self.survivors.push(Survivor { bounds, source: source as u32, place });
+                self.room.survivors.push(Survivor { bounds, source: source as u32, place });
             }
         }
     }
@@ -346,9 +344,10 @@ impl Nearest {
     /// bounds, source by source and as places rise. No other row scores that much.
     pub fn into_left(mut self) -> Vec<(usize, u32, Bounds)> {
         let floor = self.floor.at();
-        self.survivors.retain(|survivor| survivor.bounds.most >= floor);
-        self.survivors.sort_unstable_by_key(Survivor::at);
-        let left = self.survivors.into_iter();
+        let survivors = &mut self.room.survivors;
+        survivors.retain(|survivor| survivor.bounds.most >= floor);
+        survivors.sort_unstable_by_key(Survivor::at);
+        let left = survivors.drain(..);
         left.map(|Survivor { bounds, source, place }| (source as usize, place, bounds)).collect()
     }
 
@@ -362,12 +361,12 @@ impl Nearest {
     }
 
     /// The second pass, over the same sources; best first.
-    pub fn finish<'a, R: Rows<'a>>(self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
+    pub fn finish<'a, R: Rows<'a>>(mut self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
         if self.k() == 0 {
             return Ok(Vec::new());
         }
         let mut best = Best::new(&self.floor, self.unit);
-        let mut survivors = self.survivors;
+        let survivors = &mut self.room.survivors;
         survivors.retain(|survivor| survivor.bounds.most >= best.floor());
         // In the order of rows, and so are those that are scored together.
         if !survivors.is_sorted_by_key(Survivor::at) {
@@ -377,11 +376,11 @@ impl Nearest {
         let at_once =
             |together: usize| if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
         if survivors.len() <= at_once(together) {
-            best.score(&survivors, sources)?;
+            best.score(survivors, sources)?;
             return Ok(best.into_candidates(sources));
         }
         let mut left: Vec<u64> =
-            (0..).zip(&survivors).map(|(at, survivor)| rank::key(survivor.bounds.most, at)).collect();
+            (0..).zip(&*survivors).map(|(at, survivor)| rank::key(survivor.bounds.most, at)).collect();
         let (mut places, mut of_these) = (Vec::new(), Vec::new());
         while !left.is_empty() {
             let count = if left.len() > at_once(together) { together } else { left.len() };

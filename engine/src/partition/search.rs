@@ -172,8 +172,11 @@ impl View {
         scoring: &Scoring<'a>,
         masks: &'a [Cow<'_, Mask>],
     ) -> Result<Vec<Scored<'v, 'a>>, ReadError> {
-        let sources = self.sources().iter().zip(masks).enumerate();
-        sources.map(|(number, (source, mask))| Scored::new(number, source, mask, scoring)).collect()
+        let mut scored = Vec::with_capacity(masks.len());
+        for (number, (source, mask)) in self.sources().iter().zip(masks).enumerate() {
+            scored.push(Scored::new(number, source, mask, scoring)?);
+        }
+        Ok(scored)
     }
 
     /// Looks at the rows of all sources, or into as many lists as the `k` nearest take at this recall; whether it was all rows.
