@@ -1,11 +1,8 @@
 //! What does a user insert, and what does the engine keep of it?
 
 use crate::Damage;
-use crate::fields::{Field, read_fields, write_fields};
-use crate::limits::{
-    CONTENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, LABEL_BYTES_MAX, METADATA_BYTES_MAX, PASSAGES_MAX,
-    READER_BYTES_MAX, READERS_MAX, TAG_BYTES_MAX, TAGS_MAX,
-};
+use crate::fields::{Field, write_fields};
+use crate::info::{Info, PassageText};
 use crate::wire::{Reader, Writer};
 
 /// A document as it is stored: everything that belongs to one id.
@@ -68,6 +65,15 @@ impl Passage {
         match self {
             Self::Range { start, end } => Some((*start, *end)),
             Self::Own(_) => None,
+        }
+    }
+}
+
+impl From<PassageText<'_>> for Passage {
+    fn from(passage: PassageText<'_>) -> Self {
+        match passage {
+            PassageText::Range(start, end) => Self::Range { start, end },
+            PassageText::Own(text) => Self::Own(text.to_owned()),
         }
     }
 }
@@ -141,80 +147,29 @@ impl Document {
     /// Reads what [`Document::write_info`] wrote; `content` and `vectors` stay empty. Also answers how long
     /// the content is.
     pub fn read_info(input: &mut Reader<'_>) -> Result<(Self, u64), Damage> {
-        let id = input.text(DOCUMENT_ID_BYTES_MAX)?.to_owned();
-        let version = input.u32()?;
-        let filename = input.text(LABEL_BYTES_MAX)?.to_owned();
-        let content_type = input.text(LABEL_BYTES_MAX)?.to_owned();
-        let content_bytes = input.u64()?;
-        if content_bytes > CONTENT_BYTES_MAX as u64 {
-            return Err(Damage::new("Document.content_bytes", CONTENT_BYTES_MAX, content_bytes));
-        }
-        let content_digest = input.array()?;
-        let tags = (0..input.count(TAGS_MAX, 4)?)
-            .map(|_| input.text(TAG_BYTES_MAX).map(str::to_owned))
-            .collect::<Result<_, _>>()?;
-        let metadata = input.text(METADATA_BYTES_MAX)?.to_owned();
-        let fields = read_fields(input)?;
-        let entity = read_optional(input)?;
-        let source = read_optional(input)?;
-        let created_ms = input.u64()?;
-        let updated_ms = Some(input.u64()?).filter(|&time| time != 0);
-        let expires_ms = Some(input.u64()?).filter(|&time| time != 0);
-        let readers = read_readers(input)?;
-        let passages = (0..input.count(PASSAGES_MAX, 5)?)
-            .map(|_| read_passage(input, content_bytes))
-            .collect::<Result<_, _>>()?;
+        let mut passages = Vec::new();
+        let info = Info::read(input, |passage| passages.push(Passage::from(passage)))?;
+        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
         let document = Self {
-            id,
-            version,
-            filename,
-            content_type,
+            id: info.id.to_owned(),
+            version: info.version,
+            filename: info.filename.to_owned(),
+            content_type: info.content_type.to_owned(),
             content: Vec::new(),
-            content_digest,
-            tags,
-            metadata,
-            fields,
-            entity,
-            source,
-            created_ms,
-            updated_ms,
-            expires_ms,
-            readers,
+            content_digest: info.content_digest,
+            tags: owned(info.tags),
+            metadata: info.metadata.to_owned(),
+            fields: info.fields,
+            entity: info.entity.map(str::to_owned),
+            source: info.source.map(str::to_owned),
+            created_ms: info.created_ms,
+            updated_ms: info.updated_ms,
+            expires_ms: info.expires_ms,
+            readers: info.readers.map(owned),
             passages,
             vectors: Vec::new(),
         };
-        Ok((document, content_bytes))
-    }
-}
-
-fn read_readers(input: &mut Reader<'_>) -> Result<Option<Vec<String>>, Damage> {
-    match input.u8()? {
-        0 => Ok(None),
-        1 => {
-            let count = input.count(READERS_MAX, 4)?;
-            let each = (0..count).map(|_| input.text(READER_BYTES_MAX).map(str::to_owned));
-            each.collect::<Result<_, _>>().map(Some)
-        }
-        other => Err(Damage::new("Document.readers", "0 or 1", other)),
-    }
-}
-
-fn read_passage(input: &mut Reader<'_>, content_bytes: u64) -> Result<Passage, Damage> {
-    match input.u8()? {
-        0 => {
-            let (start, end) = (input.u32()?, input.u32()?);
-            if start > end || u64::from(end) > content_bytes {
-                let found = format_args!("{start} to {end}").to_string();
-                return Err(Damage::new(
-                    "Passage.range",
-                    format_args!("within {content_bytes} bytes"),
-                    found,
-                ));
-            }
-            Ok(Passage::Range { start, end })
-        }
-        1 => Ok(Passage::Own(input.text(CONTENT_BYTES_MAX)?.to_owned())),
-        other => Err(Damage::new("Passage.kind", "0 or 1", other)),
+        Ok((document, info.content_bytes))
     }
 }
 
@@ -223,12 +178,4 @@ fn write_optional(out: &mut Writer, value: Option<&str>) {
         None => out.u8(0),
         Some(text) => out.u8(1).bytes(text.as_bytes()),
     };
-}
-
-fn read_optional(input: &mut Reader<'_>) -> Result<Option<String>, Damage> {
-    match input.u8()? {
-        0 => Ok(None),
-        1 => Ok(Some(input.text(LABEL_BYTES_MAX)?.to_owned())),
-        other => Err(Damage::new("Optional.present", "0 or 1", other)),
-    }
 }

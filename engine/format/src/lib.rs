@@ -18,6 +18,7 @@ pub mod document;
 pub mod field_index;
 pub mod fields;
 pub mod header;
+pub mod info;
 pub mod keyring;
 pub mod layout;
 pub mod limits;

@@ -5,7 +5,7 @@
 
 use crate::arch::lanes::{LANES, Lanes};
 use crate::arch::{Set, Work};
-use crate::coded::{Bounds, Estimate};
+use crate::coded::Bounds;
 use crate::variant::Variant;
 
 impl Bounds {
@@ -31,16 +31,10 @@ impl Bounds {
         }
         best
     }
-
-    /// Of estimated rows.
-    ///
-    /// # Panics
-    /// When there are not as many of both.
-    pub fn of_estimates(estimates: &[Estimate], bounds: &mut [Bounds]) {
-        assert_eq!(estimates.len(), bounds.len(), "an estimate for each row");
-        Variant::best().run(Surrounding { estimates, bounds });
-    }
 }
+
+/// There is room for so many numbers at first.
+const ROOM: usize = 16 * LANES;
 
 struct Counting<'a> {
     bounds: &'a [Bounds],
@@ -74,14 +68,17 @@ impl Work for Reaching<'_> {
     fn run<V: Lanes>(self, set: Set<V>) {
         let Self { bounds, floor, mut first, numbers } = self;
         let (whole, rest) = bounds.as_chunks::<LANES>();
-        // Sixteen numbers are written at a time, of which some count.
-        numbers.resize(bounds.len() + LANES, 0);
         let mut count = 0;
         for rows in whole {
+            // Sixteen numbers are written at a time, of which some count. Mostly few rows reach.
+            if numbers.len() < count + 2 * LANES {
+                numbers.resize(2 * count + ROOM, 0);
+            }
             let room = numbers[count..].first_chunk_mut().expect("room for sixteen more");
             count += set.reaching(rows, floor, first, room);
             first += LANES as u32;
         }
+        numbers.resize(numbers.len().max(count + rest.len()), 0);
         for (number, row) in (first..).zip(rest) {
             numbers[count] = number;
             count += usize::from(row.most >= floor);
@@ -105,22 +102,6 @@ impl Work for Grouping<'_> {
                 best.least = if row.least > best.least { row.least } else { best.least };
                 best.most = if row.most > best.most { row.most } else { best.most };
             }
-        }
-    }
-}
-
-struct Surrounding<'a> {
-    estimates: &'a [Estimate],
-    bounds: &'a mut [Bounds],
-}
-
-impl Work for Surrounding<'_> {
-    type Result = ();
-
-    #[inline(always)]
-    fn run<V: Lanes>(self, _: Set<V>) {
-        for (bounds, &estimate) in self.bounds.iter_mut().zip(self.estimates) {
-            *bounds = Bounds::from(estimate);
         }
     }
 }
@@ -180,14 +161,5 @@ mod tests {
                 assert_eq!((best.least, best.most), (of(|row| row.least), of(|row| row.most)));
             }
         }
-    }
-
-    /// Lost otherwise: a hit, to a bound on the wrong side of its estimate.
-    #[test]
-    fn bounds_lie_about_estimates() {
-        let estimates = [0.5, -1.0, 0.0].map(|score| Estimate { score, error: 0.25 });
-        let mut bounds = [Bounds::NONE; 3];
-        Bounds::of_estimates(&estimates, &mut bounds);
-        assert_eq!(bounds.map(|row| (row.least, row.most)), [(0.25, 0.75), (-1.25, -0.75), (-0.25, 0.25)]);
     }
 }

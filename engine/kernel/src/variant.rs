@@ -177,13 +177,13 @@ impl Variant {
     }
 
     /// Estimates as many rows as there is room for; `next` puts those that come next into places.
-    pub(crate) fn estimate<'a>(
+    pub(crate) fn estimate<'a, T: Copy + From<Estimate>>(
         self,
         query: &NibbleQuery,
         next: impl FnMut(&mut [&'a [u8]]),
-        estimates: &mut [Estimate],
+        told: &mut [T],
     ) {
-        on!(self, set => set.estimate(query, next, estimates));
+        on!(self, set => set.estimate(query, next, told));
     }
 }
 

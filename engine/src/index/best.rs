@@ -85,13 +85,12 @@ impl Best {
         self.floor
     }
 
-    /// Scores rows, and raises the floor.
+    /// Scores rows, which come in their order, and raises the floor.
     pub(super) fn score<'a, R: Rows<'a>>(
         &mut self,
-        survivors: &mut [Survivor],
+        survivors: &[Survivor],
         sources: &[R],
     ) -> Result<(), R::Error> {
-        survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.place));
         let (mut places, mut scores) = (Vec::new(), Vec::new());
         let mut known = Vec::with_capacity(survivors.len());
         let mut each_counts = true;

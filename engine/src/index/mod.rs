@@ -11,9 +11,11 @@
 //! 2. At most `k` are kept, and exactly `min(k, offered)`, of what the [`Unit`] says is counted.
 
 mod best;
+mod room;
 
 use crate::rank;
 use best::{Best, Floor};
+use room::Room;
 use std::cmp::Ordering;
 use std::ops::Range;
 pub use strongroom_kernel::Bounds;
@@ -125,6 +127,13 @@ struct Survivor {
     place: u32,
 }
 
+impl Survivor {
+    /// Where it lies.
+    fn at(&self) -> (u32, u32) {
+        (self.source, self.place)
+    }
+}
+
 /// What is counted as one: a source's number, and there a document's ordinal, or a passage's place.
 type Counted = (u32, u32);
 
@@ -144,19 +153,15 @@ pub struct Nearest {
     unit: Unit,
     /// What a row has to reach.
     floor: Floor,
-    survivors: Vec<Survivor>,
     /// Whether the best of the survivors may not be scored yet, so that the floor is low.
     is_untested: bool,
-    // Kept for the next rows.
-    bounds: Vec<Bounds>,
-    reach: Vec<u32>,
+    room: Room,
 }
 
 impl Nearest {
     /// Will keep `k` of these.
     pub fn new(k: usize, unit: Unit) -> Self {
-        let (bounds, reach) = (Vec::new(), Vec::new());
-        Self { unit, floor: Floor::new(k), survivors: Vec::new(), is_untested: false, bounds, reach }
+        Self { unit, floor: Floor::new(k), is_untested: false, room: Room::new() }
     }
 
     /// What is counted.
@@ -191,7 +196,7 @@ impl Nearest {
             return Ok(());
         };
         let mut bounds: Vec<_> =
-            searches.iter_mut().map(|search| std::mem::take(&mut search.bounds)).collect();
+            searches.iter_mut().map(|search| std::mem::take(&mut search.room.bounds)).collect();
         let mut through = 0;
         let mut scattered = Vec::new();
         for run in mask.runs(GAP_MAX) {
@@ -222,7 +227,7 @@ impl Nearest {
             }
         }
         for (search, bounds) in searches.iter_mut().zip(bounds) {
-            search.bounds = bounds;
+            search.room.bounds = bounds;
         }
         Ok(())
     }
@@ -247,7 +252,7 @@ impl Nearest {
                 }
             }
         }
-        let mut reach = std::mem::take(&mut self.reach);
+        let mut reach = std::mem::take(&mut self.room.reach);
         let count = Bounds::count(bounds, self.floor.at());
         let many = count > together.len() / MANY_SHARE;
         if !exact && many && count > SCORED_TOGETHER.max(4 * self.k()) {
@@ -273,8 +278,8 @@ impl Nearest {
             reach.retain(|&place| bounds[at(place)].most >= self.floor.at());
         }
         let survivor = |&place: &u32| Survivor { bounds: bounds[at(place)], source: source as u32, place };
-        self.survivors.extend(reach.iter().map(survivor));
-        self.reach = reach;
+        self.room.survivors.extend(reach.iter().map(survivor));
+        self.room.reach = reach;
         Ok(())
     }
 
@@ -330,7 +335,7 @@ impl Nearest {
         let floor = self.floor.at();
         for (&place, &bounds) in places.iter().zip(bounds) {
             if bounds.most >= floor {
-                self.survivors.push(Survivor { bounds, source: source as u32, place });
+                self.room.survivors.push(Survivor { bounds, source: source as u32, place });
             }
         }
     }
@@ -339,9 +344,10 @@ impl Nearest {
     /// bounds, source by source and as places rise. No other row scores that much.
     pub fn into_left(mut self) -> Vec<(usize, u32, Bounds)> {
         let floor = self.floor.at();
-        self.survivors.retain(|survivor| survivor.bounds.most >= floor);
-        self.survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.place));
-        let left = self.survivors.into_iter();
+        let survivors = &mut self.room.survivors;
+        survivors.retain(|survivor| survivor.bounds.most >= floor);
+        survivors.sort_unstable_by_key(Survivor::at);
+        let left = survivors.drain(..);
         left.map(|Survivor { bounds, source, place }| (source as usize, place, bounds)).collect()
     }
 
@@ -355,27 +361,39 @@ impl Nearest {
     }
 
     /// The second pass, over the same sources; best first.
-    pub fn finish<'a, R: Rows<'a>>(self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
+    pub fn finish<'a, R: Rows<'a>>(mut self, sources: &[R]) -> Result<Vec<Candidate<'a>>, R::Error> {
         if self.k() == 0 {
             return Ok(Vec::new());
         }
         let mut best = Best::new(&self.floor, self.unit);
-        let mut together = self.k().max(SCORED_TOGETHER);
-        let (mut left, mut keys) = (self.survivors, Vec::new());
+        let survivors = &mut self.room.survivors;
+        survivors.retain(|survivor| survivor.bounds.most >= best.floor());
+        // In the order of rows, and so are those that are scored together.
+        if !survivors.is_sorted_by_key(Survivor::at) {
+            survivors.sort_unstable_by_key(Survivor::at);
+        }
+        let mut together = self.floor.k().max(SCORED_TOGETHER);
+        let at_once =
+            |together: usize| if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
+        if survivors.len() <= at_once(together) {
+            best.score(survivors, sources)?;
+            return Ok(best.into_candidates(sources));
+        }
+        let mut left: Vec<u64> =
+            (0..).zip(&*survivors).map(|(at, survivor)| rank::key(survivor.bounds.most, at)).collect();
+        let (mut places, mut of_these) = (Vec::new(), Vec::new());
         while !left.is_empty() {
-            left.retain(|survivor| survivor.bounds.most >= best.floor());
-            let mut rest = Vec::new();
-            let at_once = if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
-            if left.len() > at_once {
-                keys.clear();
-                keys.extend(left.iter().map(|survivor| rank::key(survivor.bounds.most, 0)));
-                let (_, worst, _) = keys.select_nth_unstable(together - 1);
-                let bar = rank::score(*worst);
-                // In their order, which is that of rows.
-                (left, rest) = left.into_iter().partition(|survivor| survivor.bounds.most >= bar);
+            let count = if left.len() > at_once(together) { together } else { left.len() };
+            if count < left.len() {
+                left.select_nth_unstable(count - 1);
             }
-            best.score(&mut left, sources)?;
-            left = rest;
+            places.clear();
+            places.extend(left.drain(..count).map(rank::number));
+            places.sort_unstable();
+            of_these.clear();
+            of_these.extend(places.iter().map(|&at| survivors[at as usize]));
+            best.score(&of_these, sources)?;
+            left.retain(|&key| rank::score(key) >= best.floor());
             together *= 2;
         }
         Ok(best.into_candidates(sources))

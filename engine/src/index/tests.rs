@@ -220,3 +220,16 @@ fn a_row_that_is_taken_twice_counts_once() {
         assert_eq!(found, ids[..k]);
     }
 }
+
+/// Lost otherwise: the boundary between tenants, if a search began with rows that the one before it on the same thread had found.
+#[test]
+fn room_is_handed_on_empty() {
+    let known = Known::new(&[("a", vec![0.9]), ("b", vec![0.5]), ("c", vec![0.1])], 0.2);
+    let mask: Mask = (0..3).collect();
+    let mut before = Nearest::new(2, Unit::Documents);
+    before.look(0, &known, &mask).unwrap();
+    drop(before);
+    assert_eq!(Nearest::new(2, Unit::Documents).into_left(), []);
+    let none: [Known; 0] = [];
+    assert_eq!(Nearest::new(2, Unit::Documents).finish(&none).unwrap(), []);
+}

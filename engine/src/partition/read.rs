@@ -23,6 +23,25 @@ impl Source {
         }
     }
 
+    /// What a hit tells of a document, and one of its passages.
+    pub(super) fn told(&self, ordinal: u32, passage: u32) -> Result<(DocumentInfo, Passage), ReadError> {
+        let (info, passage) = match &self.rows {
+            Rows::Segment(segment) => {
+                let row = &segment.directory()[ordinal as usize];
+                segment.info_as(row, passage, |info, passage| {
+                    (DocumentInfo::of_info(info), passage.map(Passage::from))
+                })?
+            }
+            Rows::Memtable(memtable) => {
+                let document = &memtable.entries()[ordinal as usize].document;
+                let passage = document.passages.get(passage as usize).cloned();
+                (DocumentInfo::of(document.info(), document.content.len() as u64), passage)
+            }
+        };
+        let gone = || Damage::new("document info", "the passage of a row", "none");
+        Ok((info, passage.ok_or_else(gone)?))
+    }
+
     /// A document's content, or a part of it.
     pub(super) fn content(&self, ordinal: u32, range: Option<(u32, u32)>) -> Result<Vec<u8>, ReadError> {
         let range = range.map(|(start, end)| u64::from(start)..u64::from(end));
@@ -40,10 +59,10 @@ impl Source {
     }
 
     /// The text of a passage.
-    pub(super) fn passage(&self, ordinal: u32, passage: &Passage) -> Result<String, ReadError> {
+    pub(super) fn passage(&self, ordinal: u32, passage: Passage) -> Result<String, ReadError> {
         match passage {
-            Passage::Own(text) => Ok(text.clone()),
-            Passage::Range { start, end } => String::from_utf8(self.content(ordinal, Some((*start, *end)))?)
+            Passage::Own(text) => Ok(text),
+            Passage::Range { start, end } => String::from_utf8(self.content(ordinal, Some((start, end)))?)
                 .map_err(|error| Damage::new("passage", "UTF-8", error).into()),
         }
     }
@@ -69,7 +88,7 @@ impl View {
         self.of(location)?.content(location.ordinal, range)
     }
 
-    fn passage(&self, location: Location, passage: &Passage) -> Result<String, ReadError> {
+    fn passage(&self, location: Location, passage: Passage) -> Result<String, ReadError> {
         self.of(location)?.passage(location.ordinal, passage)
     }
 
@@ -174,7 +193,7 @@ impl Partition {
             let (document, content_bytes) = view.info(location)?;
             let asked = (0..).zip(&document.passages).skip(from as usize).take(limit);
             let told = |(number, passage): (u32, &Passage)| {
-                view.passage(location, passage).map(|text| PassageInfo {
+                view.passage(location, passage.clone()).map(|text| PassageInfo {
                     number,
                     range: passage.range(),
                     text,

@@ -10,16 +10,13 @@
 use super::scored::{Scored, Scoring};
 use super::sight::Sight;
 use super::view::View;
-use super::{
-    Core, DocumentInfo, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit,
-};
+use super::{Core, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit};
 use crate::filter::Filter;
 use crate::index::{Candidate, Nearest};
 use crate::keyword::Terms;
 use crate::nearness::admit;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use strongroom_format::Damage;
 use strongroom_format::record::Metric;
 use strongroom_kernel::Mask;
 
@@ -175,8 +172,11 @@ impl View {
         scoring: &Scoring<'a>,
         masks: &'a [Cow<'_, Mask>],
     ) -> Result<Vec<Scored<'v, 'a>>, ReadError> {
-        let sources = self.sources().iter().zip(masks).enumerate();
-        sources.map(|(number, (source, mask))| Scored::new(number, source, mask, scoring)).collect()
+        let mut scored = Vec::with_capacity(masks.len());
+        for (number, (source, mask)) in self.sources().iter().zip(masks).enumerate() {
+            scored.push(Scored::new(number, source, mask, scoring)?);
+        }
+        Ok(scored)
     }
 
     /// Looks at the rows of all sources, or into as many lists as the `k` nearest take at this recall; whether it was all rows.
@@ -237,16 +237,14 @@ impl View {
 
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {
         let (source, ordinal) = (&self.sources()[candidate.source], candidate.ordinal);
-        let (document, content_bytes) = source.info(ordinal)?;
-        let gone = || Damage::new("document info", "the passage of a row", "none");
-        let passage = document.passages.get(candidate.passage as usize).ok_or_else(gone)?;
+        let (document, passage) = source.told(ordinal, candidate.passage)?;
         Ok(Hit {
+            passage_range: passage.range(),
             passage: source.passage(ordinal, passage)?,
             passage_number: candidate.passage,
-            passage_range: passage.range(),
             score: if is_bounded { candidate.score.clamp(0.0, 1.0) } else { candidate.score },
             content: if with_content { Some(source.content(ordinal, None)?) } else { None },
-            document: DocumentInfo::of(document, content_bytes),
+            document,
         })
     }
 }

@@ -6,6 +6,7 @@ pub use crate::index::Unit;
 use strongroom_format::document::Document;
 pub use strongroom_format::document::Passage;
 use strongroom_format::fields::Field;
+use strongroom_format::info::Info;
 
 /// A document on its way in. The engine gives it its id, version and times.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +87,28 @@ impl DocumentInfo {
     /// What is left to say of a document that was written at this time and is gone.
     pub(super) fn gone(id: &str, at_ms: u64) -> Self {
         Self::of(Document { id: id.to_owned(), created_ms: at_ms, ..Document::default() }, 0)
+    }
+
+    /// What a stored document's info says.
+    pub(super) fn of_info(info: Info<'_>) -> Self {
+        let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect();
+        Self {
+            id: info.id.to_owned(),
+            version: info.version,
+            filename: info.filename.to_owned(),
+            content_type: info.content_type.to_owned(),
+            content_bytes: info.content_bytes,
+            content_digest: info.content_digest,
+            tags: owned(info.tags),
+            metadata: info.metadata.to_owned(),
+            entity: info.entity.map(str::to_owned),
+            source: info.source.map(str::to_owned),
+            created_ms: info.created_ms,
+            updated_ms: info.updated_ms,
+            expires_ms: info.expires_ms,
+            readers: info.readers.map(owned),
+            passages: info.passages,
+        }
     }
 
     /// What a stored document says of itself; its content may have been left out.

@@ -13,14 +13,18 @@
 //! 1. What is kept, what is charged and what is spare in large pages together stay within the budget, as long as the charges alone
 //!    do. (What is spare beside groups that were dropped, but are still being read, is counted when they are let go.)
 //! 2. What is given out stays with whoever has it; it is zeroized when the last one drops it.
+//! 3. The run of a section has only groups that are kept: it goes when one of them does, or moves.
 
 use super::codes::Index;
 use super::held::Held;
+use super::runs::Run;
 use crate::io::lock;
 use crate::io::slab::{Plain, Slab};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
+use std::mem;
 use std::sync::{Arc, Mutex};
 use strongroom_format::words::Fence;
 use zeroize::Zeroize;
@@ -94,6 +98,73 @@ impl Opened {
     }
 }
 
+/// The groups of a section, of vectors or of codes.
+#[derive(Debug, Clone)]
+pub(super) enum AnyRun {
+    /// Of vectors.
+    Rows(Arc<Run<f32>>),
+    /// Of codes.
+    Codes(Arc<Run<u8>>),
+}
+
+impl AnyRun {
+    /// Of so many groups like this one.
+    fn like(opened: &Opened, groups: u32) -> Option<Self> {
+        match opened {
+            Opened::Rows(_) => Some(Self::Rows(Arc::new(Run::new(groups)))),
+            Opened::Block(_) => Some(Self::Codes(Arc::new(Run::new(groups)))),
+            Opened::Index(_) | Opened::Fences(_) => None,
+        }
+    }
+
+    fn fill(&self, number: u32, opened: &Opened) -> bool {
+        match (self, opened) {
+            (Self::Rows(run), Opened::Rows(group)) => run.fill(number, group),
+            (Self::Codes(run), Opened::Block(group)) => run.fill(number, group),
+            _ => false,
+        }
+    }
+
+    fn take_recent(&self, number: u32) -> bool {
+        match self {
+            Self::Rows(run) => run.take_recent(number),
+            Self::Codes(run) => run.take_recent(number),
+        }
+    }
+
+    fn filled(&self) -> Vec<u32> {
+        match self {
+            Self::Rows(run) => run.filled(),
+            Self::Codes(run) => run.filled(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(run) => run.bytes(),
+            Self::Codes(run) => run.bytes(),
+        }
+    }
+}
+
+/// Where the groups of a section lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Section {
+    /// Where the first one does.
+    pub(super) first: Origin,
+    /// How far each one's origin is from the one before.
+    pub(super) group_bytes: u64,
+    /// How many groups there are.
+    pub(super) groups: u32,
+}
+
+impl Section {
+    /// Where a group lies.
+    pub(super) fn origin(&self, number: u32) -> Origin {
+        Origin { position: self.first.position + u64::from(number) * self.group_bytes, ..self.first }
+    }
+}
+
 /// Whose it is and where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -127,12 +198,24 @@ pub struct BlockCache {
 
 #[derive(Debug, Default)]
 struct State {
-    kept: FxHashMap<Origin, (Opened, bool)>,
+    kept: FxHashMap<Origin, Kept>,
+    /// By where their first groups lie.
+    runs: FxHashMap<Origin, (AnyRun, Section)>,
     hand: VecDeque<Origin>,
-    /// Of what is kept.
+    /// Of what is kept, and of runs.
     bytes: usize,
     /// Of what is open beside it.
     charged_bytes: usize,
+}
+
+/// Something that was opened.
+#[derive(Debug)]
+struct Kept {
+    opened: Opened,
+    /// Whether it was asked for since the hand last passed.
+    recent: bool,
+    /// The run that it is in, and which of its groups it is.
+    run: Option<(Origin, u32)>,
 }
 
 impl BlockCache {
@@ -162,14 +245,31 @@ impl BlockCache {
         lock(&self.state).get(origin)
     }
 
+    /// The run of the section whose first group lies there.
+    pub(super) fn run(&self, first: Origin) -> Option<AnyRun> {
+        lock(&self.state).runs.get(&first).map(|(run, _)| run.clone())
+    }
+
+    /// Puts groups of a section into its run, as far as they are kept.
+    pub(super) fn join<'o>(&self, section: Section, groups: impl IntoIterator<Item = (u32, &'o Opened)>) {
+        let mut state = lock(&self.state);
+        for (number, opened) in groups {
+            state.join(section, number, opened);
+        }
+        state.make_room(self.budget_bytes);
+    }
+
     /// Keeps what was opened, and drops other things for it.
     pub(super) fn put(&self, origin: Origin, opened: Opened) {
         let mut state = lock(&self.state);
         state.bytes += opened.bytes();
-        match state.kept.insert(origin, (opened, false)) {
+        match state.kept.insert(origin, Kept { opened, recent: false, run: None }) {
             None => state.hand.push_back(origin),
             // Two may have opened the same, and one of them found no room in large pages.
-            Some((other, _)) => state.bytes -= other.bytes(),
+            Some(other) => {
+                state.bytes -= other.opened.bytes();
+                other.run.into_iter().for_each(|(first, _)| state.drop_run(first));
+            }
         }
         state.make_room(self.budget_bytes);
         self.move_together(&mut state);
@@ -187,9 +287,14 @@ impl BlockCache {
     pub fn forget(&self, incarnation: &[u8; 16]) {
         let mut state = lock(&self.state);
         let mut freed = 0;
-        state.kept.retain(|origin, (opened, _)| {
+        state.kept.retain(|origin, Kept { opened, .. }| {
             let keep = origin.incarnation != *incarnation;
             freed += if keep { 0 } else { opened.bytes() };
+            keep
+        });
+        state.runs.retain(|origin, (run, _)| {
+            let keep = origin.incarnation != *incarnation;
+            freed += if keep { 0 } else { run.bytes() };
             keep
         });
         state.hand.retain(|origin| origin.incarnation != *incarnation);
@@ -200,14 +305,19 @@ impl BlockCache {
     /// Empties large pages that hold little, when too much is spare in all of them.
     fn move_together(&self, state: &mut State) {
         let Some(slab) = &self.slab else { return };
-        let State { kept, hand, bytes, .. } = state;
         while slab.spare_bytes() > self.spare_bytes_max {
             let closed = slab.close_sparse();
             if closed.is_empty() {
                 break;
             }
-            kept.retain(|_, (opened, _)| {
-                if opened.region().is_none_or(|region| closed.binary_search(&region).is_err()) {
+            let moves =
+                |opened: &Opened| opened.region().is_some_and(|region| closed.binary_search(&region).is_ok());
+            let runs = state.kept.values().filter(|kept| moves(&kept.opened)).filter_map(|kept| kept.run);
+            let runs: Vec<Origin> = runs.map(|(first, _)| first).collect();
+            runs.into_iter().for_each(|first| state.drop_run(first));
+            let State { kept, hand, bytes, .. } = &mut *state;
+            kept.retain(|_, Kept { opened, .. }| {
+                if !moves(opened) {
                     return true;
                 }
                 let moved = opened.moved(slab);
@@ -225,22 +335,58 @@ impl BlockCache {
 
 impl State {
     fn get(&mut self, origin: Origin) -> Option<Opened> {
-        let (opened, recent) = self.kept.get_mut(&origin)?;
-        *recent = true;
-        Some(opened.clone())
+        let kept = self.kept.get_mut(&origin)?;
+        kept.recent = true;
+        Some(kept.opened.clone())
+    }
+
+    fn join(&mut self, section: Section, number: u32, opened: &Opened) {
+        let Some(kept) = self.kept.get_mut(&section.origin(number)).filter(|kept| kept.run.is_none()) else {
+            return;
+        };
+        let (run, _) = match self.runs.entry(section.first) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let Some(run) = AnyRun::like(opened, section.groups) else { return };
+                self.bytes += run.bytes();
+                place.insert((run, section))
+            }
+        };
+        // What is kept counts, and another may have opened the same.
+        if run.fill(number, &kept.opened) {
+            kept.run = Some((section.first, number));
+        }
+    }
+
+    /// Forgets a run, and what it knows of its groups goes to these.
+    fn drop_run(&mut self, first: Origin) {
+        let Some((run, section)) = self.runs.remove(&first) else { return };
+        self.bytes -= run.bytes();
+        for number in run.filled() {
+            if let Some(kept) = self.kept.get_mut(&section.origin(number)) {
+                kept.recent |= run.take_recent(number);
+                kept.run = None;
+            }
+        }
+    }
+
+    /// Whether something was asked for since the hand last passed, which it does now.
+    fn take_recent(&mut self, origin: Origin) -> Option<bool> {
+        let kept = self.kept.get_mut(&origin)?;
+        let run = kept.run.and_then(|(first, number)| Some((self.runs.get(&first)?, number)));
+        let in_run = run.is_some_and(|((run, _), number)| run.take_recent(number));
+        Some(mem::take(&mut kept.recent) | in_run)
     }
 
     fn make_room(&mut self, budget_bytes: usize) {
         while self.bytes + self.charged_bytes > budget_bytes {
             let Some(oldest) = self.hand.pop_front() else { break };
-            match self.kept.get_mut(&oldest) {
-                Some((_, recent @ true)) => {
-                    *recent = false;
-                    self.hand.push_back(oldest);
-                }
-                Some((opened, _)) => {
+            match self.take_recent(oldest) {
+                Some(true) => self.hand.push_back(oldest),
+                Some(false) => {
+                    let Some(Kept { opened, run, .. }) = self.kept.remove(&oldest) else { continue };
                     self.bytes -= opened.bytes();
-                    self.kept.remove(&oldest);
+                    run.into_iter().for_each(|(first, _)| self.drop_run(first));
                 }
                 None => {}
             }
@@ -269,126 +415,4 @@ impl Drop for Charge {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn block(bytes: usize) -> Opened {
-        Opened::Block(Arc::new(Held::zero(None, bytes)))
-    }
-
-    fn at(incarnation: u8, position: u64) -> Origin {
-        Origin { incarnation: [incarnation; 16], file_id: [0; 16], position }
-    }
-
-    fn has(cache: &BlockCache, origin: Origin) -> bool {
-        cache.get([origin])[0].is_some()
-    }
-
-    /// Without the budget, a node that serves many partitions would run out of memory.
-    #[test]
-    fn the_budget_holds_and_what_is_asked_for_stays() {
-        let cache = BlockCache::new(100);
-        for position in 0..10 {
-            cache.put(at(0, position), block(30));
-            assert!(has(&cache, at(0, 0)), "asked for each time, so kept");
-        }
-        assert!(lock(&cache.state).bytes <= 100);
-        assert!(!has(&cache, at(0, 5)));
-    }
-
-    /// Without this, open partitions and open blocks would take the budget each for itself.
-    #[test]
-    fn what_is_open_beside_it_takes_its_place() {
-        let cache = Arc::new(BlockCache::new(100));
-        cache.put(at(0, 0), Opened::Rows(Arc::new(Held::zero(None, 15))));
-        cache.put(at(0, 1), block(30));
-        let charge = cache.charge(50);
-        assert!(!has(&cache, at(0, 0)), "60 bytes make room");
-        assert!(has(&cache, at(0, 1)));
-        let more = cache.charge(80);
-        assert!(!has(&cache, at(0, 1)));
-        cache.put(at(0, 2), block(1));
-        assert!(!has(&cache, at(0, 2)), "nothing is left for it");
-        drop((charge, more));
-        cache.put(at(0, 2), block(100));
-        assert!(has(&cache, at(0, 2)), "and all is given back");
-    }
-
-    /// Without this, a shredded partition's texts would stay in memory.
-    #[test]
-    fn forgetting_a_partition_leaves_the_others() {
-        let cache = BlockCache::new(1000);
-        cache.put(at(1, 0), block(10));
-        cache.put(at(2, 0), block(10));
-        cache.forget(&[1; 16]);
-        assert!(!has(&cache, at(1, 0)));
-        assert!(has(&cache, at(2, 0)));
-        assert_eq!(lock(&cache.state).bytes, 10);
-    }
-
-    fn with_large_pages(budget_bytes: usize, spare_bytes_max: usize) -> BlockCache {
-        BlockCache { budget_bytes, spare_bytes_max, slab: Some(Arc::default()), state: Mutex::default() }
-    }
-
-    /// Without this, erasing most of what a node holds would leave the memory taken that it lay in, a whole large page for
-    /// each group that is left; and a group that moved would score other rows, or none.
-    #[test]
-    fn groups_that_are_left_move_together() {
-        let cache = with_large_pages(64 << 20, 4 << 20);
-        let group = |number: u64| {
-            let mut rows = cache.place::<f32>(12 << 10);
-            rows.fill(number as f32);
-            Opened::Rows(Arc::new(rows))
-        };
-        let count = 800;
-        (0..count).for_each(|number| cache.put(at((number % 8) as u8, number), group(number)));
-        let given_out = cache.get([at(7, 7)]);
-        for incarnation in 0..7 {
-            cache.forget(&[incarnation; 16]);
-        }
-        let slab = cache.slab.as_ref().expect("it has large pages");
-        assert!(slab.spare_bytes() <= 4 << 20, "{} bytes are spare", slab.spare_bytes());
-        for number in 0..count {
-            match &cache.get([at((number % 8) as u8, number)])[0] {
-                Some(Opened::Rows(rows)) => {
-                    assert_eq!(number % 8, 7, "{number} was forgotten");
-                    assert_eq!(***rows, vec![number as f32; 12 << 10][..]);
-                }
-                other => assert!(number % 8 != 7 && other.is_none(), "{number} moved or stayed"),
-            }
-        }
-        let [Some(Opened::Rows(rows))] = &given_out[..] else { panic!("it was there") };
-        assert!(rows.iter().all(|component| *component == 7.0), "whoever has it keeps it");
-        drop(given_out);
-        cache.forget(&[7; 16]);
-        assert_eq!((lock(&cache.state).bytes, slab.spare_bytes()), (0, 0), "and all of it is given back");
-    }
-
-    /// Without this, a node would take more memory than its budget, or keep less and less.
-    #[test]
-    fn groups_take_what_their_rooms_do() {
-        let cache = with_large_pages(1 << 20, 4 << 20);
-        for position in 0..100 {
-            cache.put(at(0, position), Opened::Block(Arc::new(cache.place(65_400))));
-            // And once more, by another who opened it at the same time.
-            cache.put(at(0, position), block(65_400));
-            cache.put(at(0, position), Opened::Block(Arc::new(cache.place(65_400))));
-            assert!(lock(&cache.state).bytes <= 1 << 20);
-        }
-        assert_eq!(lock(&cache.state).bytes, 1 << 20, "16 rooms of 64 KiB");
-        assert_eq!((0..100).filter(|position| has(&cache, at(0, *position))).count(), 16);
-        cache.forget(&[0; 16]);
-        assert_eq!(lock(&cache.state).bytes, 0);
-    }
-
-    /// Without this, a small budget would go to large pages that are mostly empty.
-    #[test]
-    fn a_small_budget_has_no_large_pages() {
-        for (budget_bytes, has_them) in [(0, false), (LARGE_PAGES_MIN_BYTES - 1, false), (1 << 30, true)] {
-            let cache = BlockCache::new(budget_bytes);
-            assert_eq!(cache.slab.is_some(), has_them);
-            assert_eq!(cache.budget_bytes + cache.spare_bytes_max, budget_bytes);
-            assert_eq!(cache.place::<f32>(12 << 10).region().is_some(), has_them);
-        }
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@
 //! and a partition larger than the cache is searched all the same. A group is whole blocks where a few of them
 //! hold whole rows (as with vectors of 256, 384, 768 or 1,536 components); else the block at a border is opened for both.
 
-use super::cache::{Group, Opened, Origin};
+use super::cache::{AnyRun, Group, Opened, Origin, Section};
 use super::held::Held;
 use super::reader::Segment;
+use super::runs::Run;
 use crate::io::Fault;
 use crate::io::slab::Plain;
 use std::ops::Range;
@@ -16,6 +17,8 @@ use strongroom_format::segment::{BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, SectionKind}
 
 /// A group of rows takes about so much.
 const GROUP_BYTES: usize = 64 << 10;
+/// Of sections of more groups the cache has no run.
+const RUN_GROUPS_MAX: u32 = 1024;
 
 /// What rows are made of.
 pub(super) trait Element: Plain {
@@ -25,6 +28,8 @@ pub(super) trait Element: Plain {
     fn wrap(group: Group<Self>) -> Opened;
     /// From the cache.
     fn unwrap(opened: Opened) -> Option<Group<Self>>;
+    /// The same of a run.
+    fn unwrap_run(run: AnyRun) -> Option<Arc<Run<Self>>>;
 }
 
 impl Element for f32 {
@@ -42,6 +47,10 @@ impl Element for f32 {
     fn unwrap(opened: Opened) -> Option<Group<Self>> {
         if let Opened::Rows(group) = opened { Some(group) } else { None }
     }
+
+    fn unwrap_run(run: AnyRun) -> Option<Arc<Run<Self>>> {
+        if let AnyRun::Rows(run) = run { Some(run) } else { None }
+    }
 }
 
 impl Element for u8 {
@@ -55,6 +64,10 @@ impl Element for u8 {
 
     fn unwrap(opened: Opened) -> Option<Group<Self>> {
         if let Opened::Block(group) = opened { Some(group) } else { None }
+    }
+
+    fn unwrap_run(run: AnyRun) -> Option<Arc<Run<Self>>> {
+        if let AnyRun::Codes(run) = run { Some(run) } else { None }
     }
 }
 
@@ -90,17 +103,36 @@ impl Layout {
 pub(super) struct Rows<T: Element> {
     /// Which groups, rising.
     numbers: Vec<u32>,
-    groups: Vec<Group<T>>,
+    groups: Groups<T>,
     group_rows: u32,
     row_elements: usize,
+}
+
+/// Where groups are held.
+enum Groups<T: Element> {
+    /// In the run of their section, each at its number.
+    Run(Arc<Run<T>>),
+    /// By themselves, in their order.
+    Each(Vec<Group<T>>),
+}
+
+impl<T: Element> Groups<T> {
+    /// The group of a number, which stands at a position among those that are held.
+    fn at(&self, position: usize, number: u32) -> &[T] {
+        match self {
+            Self::Run(run) => run.group(number).expect("a group that was asked for"),
+            Self::Each(groups) => &groups[position],
+        }
+    }
 }
 
 impl<T: Element> Rows<T> {
     /// Rows that follow each other, in as many pieces as they lie in, each with its first row.
     pub(super) fn pieces(&self, rows: Range<u32>) -> impl Iterator<Item = (u32, &[T])> {
         let first = self.numbers.partition_point(|&number| number < rows.start / self.group_rows);
-        let groups = self.numbers[first..].iter().zip(&self.groups[first..]);
-        groups.map_while(move |(&number, group)| {
+        (first..self.numbers.len()).map_while(move |position| {
+            let number = self.numbers[position];
+            let group = self.groups.at(position, number);
             let begin = number * self.group_rows;
             let start = rows.start.max(begin);
             let end = rows.end.min(begin.saturating_add(self.group_rows));
@@ -111,14 +143,14 @@ impl<T: Element> Rows<T> {
 
     /// Rows that rise, each as it lies.
     pub(super) fn each<'s>(&'s self, rows: &[u32]) -> Vec<&'s [T]> {
-        let mut groups = self.numbers.iter().zip(&self.groups);
+        let mut numbers = self.numbers.iter().enumerate();
         let mut group: &[T] = &[];
         // Of which rows the group is. Rows rise, so few ask which group is theirs, which takes a division.
         let (mut begin, mut end) = (0, 0);
         let row = |&row: &u32| {
             while row >= end {
-                let (number, elements) = groups.next().expect("a group for each row");
-                (begin, group) = (number * self.group_rows, &elements[..]);
+                let (position, &number) = numbers.next().expect("a group for each row");
+                (begin, group) = (number * self.group_rows, self.groups.at(position, number));
                 end = begin.saturating_add(self.group_rows);
             }
             &group[(row - begin) as usize * self.row_elements..][..self.row_elements]
@@ -151,7 +183,11 @@ impl Segment {
             numbers.extend((run.start / group_rows).max(known)..end);
             held = end.saturating_mul(group_rows);
         }
-        let groups = self.groups(layout, &numbers)?;
+        let run = self.run(layout, group_rows).filter(|run| numbers.iter().all(|number| run.ask(*number)));
+        let groups = match run {
+            Some(run) => Groups::Run(run),
+            None => Groups::Each(self.groups(layout, &numbers)?),
+        };
         Ok(Rows { numbers, groups, group_rows, row_elements: layout.row_bytes / size_of::<T>() })
     }
 
@@ -171,13 +207,33 @@ impl Segment {
                 *slot = Some(opened);
             }
         }
+        let section = self.run_of(layout, layout.group_rows());
+        if section.groups <= RUN_GROUPS_MAX {
+            let found = wanted.iter().zip(&found);
+            self.cache.join(section, found.filter_map(|(&number, found)| Some((number, found.as_ref()?))));
+        }
         Ok(found.into_iter().flatten().filter_map(T::unwrap).collect())
+    }
+
+    /// Where a section's groups lie, each of so many rows.
+    fn run_of(&self, layout: &Layout, group_rows: u32) -> Section {
+        let group_bytes = u64::from(group_rows) * layout.row_bytes as u64;
+        let first = self.origin_at(self.section(layout.kind).offset);
+        Section { first, group_bytes, groups: layout.rows.div_ceil(group_rows) }
+    }
+
+    /// The run of a section, as far as it is known.
+    fn run<T: Element>(&self, layout: &Layout, group_rows: u32) -> Option<Arc<Run<T>>> {
+        let section = self.run_of(layout, group_rows);
+        if section.groups > RUN_GROUPS_MAX {
+            return None;
+        }
+        T::unwrap_run(self.cache.run(section.first)?)
     }
 
     /// A group is known by where it would begin without seals: always within the section.
     fn origin(&self, layout: &Layout, group: u32) -> Origin {
-        let section = self.section(layout.kind);
-        self.origin_at(section.offset + u64::from(group) * layout.group_bytes())
+        self.run_of(layout, layout.group_rows()).origin(group)
     }
 
     /// A group's bytes in the section's plaintext.

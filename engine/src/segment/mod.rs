@@ -26,6 +26,7 @@ mod packing;
 mod reader;
 mod row_lists;
 mod rows;
+mod runs;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 mod trials;

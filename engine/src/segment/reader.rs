@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::Damage;
 use strongroom_format::document::Document;
+use strongroom_format::info::{Info, PassageText};
 use strongroom_format::manifest::SegmentPlace;
 use strongroom_format::record::{CollectionSpec, Metric};
 use strongroom_format::segment::{
@@ -195,23 +196,46 @@ impl Segment {
 
     /// A document without content and vectors, and how long its content is.
     pub fn info(&self, row: &DocumentRow) -> Result<Document, Fault> {
+        self.with_info(row, |bytes| Document::read_info(&mut Reader::new("document info", bytes)))?
+            .and_then(|(document, content_bytes)| {
+                row_is(row, &document.id, content_bytes)?;
+                Ok(document)
+            })
+            .map_err(|damage| self.located(damage))
+    }
+
+    /// What is made of a document's info and one of its passages, if it has so many.
+    pub fn info_as<R>(
+        &self,
+        row: &DocumentRow,
+        passage: u32,
+        make: impl FnOnce(Info<'_>, Option<PassageText<'_>>) -> R,
+    ) -> Result<R, Fault> {
+        let read = |bytes: &[u8]| {
+            let (mut number, mut found) = (0, None);
+            let info = Info::read(&mut Reader::new("document info", bytes), |told| {
+                found = if number == passage { Some(told) } else { found };
+                number += 1;
+            })?;
+            row_is(row, info.id, info.content_bytes)?;
+            Ok(make(info, found))
+        };
+        self.with_info(row, read)?.map_err(|damage| self.located(damage))
+    }
+
+    /// What is read of the bytes of a document's info.
+    fn with_info<R>(&self, row: &DocumentRow, read: impl FnOnce(&[u8]) -> R) -> Result<R, Fault> {
         let range = row.info_offset..row.info_offset + u64::from(row.info_bytes);
-        let read = |bytes: &[u8]| Document::read_info(&mut Reader::new("document info", bytes));
         let number = range.start / BLOCK_BYTES as u64;
         let begin = number * BLOCK_BYTES as u64;
         let section = self.section(SectionKind::Infos);
         // Most lie in one block, and are read where they are.
-        let info = if range.end <= section.plain_bytes.min(begin + BLOCK_BYTES as u64) && !range.is_empty() {
+        if range.end <= section.plain_bytes.min(begin + BLOCK_BYTES as u64) && !range.is_empty() {
             let block = self.block(SectionKind::Infos, number)?;
-            read(&block[(range.start - begin) as usize..(range.end - begin) as usize])
+            Ok(read(&block[(range.start - begin) as usize..(range.end - begin) as usize]))
         } else {
-            read(&self.read(SectionKind::Infos, range)?)
-        };
-        let (document, content_bytes) = info.map_err(|damage| self.located(damage))?;
-        if document.id != row.id || content_bytes != row.content_bytes {
-            return Err(self.located(Damage::new("document info", "the directory's document", "another")));
+            Ok(read(&self.read(SectionKind::Infos, range)?))
         }
-        Ok(document)
     }
 
     /// A part of a document's content.
@@ -318,6 +342,14 @@ impl Segment {
     pub(super) fn located(&self, damage: Damage) -> Fault {
         damage.at(&self.name, self.place.offset).into()
     }
+}
+
+/// Insists that an info is the directory's.
+fn row_is(row: &DocumentRow, id: &str, content_bytes: u64) -> Result<(), Damage> {
+    if id == row.id && content_bytes == row.content_bytes {
+        return Ok(());
+    }
+    Err(Damage::new("document info", "the directory's document", "another"))
 }
 
 fn fetch(blobs: &dyn BlobStore, name: &str, range: Range<u64>) -> Result<Vec<u8>, Fault> {

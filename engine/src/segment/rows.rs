@@ -72,8 +72,8 @@ impl Segment {
             return Ok(None);
         }
         let origin = self.origin_at(section.offset);
-        if let [Some(Opened::Index(index))] = &self.cache.get([origin])[..] {
-            return Ok(Some(Arc::clone(index)));
+        if let Some(Opened::Index(index)) = self.cache.get_one(origin) {
+            return Ok(Some(index));
         }
         let [plain, places] = self.whole([SectionKind::Index, SectionKind::Places])?;
         let rows = self.place().rows;
@@ -87,19 +87,19 @@ impl Segment {
         Ok(Some(index))
     }
 
-    /// What codes that follow each other say that their rows score, by each of some queries.
-    pub fn estimate(
+    /// What codes that follow each other say that their rows score, by each of some queries: estimates, or what follows of
+    /// these.
+    pub fn estimate<T: Copy + From<Estimate>>(
         &self,
         queries: &[&Query],
         places: Range<u32>,
-        estimates: &mut [Vec<Estimate>],
+        told: &mut [Vec<T>],
     ) -> Result<(), Fault> {
         let layout = self.nibbles();
         for (first, codes) in self.hold(&layout, [places.clone()])?.pieces(places.clone()) {
             let at = (first - places.start) as usize;
             let end = at + codes.len() / layout.row_bytes;
-            let mut of_piece: Vec<_> =
-                estimates.iter_mut().map(|estimates| &mut estimates[at..end]).collect();
+            let mut of_piece: Vec<_> = told.iter_mut().map(|told| &mut told[at..end]).collect();
             Variant::best().estimate_rows_together(queries, codes, &mut of_piece);
         }
         Ok(())

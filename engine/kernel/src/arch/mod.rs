@@ -138,25 +138,25 @@ macro_rules! compile {
                 unsafe { compiled(queries, block, bars, scores) }
             }
 
-            pub(crate) fn estimate<'a>(
+            pub(crate) fn estimate<'a, T: Copy + From<crate::coded::Estimate>>(
                 self,
                 query: &crate::coded::NibbleQuery,
                 next: impl FnMut(&mut [&'a [u8]]),
-                estimates: &mut [crate::coded::Estimate],
+                told: &mut [T],
             ) {
                 /// # Safety
                 /// The CPU has the instructions.
                 $(#[$attribute])?
-                unsafe fn compiled<'a>(
+                unsafe fn compiled<'a, T: Copy + From<crate::coded::Estimate>>(
                     query: &crate::coded::NibbleQuery,
                     next: impl FnMut(&mut [&'a [u8]]),
-                    estimates: &mut [crate::coded::Estimate],
+                    told: &mut [T],
                 ) {
                     // SAFETY: whoever may call this has the instructions.
-                    unsafe { super::nibbles::estimate::<$codes>(query, next, estimates) }
+                    unsafe { super::nibbles::estimate::<$codes, T>(query, next, told) }
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
-                unsafe { compiled(query, next, estimates) }
+                unsafe { compiled(query, next, told) }
             }
         }
     };

@@ -52,23 +52,27 @@ pub(super) trait Nibbles: Copy {
     }
 }
 
-/// Estimates as many rows as there is room for, each as long as the query says, with its factors behind its codes.
-/// `next` puts the rows that come next into places.
+/// Estimates as many rows as there is room for, each as long as the query says, with its factors behind its codes, and tells
+/// what follows of each. `next` puts the rows that come next into places.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
 #[inline(always)]
-pub(super) unsafe fn estimate<'a, V: Nibbles>(
+pub(super) unsafe fn estimate<'a, V: Nibbles, T: Copy + From<Estimate>>(
     query: &NibbleQuery,
     mut next: impl FnMut(&mut [&'a [u8]]),
-    estimates: &mut [Estimate],
+    told: &mut [T],
 ) {
-    let (whole, rest) = estimates.as_chunks_mut::<TOGETHER>();
+    let (whole, rest) = told.as_chunks_mut::<TOGETHER>();
     let mut together: [&[u8]; TOGETHER] = [&[]; TOGETHER];
-    for estimates in whole {
+    for told in whole {
         next(&mut together);
         // SAFETY: as our own caller's promise.
-        *estimates = unsafe { V::estimate(query, &together) };
+        let estimates = unsafe { V::estimate(query, &together) };
+        // A closure would be compiled without the instructions.
+        for r in 0..TOGETHER {
+            told[r] = T::from(estimates[r]);
+        }
     }
     if rest.is_empty() {
         return;
@@ -79,5 +83,7 @@ pub(super) unsafe fn estimate<'a, V: Nibbles>(
     together[rest.len()..].fill(first);
     // SAFETY: as our own caller's promise.
     let last = unsafe { V::estimate(query, &together) };
-    rest.copy_from_slice(&last[..rest.len()]);
+    for (told, estimate) in rest.iter_mut().zip(last) {
+        *told = T::from(estimate);
+    }
 }

@@ -15,6 +15,8 @@ use std::sync::OnceLock;
 
 /// Components that one nibble of a sign code has.
 const GROUP: usize = 4;
+/// So many components are put together on the stack.
+const FEW: usize = 1024;
 /// The greatest integer of the finer code: it fits into a byte, and its products with 4-bit codes into 32 bits for
 /// as many components as there can be.
 const FINE_MAX: f32 = 127.0;
@@ -98,10 +100,18 @@ impl Work for Preparing<'_> {
         if !known.is_bounded() || known.norm < NORM_MIN {
             difference.fill(0.0);
         }
-        let (integers, unit) = fine_integers(&difference);
+        let (mut few, mut many) = ([0.0; FEW], Vec::new());
+        let integers = if difference.len() <= FEW {
+            &mut few[..difference.len()]
+        } else {
+            many.resize(difference.len(), 0.0);
+            &mut many[..]
+        };
+        let unit = fine_integers(&difference, integers);
+        let integers = &*integers;
         // Exact: integers.
-        let total = sum(&integers, &integers, |z, _| z) as i32;
-        let weights = known.weights(&difference, &integers, unit, LEVEL_MAX);
+        let total = sum(integers, integers, |z, _| z) as i32;
+        let weights = known.weights(&difference, integers, unit, LEVEL_MAX);
         let nibbles = NibbleQuery {
             integers: integers.chunks(128).map(in_bytes).collect(),
             code_bytes: integers.len() / 2,
@@ -123,7 +133,8 @@ impl Work for PreparingSigns<'_> {
     #[inline(always)]
     fn run<V: Lanes>(self, _: Set<V>) -> SignQuery {
         let Query { difference, known, .. } = self.0;
-        let (integers, unit) = sign_integers(difference);
+        let mut integers = vec![0.0; difference.len()];
+        let unit = sign_integers(difference, &mut integers);
         SignQuery {
             tables: integers.as_chunks().0.iter().map(tables).collect(),
             // Exact: integers.
@@ -226,18 +237,18 @@ impl Known {
     }
 }
 
-/// Integers for the sign codes, as numbers, and their unit.
+/// Integers for the sign codes, as numbers; their unit.
 #[inline(always)]
-fn sign_integers(difference: &[f64]) -> (Vec<f32>, f32) {
+fn sign_integers(difference: &[f64], integers: &mut [f32]) -> f32 {
     let groups = difference.chunks_exact(GROUP).map(|group| group.iter().map(|d| d.abs()).sum());
     let largest: f64 = groups.fold(0.0, f64::max);
     // The most that a group adds up to is the greatest entry. Rounding adds at most a half to each of four.
-    in_units(difference, (largest / f64::from(TABLE_MAX - 2)) as f32)
+    in_units(difference, (largest / f64::from(TABLE_MAX - 2)) as f32, integers)
 }
 
-/// Integers for the 4-bit codes, as numbers, and their unit.
+/// Integers for the 4-bit codes, as numbers; their unit.
 #[inline(always)]
-fn fine_integers(difference: &[f64]) -> (Vec<f32>, f32) {
+fn fine_integers(difference: &[f64], integers: &mut [f32]) -> f32 {
     // There are whole sixteens of components, and none that is no number.
     let mut lanes = [0.0; 16];
     for chunk in difference.as_chunks::<16>().0 {
@@ -246,16 +257,20 @@ fn fine_integers(difference: &[f64]) -> (Vec<f32>, f32) {
         }
     }
     let largest = lanes.into_iter().fold(0.0, f64::max);
-    in_units(difference, (largest / f64::from(FINE_MAX)) as f32)
+    in_units(difference, (largest / f64::from(FINE_MAX)) as f32, integers)
 }
 
+/// Leaves zeros where the unit is none.
 #[inline(always)]
-fn in_units(difference: &[f64], unit: f32) -> (Vec<f32>, f32) {
+fn in_units(difference: &[f64], unit: f32, integers: &mut [f32]) -> f32 {
     if unit < f32::MIN_POSITIVE {
-        return (vec![0.0; difference.len()], 0.0);
+        return 0.0;
     }
     let units = 1.0 / f64::from(unit);
-    (difference.iter().map(|&d| nearest((d * units) as f32)).collect(), unit)
+    for (integer, &d) in integers.iter_mut().zip(difference) {
+        *integer = nearest((d * units) as f32);
+    }
+    unit
 }
 
 /// Up to 128 integers as they meet the nibbles of two chunks of a code.

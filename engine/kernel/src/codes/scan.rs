@@ -51,13 +51,13 @@ impl Variant {
         }
     }
 
-    /// Estimates all rows by their 4-bit codes.
+    /// Estimates all rows by their 4-bit codes, and tells the estimates, or what follows of these.
     ///
     /// # Panics
-    /// When the rows are not whole and as many as the estimates.
-    pub fn estimate_rows<'a>(self, query: &Query, rows: &'a [u8], estimates: &mut [Estimate]) {
+    /// When the rows are not whole and as many as what is told.
+    pub fn estimate_rows<'a, T: Copy + From<Estimate>>(self, query: &Query, rows: &'a [u8], told: &mut [T]) {
         let bytes = query.nibble_row_bytes;
-        assert_eq!(Some(rows.len()), estimates.len().checked_mul(bytes), "an estimate for each whole row");
+        assert_eq!(Some(rows.len()), told.len().checked_mul(bytes), "an estimate for each whole row");
         let mut left = rows;
         let next = |places: &mut [&'a [u8]]| {
             let (these, later) = left.split_at(places.len() * bytes);
@@ -65,7 +65,7 @@ impl Variant {
             places.iter_mut().zip(these.chunks_exact(bytes)).for_each(|(place, row)| *place = row);
             left = later;
         };
-        self.estimate(&query.nibbles, next, estimates);
+        self.estimate(&query.nibbles, next, told);
     }
 
     /// Estimates all rows by their 4-bit codes, by several queries about one centre that share the reading of the rows: for each
@@ -74,26 +74,31 @@ impl Variant {
     /// # Panics
     /// When there are not as many lists of estimates as queries, when the rows are not whole and as many as the estimates of each
     /// query, or the queries are about centres of different length.
-    pub fn estimate_rows_together(self, queries: &[&Query], rows: &[u8], estimates: &mut [&mut [Estimate]]) {
+    pub fn estimate_rows_together<T: Copy + From<Estimate>>(
+        self,
+        queries: &[&Query],
+        rows: &[u8],
+        told: &mut [&mut [T]],
+    ) {
         let Some(bytes) = queries.first().map(|query| query.nibble_row_bytes) else { return };
-        assert_eq!(estimates.len(), queries.len(), "each query has estimates");
+        assert_eq!(told.len(), queries.len(), "each query has estimates");
         assert!(
             queries.iter().all(|query| query.nibble_row_bytes == bytes),
             "queries about centres of one length"
         );
-        for estimates in &*estimates {
-            let whole = estimates.len().checked_mul(bytes);
+        for told in &*told {
+            let whole = told.len().checked_mul(bytes);
             assert_eq!(Some(rows.len()), whole, "an estimate for each whole row");
         }
-        if let ([query], [estimates]) = (queries, &mut *estimates) {
-            return self.estimate_rows(query, rows, estimates);
+        if let ([query], [told]) = (queries, &mut *told) {
+            return self.estimate_rows(query, rows, told);
         }
         // Rows that the first query brought near are near to the others.
         let together = (NEAR_BYTES / bytes).max(1) * bytes;
         for (first, piece) in (0..rows.len()).step_by(together).zip(rows.chunks(together)) {
             let places = first / bytes..(first + piece.len()) / bytes;
-            for (query, estimates) in queries.iter().zip(&mut *estimates) {
-                self.estimate_rows(query, piece, &mut estimates[places.clone()]);
+            for (query, told) in queries.iter().zip(&mut *told) {
+                self.estimate_rows(query, piece, &mut told[places.clone()]);
             }
         }
     }

@@ -5,7 +5,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{bits, canonical, every_variant, random_vector};
 use crate::coded::{Integers, Lengths, Weights};
-use crate::{BLOCK_ROWS, Bar, BlockScores, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant};
+use crate::{
+    BLOCK_ROWS, Bar, BlockScores, Bounds, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant,
+};
 
 pub(super) const ALL: Bar = Bar { floor: f32::NEG_INFINITY, caution: 1.0 };
 
@@ -393,6 +395,14 @@ fn queries_that_share_the_reading_of_rows_get_their_own_estimates() {
                     let mut alone = vec![Estimate::default(); count];
                     variant.estimate_rows(query, &coded.nibble_rows, &mut alone);
                     assert_eq!(both(estimates), both(&alone), "{}, {together} queries", variant.name());
+                    let mut bounds = vec![Bounds::NONE; count];
+                    variant.estimate_rows(query, &coded.nibble_rows, &mut bounds);
+                    let about = |&Estimate { score, error }: &Estimate| Bounds {
+                        least: score - error,
+                        most: score + error,
+                    };
+                    let wanted: Vec<Bounds> = alone.iter().map(about).collect();
+                    assert_eq!(bounds, wanted, "{}, what follows of estimates", variant.name());
                 }
             }
         }

@@ -63,15 +63,15 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
             }
             return Ok(true);
         };
+        if searches.iter().all(|search| search.is_bare() && search.doubt == 1.0) {
+            segment.estimate(&queries, places.clone(), bounds)?;
+            return Ok(false);
+        }
         let mut estimates = vec![vec![Estimate::default(); places.len()]; searches.len()];
         segment.estimate(&queries, places.clone(), &mut estimates)?;
         for ((search, bounds), estimates) in searches.iter().zip(bounds).zip(estimates) {
-            if search.is_bare() && search.doubt == 1.0 {
-                Bounds::of_estimates(&estimates, bounds);
-            } else {
-                for ((place, bounds), estimate) in places.clone().zip(bounds).zip(estimates) {
-                    *bounds = search.between(place, estimate, search.doubt);
-                }
+            for ((place, bounds), estimate) in places.clone().zip(bounds).zip(estimates) {
+                *bounds = search.between(place, estimate, search.doubt);
             }
         }
         Ok(false)

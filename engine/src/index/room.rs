@@ -1,0 +1,59 @@
+//! Where does a search write down what it learns of rows?
+//!
+//! In room that the search before it on the same thread had: what the allocator gives of this size is slow to get, and far
+//! from the processor. What is written there is gone before it is handed on.
+
+use super::Survivor;
+use std::cell::Cell;
+use strongroom_kernel::Bounds;
+
+/// A thread keeps no room for more survivors than these.
+const SURVIVORS_MAX: usize = 4096;
+
+thread_local! {
+    static KEPT: Cell<Option<Lists>> = const { Cell::new(None) };
+}
+
+/// What is written.
+#[derive(Debug, Default)]
+struct Lists {
+    bounds: Vec<Bounds>,
+    reach: Vec<u32>,
+    survivors: Vec<Survivor>,
+}
+
+/// Room for a search, which goes back to its thread.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Of rows that are looked at together.
+    pub(super) bounds: Vec<Bounds>,
+    /// Which of them may be among the best.
+    pub(super) reach: Vec<u32>,
+    /// Of all that were looked at so far those that may.
+    pub(super) survivors: Vec<Survivor>,
+}
+
+impl Room {
+    /// Empty room.
+    pub(super) fn new() -> Self {
+        let Lists { bounds, reach, survivors } = KEPT.take().unwrap_or_default();
+        Self { bounds, reach, survivors }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut lists = Lists {
+            bounds: std::mem::take(&mut self.bounds),
+            reach: std::mem::take(&mut self.reach),
+            survivors: std::mem::take(&mut self.survivors),
+        };
+        if lists.survivors.capacity() > SURVIVORS_MAX {
+            lists.survivors = Vec::new();
+        }
+        lists.bounds.clear();
+        lists.reach.clear();
+        lists.survivors.clear();
+        KEPT.set(Some(lists));
+    }
+}
