@@ -269,12 +269,11 @@ impl<F: FnMut(&[u32])> Work for Seeking<'_, F> {
                 for first in (0..count).step_by(ROWS) {
                     let words: [&[_]; ROWS] = std::array::from_fn(|r| &words[(first + r) * steps..][..steps]);
                     set.multiply(words, &of_blocks[..blocks.len()], &mut tile);
-                    for r in 0..ROWS {
-                        let row = first + r;
+                    for (row, of_row) in (first..).zip(&tile) {
                         let mut best = ([f32::NEG_INFINITY; VECTORS], floors[row]);
                         let raised = <V::Sums as Sums>::RAISED * coded[row].sum;
                         let most = most[row * width + part * BLOCKS * VECTORS..].as_chunks_mut().0;
-                        for ((block, products), most) in blocks.iter().zip(&tile[r]).zip(most) {
+                        for ((block, products), most) in blocks.iter().zip(of_row).zip(most) {
                             block.bound(&coded[row], slacks[row], (products, raised), most, &mut best);
                         }
                         (tops[row * parts_count + part], floors[row]) = best;
