@@ -63,6 +63,7 @@
 mod arch;
 mod coded;
 mod codes;
+mod contenders;
 mod counting;
 pub mod half;
 mod mask;
@@ -70,6 +71,7 @@ mod norm;
 mod reach;
 mod rotation;
 mod rows;
+mod summing;
 #[cfg(test)]
 mod tests;
 mod variant;
@@ -77,10 +79,12 @@ mod variant;
 pub use arch::ahead::fetch;
 pub use coded::{Bar, BlockScores, Bounds, Estimate};
 pub use codes::{Centre, Encoder, Metric, Query};
+pub use contenders::Contenders;
 pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
 pub use rows::{Dot, DotF16, DotI8, Measure, SquaredDistance};
+pub use summing::add_rows;
 pub use variant::{DIMENSION_MAX, Variant};
 
 /// The dot product of two vectors.

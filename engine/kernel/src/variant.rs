@@ -87,6 +87,11 @@ impl Variant {
         }
     }
 
+    /// Whether it has instructions that multiply bytes.
+    pub(crate) fn multiplies_bytes(self) -> bool {
+        !matches!(self.0, Kind::Portable(_))
+    }
+
     /// As [`dot`](crate::dot).
     pub fn dot(self, a: &[f32], b: &[f32]) -> f32 {
         assert_eq!(a.len(), b.len(), "both vectors of a dot product have the same dimension");

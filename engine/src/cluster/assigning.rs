@@ -5,7 +5,7 @@ use super::rows::Rows;
 use super::workers::Workers;
 use super::{groups, scan};
 
-/// Up to so many lists, [`assign`] looks at all of them.
+/// Up to so many lists, [`assign`] and the last rounds of training look at all of them.
 pub const FLAT_ASSIGNED_MAX: usize = 2048;
 
 /// Says for each row which list it belongs to: that of the nearest centroid, of equals the lowest. Above

@@ -93,4 +93,10 @@ impl Centroids {
             *score -= bias;
         }
     }
+
+    /// How near one list is to a row.
+    pub(super) fn score_one(&self, row: &[f32], list: u32) -> f32 {
+        let vector = &self.vectors[list as usize * self.dimension..][..self.dimension];
+        Variant::best().dot(row, vector) - self.biases[list as usize]
+    }
 }

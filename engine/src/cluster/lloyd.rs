@@ -10,7 +10,7 @@ use super::rows::Rows;
 use super::scan;
 use super::workers::Workers;
 use std::ops::Range;
-use strongroom_kernel::{Metric, Variant};
+use strongroom_kernel::{Metric, Variant, add_rows};
 
 /// A list with more than so many times the mean is split.
 pub(super) const LONG_TIMES_MEAN: usize = 2;
@@ -113,11 +113,9 @@ pub(super) fn means(round: &Round<'_>, members: &Members, vectors: &[f32]) -> Ve
             return vectors[list * dimension..][..dimension].to_vec();
         }
         let mut sums = vec![0.0_f64; dimension];
-        for &place in places {
-            for (sum, &component) in sums.iter_mut().zip(round.rows.row(round.picked[place as usize])) {
-                *sum += f64::from(component);
-            }
-        }
+        let rows: Vec<&[f32]> =
+            places.iter().map(|&place| round.rows.row(round.picked[place as usize])).collect();
+        add_rows(&mut sums, &rows);
         sums.iter().map(|sum| (sum / places.len() as f64) as f32).collect()
     });
     means.concat()

@@ -5,9 +5,9 @@
 //! their own centroid gain most by it, and only some get a second list, as each costs a second code.
 
 use super::centroids::Centroids;
+use super::groups::Groups;
 use super::lloyd::Members;
 use super::rows::Rows;
-use super::scan::each_score;
 use super::workers::Workers;
 use strongroom_kernel::Variant;
 
@@ -39,7 +39,9 @@ pub fn seconds(
 ) -> Vec<Vec<u32>> {
     let rows = Rows::new(rows, centroids.dimension());
     let members = Members::new(list_of_row, centroids.lists());
-    let found = workers.map(centroids.lists(), |list| of_list(centroids, list, rows, members.of(list)));
+    let groups = Groups::new(centroids, workers);
+    let found = workers
+        .map(centroids.lists(), |list| of_list(centroids, &groups, list as u32, rows, members.of(list)));
     let mut found = found.concat();
     found.sort_unstable_by(|a, b| b.distance.total_cmp(&a.distance).then(a.row.cmp(&b.row)));
     let wanted = (found.len() as f64 * SHARE) as usize;
@@ -58,34 +60,45 @@ pub fn seconds(
     seconds
 }
 
-/// The second list of each row of a list; none when there is no other.
-fn of_list(centroids: &Centroids, own: usize, rows: Rows<'_>, members: &[u32]) -> Vec<Second> {
-    let lists = centroids.lists();
-    let vector = centroids.vector(own as u32);
-    let mut with_own = vec![0.0; lists];
+/// What is known of a row that looks for its second list.
+struct Looking {
+    /// Its length squared, and the product of it and its own centroid.
+    square: f32,
+    with_own: f32,
+    /// How far it is from that centroid, squared; and what counts by how much of another way lies along the way to it.
+    distance: f32,
+    along: f32,
+    best: Option<u32>,
+    cost: f32,
+}
+
+/// The second list of each row of a list, in the groups that are nearest to the row; none when there is no other.
+fn of_list(centroids: &Centroids, groups: &Groups, own: u32, rows: Rows<'_>, members: &[u32]) -> Vec<Second> {
+    let vector = centroids.vector(own);
+    let mut with_own = vec![0.0; centroids.lists()];
     Variant::best().dot_rows(vector, centroids.vectors(), &mut with_own);
-    let mut scores = vec![0.0; members.len() * lists];
-    each_score(centroids, 0..lists, rows, members, 0..members.len(), |at, list, score| {
-        scores[at * lists + list] = score;
-    });
-    let second = |(&row, scores): (&u32, &[f32])| {
-        let (row_with_own, square) = (product(rows.row(row), vector), product(rows.row(row), rows.row(row)));
-        let distance = (square - 2.0 * row_with_own + with_own[own]).max(0.0);
+    let looking = |&row: &u32| {
+        let (square, row_with_own) = (product(rows.row(row), rows.row(row)), product(rows.row(row), vector));
+        let distance = (square - 2.0 * row_with_own + with_own[own as usize]).max(0.0);
         let along = if distance > 0.0 { ALONG / distance } else { 0.0 };
-        let (mut least, mut second) = (f32::INFINITY, None);
-        for (list, ((score, bias), with_own)) in
-            (0..).zip(scores.iter().zip(centroids.biases()).zip(&with_own))
-        {
-            // What the way from that centroid to the row has in common with the way from the own one to it.
-            let common = square - (score + bias) - row_with_own + with_own;
-            let cost = along * common * common - 2.0 * score;
-            if cost < least && list != own as u32 {
-                (least, second) = (cost, Some(list));
-            }
-        }
-        Some(Second { row, list: second?, distance })
+        Looking { square, with_own: row_with_own, distance, along, best: None, cost: f32::INFINITY }
     };
-    members.iter().zip(scores.chunks_exact(lists)).filter_map(second).collect()
+    let mut looking: Vec<Looking> = members.iter().map(looking).collect();
+    groups.look(rows, members, |at, list, score| {
+        let row = &mut looking[at];
+        // What the way from that centroid to the row has in common with the way from the own one to it.
+        let (bias, with_own) = (centroids.biases()[list as usize], with_own[list as usize]);
+        let common = row.square - (score + bias) - row.with_own + with_own;
+        let cost = row.along * common * common - 2.0 * score;
+        let is_better = cost < row.cost || (cost == row.cost && row.best.is_some_and(|best| list < best));
+        if is_better && list != own {
+            (row.cost, row.best) = (cost, Some(list));
+        }
+    });
+    let second = |(&row, looking): (&u32, &Looking)| {
+        Some(Second { row, list: looking.best?, distance: looking.distance })
+    };
+    members.iter().zip(&looking).filter_map(second).collect()
 }
 
 fn product(a: &[f32], b: &[f32]) -> f32 {

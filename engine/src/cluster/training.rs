@@ -7,7 +7,7 @@ use super::lloyd::{Members, Round, rounds};
 use super::random::SplitMix64;
 use super::rows::{Rows, spread};
 use super::workers::Workers;
-use super::{groups, scan};
+use super::{FLAT_ASSIGNED_MAX, groups, scan};
 use strongroom_kernel::Metric;
 
 /// Rows that training looks at for each list.
@@ -57,7 +57,7 @@ pub fn train(rows: &[f32], training: Training<'_>, workers: &Workers) -> Centroi
     let mut random = SplitMix64(SEED);
     let sample = spread(&rows.all(), lists.saturating_mul(SAMPLED_ROWS_PER_LIST), &mut random);
     let lists = lists.min(sample.len());
-    let nearest = if lists > FLAT_TRAINED_MAX { groups::nearest } else { scan::nearest };
+    let nearest = if lists > FLAT_ASSIGNED_MAX { groups::nearest } else { scan::nearest };
     let round = Round { rows, picked: &sample, workers, nearest };
     let near = if start.all().is_empty() {
         from_rows(&round, lists, &mut random)

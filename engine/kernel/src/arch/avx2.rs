@@ -7,14 +7,15 @@ use core::arch::x86_64::{
     _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtph_ps, _mm256_extractf128_ps,
     _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
     _mm256_maddubs_epi16, _mm256_maskload_ps, _mm256_mul_ps, _mm256_set1_epi8, _mm256_set1_epi16,
-    _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16,
-    _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_ps,
+    _mm256_set1_epi32, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_ps,
 };
 
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
 use super::signs::Lookup;
+use super::tiles::{self, ROWS, STEP, Step, Sums, Tile, VECTORS};
 use crate::coded::Tables;
 
 /// Proof that the CPU has AVX2, and the conversion of halves that came before it.
@@ -46,6 +47,21 @@ static MASKS: [i32; 2 * LANES] = {
 };
 
 impl Lanes for Halves {
+    type Sums = Pairs;
+
+    unsafe fn multiply(rows: [&[[i32; 2]]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+        /// # Safety
+        /// The CPU has the instructions.
+        #[target_feature(enable = "avx2,f16c")]
+        #[inline(never)]
+        unsafe fn compiled(rows: [&[[i32; 2]]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+            // SAFETY: whoever may call this has the instructions.
+            unsafe { tiles::multiply::<Pairs>(rows, blocks, tile) }
+        }
+        // SAFETY: the caller has the instructions.
+        unsafe { compiled(rows, blocks, tile) }
+    }
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller has AVX2.
@@ -167,6 +183,70 @@ pub(super) unsafe fn total_8(lanes: __m256i) -> i32 {
         let four = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256::<1>(lanes));
         let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b1110>(four));
         _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0b01>(two)))
+    }
+}
+
+/// Eight sums of products of bytes, and eight more.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs(__m256i, __m256i);
+
+impl Sums for Pairs {
+    /// The first and the third byte, then the second and the fourth, each as 16 bits.
+    type Word = [i32; 2];
+    type Four = [__m256i; 2];
+    /// The same of eight vectors, and of eight more.
+    type Loaded = [[__m256i; 2]; 2];
+    const WHOLE: bool = false;
+
+    #[inline(always)]
+    fn word(bytes: [i8; STEP]) -> [i32; 2] {
+        let [a, b, c, d] = bytes.map(i32::from);
+        [(a & 0xFFFF) | c << 16, (b & 0xFFFF) | d << 16]
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX2.
+        unsafe { Pairs(_mm256_setzero_si256(), _mm256_setzero_si256()) }
+    }
+
+    #[inline(always)]
+    unsafe fn four(word: [i32; 2]) -> [__m256i; 2] {
+        // SAFETY: the caller has AVX2.
+        unsafe { [_mm256_set1_epi32(word[0]), _mm256_set1_epi32(word[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn load(step: &Step) -> [[__m256i; 2]; 2] {
+        // SAFETY: the caller has AVX2; 32 bytes lie behind each pointer.
+        unsafe {
+            let low = _mm256_set1_epi16(0xFF);
+            let apart = |bytes: __m256i| [_mm256_and_si256(bytes, low), _mm256_srli_epi16::<8>(bytes)];
+            let first = _mm256_loadu_si256(step.as_ptr().cast());
+            let second = _mm256_loadu_si256(step.as_ptr().add(32).cast());
+            [apart(first), apart(second)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, row: [__m256i; 2], vectors: [[__m256i; 2]; 2]) -> Self {
+        // SAFETY: the caller has AVX2. The sum of two products fits into 32 bits.
+        unsafe {
+            let add = |sums, [even, odd]: [__m256i; 2]| {
+                let sums = _mm256_add_epi32(sums, _mm256_madd_epi16(even, row[0]));
+                _mm256_add_epi32(sums, _mm256_madd_epi16(odd, row[1]))
+            };
+            Pairs(add(self.0, vectors[0]), add(self.1, vectors[1]))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, sums: &mut [i32; VECTORS]) {
+        // SAFETY: the caller has AVX2; 8 numbers have room behind each pointer.
+        unsafe {
+            _mm256_storeu_si256(sums.as_mut_ptr().cast(), self.0);
+            _mm256_storeu_si256(sums.as_mut_ptr().add(8).cast(), self.1);
+        }
     }
 }
 

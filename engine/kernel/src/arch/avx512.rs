@@ -19,6 +19,7 @@ use super::avx512_nibbles::Sixteenfold;
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::signs::{Lookup, TABLES_IN_BYTES};
+use super::tiles::{self, ROWS, STEP, Step, Sums, Tile, VECTORS};
 use crate::coded::{Bounds, Factors, Tables, Weights};
 use crate::mask::BLOCK_ROWS;
 
@@ -44,6 +45,21 @@ super::compile!(
 );
 
 impl Lanes for __m512 {
+    type Sums = Sixteens;
+
+    unsafe fn multiply(rows: [&[i32]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+        /// # Safety
+        /// The CPU has the instructions.
+        #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+        #[inline(never)]
+        unsafe fn compiled(rows: [&[i32]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+            // SAFETY: whoever may call this has the instructions.
+            unsafe { tiles::multiply::<Sixteens>(rows, blocks, tile) }
+        }
+        // SAFETY: the caller has the instructions.
+        unsafe { compiled(rows, blocks, tile) }
+    }
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller has AVX-512.
@@ -145,7 +161,7 @@ unsafe fn negated(lanes: __m512, which: u16) -> __m512 {
 
 /// Sixteen sums of products of bytes.
 #[derive(Clone, Copy)]
-struct Sixteens(__m512i);
+pub(crate) struct Sixteens(__m512i);
 
 impl Bytes for Sixteens {
     /// The instruction multiplies bytes without a sign by bytes with one. A flipped top bit makes a byte with
@@ -190,6 +206,48 @@ impl Bytes for Sixteens {
             let high = _mm512_extracti64x4_epi64::<1>(self.0);
             total_8(_mm256_add_epi32(_mm512_castsi512_si256(self.0), high))
         }
+    }
+}
+
+impl Sums for Sixteens {
+    type Word = i32;
+    type Four = __m512i;
+    type Loaded = __m512i;
+    const WHOLE: bool = true;
+
+    #[inline(always)]
+    fn word(bytes: [i8; STEP]) -> i32 {
+        i32::from_le_bytes(bytes.map(i8::cast_unsigned))
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX-512.
+        unsafe { Sixteens(_mm512_setzero_si512()) }
+    }
+
+    #[inline(always)]
+    unsafe fn four(word: i32) -> __m512i {
+        // SAFETY: the caller has AVX-512.
+        unsafe { _mm512_set1_epi32(word) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(step: &Step) -> __m512i {
+        // SAFETY: the caller has AVX-512; 64 bytes lie behind the pointer.
+        unsafe { _mm512_loadu_si512(step.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, row: __m512i, vectors: __m512i) -> Self {
+        // SAFETY: the caller has AVX-512 with VNNI.
+        unsafe { Sixteens(_mm512_dpbusd_epi32(self.0, vectors, row)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, sums: &mut [i32; VECTORS]) {
+        // SAFETY: the caller has AVX-512; 16 numbers have room behind the pointer.
+        unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), self.0) }
     }
 }
 

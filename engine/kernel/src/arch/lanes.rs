@@ -5,6 +5,7 @@
 //! any row's additions. With each load, what lies there in the next group is asked for from memory.
 
 use super::ahead::{NEAR_BYTES, fetch_line};
+use super::tiles::{ROWS, Step, Sums, Tile};
 use crate::coded::Bounds;
 use crate::half;
 
@@ -17,6 +18,9 @@ pub(crate) const LANES: usize = 16;
 /// Every method may only be called where the CPU has the implementation's instructions. All are inlined into
 /// the one caller that is compiled with these instructions.
 pub(crate) trait Lanes: Copy {
+    /// How bytes are multiplied.
+    type Sums: Sums;
+
     unsafe fn zero() -> Self;
     unsafe fn load(elements: &[f32; LANES]) -> Self;
     /// Adds the products of two others, each product and sum rounded on its own.
@@ -62,6 +66,9 @@ pub(crate) trait Lanes: Copy {
             (*low, *high) = (*low + *high, *low - *high);
         }
     }
+
+    /// As [`multiply`](super::tiles::multiply), compiled by itself: among other code, its sums don't stay in registers.
+    unsafe fn multiply(rows: [&[<Self::Sums as Sums>::Word]; ROWS], blocks: &[&[Step]], tile: &mut Tile);
 
     /// Sixteen halves, widened.
     #[inline(always)]

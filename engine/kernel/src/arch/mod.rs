@@ -1,6 +1,7 @@
 //! How does each instruction set hold the lanes that the kernels are written against?
 //!
-//! `lanes` has the loop over rows of numbers, `bytes` the one over rows of bytes, `signs` and
+//! `lanes` has the loop over rows of numbers, `bytes` the one over rows of bytes, `tiles` the one over rows and many vectors of
+//! bytes, `signs` and
 //! `nibbles` those over codes of 1 and 4 bits, each written against a few
 //! operations on lanes; each other file says in a few lines what these operations are on its instruction set,
 //! and compiles the loops with those instructions.
@@ -34,6 +35,18 @@ impl<V: lanes::Lanes> Set<V> {
     ) -> usize {
         // SAFETY: the value proves that the instructions are there.
         unsafe { V::reaching(rows, floor, first, numbers) }
+    }
+
+    /// As [`multiply`](tiles::multiply).
+    #[inline(always)]
+    pub(crate) fn multiply(
+        self,
+        rows: [&[<V::Sums as tiles::Sums>::Word]; tiles::ROWS],
+        blocks: &[&[tiles::Step]],
+        tile: &mut tiles::Tile,
+    ) {
+        // SAFETY: the value proves that the instructions are there.
+        unsafe { V::multiply(rows, blocks, tile) }
     }
 
     /// The first steps of a Hadamard transform, those within sixteen components.
@@ -177,3 +190,4 @@ pub(crate) mod neon;
 mod nibbles;
 pub(crate) mod portable;
 mod signs;
+pub(crate) mod tiles;

@@ -1,10 +1,11 @@
 //! Sixteen lanes as four registers of NEON, and 16 bytes as one.
 
 use core::arch::aarch64::{
-    float32x4_t, int32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddvq_s32, vaddw_high_u8, vaddw_u8, vandq_u8,
-    vdupq_n_f32, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, vget_high_f32, vget_lane_f32, vget_low_f32,
-    vget_low_s8, vget_low_u8, vld1q_f32, vld1q_s8, vld1q_u8, vmlal_high_s8, vmlal_s8, vmull_high_s8,
-    vmull_s8, vmulq_f32, vpadalq_s16, vqtbl1q_u8, vreinterpretq_s8_u8, vshrq_n_u8, vst1q_u16, vsubq_f32,
+    float32x4_t, int8x16_t, int32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddvq_s32, vaddw_high_u8, vaddw_u8,
+    vandq_u8, vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, veorq_u8, vget_high_f32,
+    vget_lane_f32, vget_low_f32, vget_low_s8, vget_low_u8, vld1q_f32, vld1q_s8, vld1q_u8, vmlal_high_s8,
+    vmlal_s8, vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vqtbl1q_u8, vreinterpretq_s8_s32,
+    vreinterpretq_s8_u8, vshrq_n_u8, vst1q_s32, vst1q_u16, vsubq_f32,
 };
 use std::arch::is_aarch64_feature_detected;
 
@@ -12,6 +13,7 @@ use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
 use super::signs::Lookup;
+use super::tiles::{self, ROWS, STEP, Step, Sums, Tile, VECTORS};
 use crate::coded::Tables;
 
 /// Proof that the CPU has NEON.
@@ -32,6 +34,21 @@ super::compile!(Neon, [target_feature(enable = "neon")], Quarters, 4, Fours, Fou
 struct Quarters([float32x4_t; 4]);
 
 impl Lanes for Quarters {
+    type Sums = Quads;
+
+    unsafe fn multiply(rows: [&[i32]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+        /// # Safety
+        /// The CPU has the instructions.
+        #[target_feature(enable = "neon")]
+        #[inline(never)]
+        unsafe fn compiled(rows: [&[i32]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+            // SAFETY: whoever may call this has the instructions.
+            unsafe { tiles::multiply::<Quads>(rows, blocks, tile) }
+        }
+        // SAFETY: the caller has the instructions.
+        unsafe { compiled(rows, blocks, tile) }
+    }
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         // SAFETY: the caller has NEON.
@@ -112,6 +129,74 @@ impl Bytes for Fours {
     unsafe fn total(self) -> i32 {
         // SAFETY: the caller has NEON.
         unsafe { vaddvq_s32(self.0) }
+    }
+}
+
+/// Sums of products of bytes for sixteen vectors, two of each beside each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Quads([int32x4_t; 8]);
+
+impl Sums for Quads {
+    type Word = i32;
+    type Four = int8x16_t;
+    /// With signs again.
+    type Loaded = [int8x16_t; 4];
+    const WHOLE: bool = false;
+    const RAISED: i32 = 0;
+
+    #[inline(always)]
+    fn word(bytes: [i8; STEP]) -> i32 {
+        i32::from_le_bytes(bytes.map(i8::cast_unsigned))
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has NEON.
+        unsafe { Quads([vdupq_n_s32(0); 8]) }
+    }
+
+    #[inline(always)]
+    unsafe fn four(word: i32) -> int8x16_t {
+        // SAFETY: the caller has NEON.
+        unsafe { vreinterpretq_s8_s32(vdupq_n_s32(word)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(step: &Step) -> [int8x16_t; 4] {
+        let first = step.as_ptr();
+        // SAFETY: the caller has NEON; 16 bytes lie behind each of the four pointers.
+        unsafe {
+            let mut vectors = [vdupq_n_s8(0); 4];
+            for (q, vectors) in vectors.iter_mut().enumerate() {
+                let raised = vld1q_u8(first.add(16 * q));
+                *vectors = vreinterpretq_s8_u8(veorq_u8(raised, vdupq_n_u8(tiles::RAISED as u8)));
+            }
+            vectors
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(mut self, row: int8x16_t, vectors: [int8x16_t; 4]) -> Self {
+        for (q, vectors) in vectors.into_iter().enumerate() {
+            // SAFETY: the caller has NEON. A product of bytes fits into 16 bits.
+            unsafe {
+                let low = vmull_s8(vget_low_s8(vectors), vget_low_s8(row));
+                self.0[2 * q] = vpadalq_s16(self.0[2 * q], low);
+                self.0[2 * q + 1] = vpadalq_s16(self.0[2 * q + 1], vmull_high_s8(vectors, row));
+            }
+        }
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, sums: &mut [i32; VECTORS]) {
+        for q in 0..4 {
+            // SAFETY: the caller has NEON; 4 numbers have room behind the pointer.
+            unsafe {
+                let four = vpaddq_s32(self.0[2 * q], self.0[2 * q + 1]);
+                vst1q_s32(sums.as_mut_ptr().add(4 * q), four);
+            }
+        }
     }
 }
 

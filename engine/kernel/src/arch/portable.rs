@@ -4,6 +4,7 @@ use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
 use super::signs::Lookup;
+use super::tiles::{self, ROWS, STEP, Step, Sums, Tile, VECTORS};
 use crate::coded::Tables;
 
 /// What every CPU of the target has.
@@ -13,6 +14,20 @@ pub(crate) struct Portable;
 super::compile!(Portable, [], [f32; LANES], 1, i32, i32);
 
 impl Lanes for [f32; LANES] {
+    type Sums = [i32; VECTORS];
+
+    unsafe fn multiply(rows: [&[[i8; STEP]]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+        /// # Safety
+        /// The CPU has the instructions.
+        #[inline(never)]
+        unsafe fn compiled(rows: [&[[i8; STEP]]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
+            // SAFETY: whoever may call this has the instructions.
+            unsafe { tiles::multiply::<[i32; VECTORS]>(rows, blocks, tile) }
+        }
+        // SAFETY: the caller has the instructions.
+        unsafe { compiled(rows, blocks, tile) }
+    }
+
     #[inline(always)]
     unsafe fn zero() -> Self {
         [0.0; LANES]
@@ -65,6 +80,47 @@ impl Bytes for i32 {
     #[inline(always)]
     unsafe fn total(self) -> i32 {
         self
+    }
+}
+
+impl Sums for [i32; VECTORS] {
+    type Word = [i8; STEP];
+    type Four = [i8; STEP];
+    type Loaded = Step;
+    const WHOLE: bool = false;
+
+    fn word(bytes: [i8; STEP]) -> [i8; STEP] {
+        bytes
+    }
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        [0; VECTORS]
+    }
+
+    #[inline(always)]
+    unsafe fn four(word: [i8; STEP]) -> [i8; STEP] {
+        word
+    }
+
+    #[inline(always)]
+    unsafe fn load(step: &Step) -> Step {
+        *step
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(mut self, row: [i8; STEP], vectors: Step) -> Self {
+        for (sum, vector) in self.iter_mut().zip(vectors.as_chunks::<STEP>().0) {
+            for (&r, &v) in row.iter().zip(vector) {
+                *sum += i32::from(r) * i32::from(v);
+            }
+        }
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, sums: &mut [i32; VECTORS]) {
+        *sums = self;
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{Metric, Variant, is_finite, norm, normalize};
 
 mod bounds;
 mod codes;
+mod contenders;
 mod rows;
 
 /// The definition of the crate's first page, word by word.
