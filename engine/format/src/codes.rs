@@ -3,8 +3,8 @@
 //! A segment of more than [`FLAT_ROWS_MIN`] rows has codes of them, by which a search finds the few rows whose vectors it
 //! reads. Section *index* says what they were made with; *nibbles* has a code of four bits a component for each row. A
 //! segment of many rows has them in lists of rows that are near each other: the index then has a code for each list's
-//! centroid, *places* says which row each code is of, and *signs* has the codes of one bit, in blocks that no two lists
-//! share. There some rows stand in a second list as well. What the bits of a code mean stands in `format-spec.md`, "Codes".
+//! centroid, *places* says which row each code is of, and *signs* has codes of one bit or two a component, in blocks that no two
+//! lists share. There some rows stand in a second list as well. What the bits of a code mean stands in `format-spec.md`, "Codes".
 
 use crate::Damage;
 use crate::segment::{Section, SectionKind};
@@ -18,6 +18,8 @@ pub const CODES_VERSION: u32 = 1;
 pub const LISTS_VERSION: u32 = 2;
 /// Rows of one block of sign codes.
 pub const SIGN_BLOCK_ROWS: u32 = 32;
+/// Rows of no more components have sign codes of two planes, whose signs alone would say too little.
+pub const TWO_PLANES_MAX: u32 = 192;
 /// Of each ladder (see [`IndexHead::reach`]) so many steps are written.
 pub const LADDER_STEPS: usize = 10;
 /// The numbers that each code goes with.
@@ -35,7 +37,8 @@ pub fn nibble_row_bytes(dimension: u32) -> u64 {
 
 /// How long a block of sign codes is.
 pub fn sign_block_bytes(dimension: u32) -> u64 {
-    (rotated_len(dimension) / 8 + FACTOR_BYTES) * u64::from(SIGN_BLOCK_ROWS)
+    let planes = if dimension <= TWO_PLANES_MAX { 2 } else { 1 };
+    (planes * rotated_len(dimension) / 8 + FACTOR_BYTES) * u64::from(SIGN_BLOCK_ROWS)
 }
 
 /// How many rows a list has.
@@ -68,7 +71,7 @@ pub struct IndexHead<'a> {
     /// Step `i` says how remote lists must be looked at to miss a nearest row no more than once in `2^(i + 1)` times. All zero
     /// without lists.
     pub reach: [f32; LADDER_STEPS],
-    /// How many rows must be looked at by their codes of four bits, best by one bit first, to miss one no more often than that.
+    /// How many rows must be looked at by their codes of four bits, best by their sign codes first, to miss one no more often than that.
     pub candidates: [u32; LADDER_STEPS],
 }
 

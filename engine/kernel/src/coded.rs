@@ -160,7 +160,7 @@ impl<'a> Factors<'a> {
 /// The query for sign codes.
 #[derive(Debug)]
 pub(crate) struct SignQuery {
-    /// For each 16 components.
+    /// For each 16 signs of a row.
     pub tables: Vec<Tables>,
     /// The sum of the integers' magnitudes: what two times a sum of table entries is more than the product.
     pub offset: i32,

@@ -13,7 +13,7 @@
 //!
 //! # A search by codes
 //!
-//! Rows are coded in blocks of 32 at one bit a component, and one by one at four; `codes` says how, and what lies
+//! Rows are coded in blocks of 32 at one bit a component, or two if there are few, and one by one at four; `codes` says how, and what lies
 //! where. A search scans the blocks, looks again at what may be near, and scores the originals of what still may:
 //!
 //! ```
@@ -78,7 +78,7 @@ mod variant;
 
 pub use arch::ahead::fetch;
 pub use coded::{Bar, BlockScores, Bounds, Estimate};
-pub use codes::{Centre, Encoder, Metric, Query};
+pub use codes::{Centre, Encoder, Metric, Query, TWO_PLANES_MAX};
 pub use contenders::Contenders;
 pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};

@@ -5,12 +5,14 @@
 
 use super::lists::Lists;
 use crate::nearness::measure;
-use strongroom_format::codes::{CODES_VERSION, IndexHead, Places};
+use strongroom_format::codes::{CODES_VERSION, IndexHead, Places, TWO_PLANES_MAX};
 use strongroom_format::record::Metric;
 use strongroom_kernel::{Centre, Encoder, Query, ROTATION_VERSION, Rotation};
 
 // What a segment's codes are depends on the rotation.
 const _: () = assert!(CODES_VERSION == ROTATION_VERSION);
+// How long a block of sign codes is depends on its planes.
+const _: () = assert!(TWO_PLANES_MAX as usize == strongroom_kernel::TWO_PLANES_MAX);
 
 /// What a segment's rows are coded relative to, and which lists they are in.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What are the codes of a segment's rows, when it is written?
 //!
 //! Few rows have none. Up to [`FLAT_ROWS_MAX`] each has a code of four bits a component, in the order of the rows. More are put
-//! into lists, or stay in those of the largest segment that was merged, and have codes of one bit as well.
+//! into lists, or stay in those of the largest segment that was merged, and have sign codes as well.
 
 use super::codes::Index;
 use super::lifted::Lifted;

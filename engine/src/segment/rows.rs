@@ -2,7 +2,7 @@
 //!
 //! Exactly, by their vectors; or by their codes of four bits a component, an eighth as long, with an error that is
 //! proven. A segment of few rows has no codes, and neither has one whose codes are of another version. One of many rows
-//! has its codes in lists, and codes of one bit to choose among the rows of those that are near.
+//! has its codes in lists, and sign codes to choose among the rows of those that are near.
 
 use super::cache::Opened;
 use super::codes::Index;
@@ -117,7 +117,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Of the rows in the lists within reach the ones whose codes of one bit say that they score best: `count` places, or
+    /// Of the rows in the lists within reach the ones whose sign codes say that they score best: `count` places, or
     /// all there are, rising, with what their codes of four bits say. Of rows in a mask, if there is one; then in as many lists
     /// as it takes to see as many of them as so many lists have on average.
     pub fn probe(

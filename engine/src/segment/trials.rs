@@ -1,7 +1,7 @@
 //! What does it take to find the nearest rows in the lists of a segment?
 //!
 //! Some of its rows are searched for when it is written, as if they were queries: how remote the lists are in which their nearest
-//! rows lie, and how many rows of these lists seem nearer by their codes of one bit. What is seldom exceeded is a step of a ladder.
+//! rows lie, and how many rows of these lists seem nearer by their sign codes. What is seldom exceeded is a step of a ladder.
 
 use super::codes::Index;
 use super::lifted::Lifted;
@@ -52,7 +52,7 @@ struct Trial {
 struct Found {
     /// How many lists have to be looked at.
     lists: usize,
-    /// Which one it is of the rows in so many of the nearest lists, by one bit, for some numbers up to all.
+    /// Which one it is of the rows in so many of the nearest lists, by sign codes, for some numbers up to all.
     ranks: Vec<(usize, u32)>,
 }
 
@@ -190,7 +190,7 @@ impl Trial {
         within
     }
 
-    /// Which one each is, by one bit, of the rows in so many of the nearest lists, or some more, of those that lie there.
+    /// Which one each is, by sign codes, of the rows in so many of the nearest lists, or some more, of those that lie there.
     fn ranks(&self, lists: usize) -> impl Iterator<Item = u32> {
         let found = self.found.iter().filter(move |found| found.lists <= lists);
         found.filter_map(move |found| {

@@ -16,7 +16,7 @@
 //! | words | a dictionary of the words of all rows, see [`words`](crate::words) |
 //! | postings | how many words each row has, and for each word the rows that have it |
 //! | index | what the codes of the rows were made with, see [`codes`](crate::codes) |
-//! | signs | codes of one bit a component, in blocks |
+//! | signs | codes of one bit or two a component, in blocks |
 //! | nibbles | codes of four bits a component |
 //! | places | which row each code is of |
 //! | fields | which documents have which values in their metadata, see [`field_index`](crate::field_index) |
@@ -65,7 +65,7 @@ pub enum SectionKind {
     Postings = 9,
     /// What codes were made with, see [`codes`](crate::codes).
     Index = 10,
-    /// Codes of one bit a component.
+    /// Codes of one bit a component, or of two.
     Signs = 11,
     /// Codes of four bits a component.
     Nibbles = 12,

@@ -3,7 +3,7 @@
 use crate::codes::*;
 use crate::segment::Section;
 
-/// Of 100 components: 76 bytes a code.
+/// Of 100 components: 76 bytes a code, and 44 a code of two planes of signs.
 const DIMENSION: u32 = 100;
 
 fn head(centroids: &[u8]) -> IndexHead<'_> {
@@ -30,7 +30,7 @@ fn an_index_is_read_as_it_was_written() {
         let lengths = head.code_bytes(DIMENSION, 333);
         let listed = !head.lists.is_empty();
         let blocks = if listed { 7 + 6 } else { 0 };
-        assert_eq!(lengths, [blocks * 32 * 28, 333 * 76, if listed { (333 + 48) * 4 } else { 0 }]);
+        assert_eq!(lengths, [blocks * 32 * 44, 333 * 76, if listed { (333 + 48) * 4 } else { 0 }]);
         let sections = lengths.map(section);
         head.check(DIMENSION, 333, sections.each_ref()).unwrap();
         for which in 0..3 {
@@ -49,6 +49,14 @@ fn an_index_is_read_as_it_was_written() {
     let mut first = head(&[7; 3 * 76]).encode().0;
     first[0] = 1;
     assert_eq!(IndexHead::decode(&first, DIMENSION, 333).unwrap(), None, "lists in which no row stood twice");
+}
+
+/// Without this, rows of many components would take twice the memory, or those of few be found less often.
+#[test]
+fn only_rows_of_few_components_have_two_planes() {
+    for (dimension, row_bytes) in [(1, 28), (64, 28), (65, 44), (192, 60), (193, 44), (384, 60)] {
+        assert_eq!(sign_block_bytes(dimension), 32 * row_bytes, "{dimension} components");
+    }
 }
 
 /// Without this, bytes that lie could take memory, end the process, or be believed.

@@ -5,6 +5,10 @@
 //! query's, the other is the row's residual, or at most its scale times the longest code. Rounding adds to these
 //! norms, and to the sums; each addition below is an upper bound with room to spare.
 //!
+//! Codes of two planes are bounded as what they are scanned as: signs of twice as many components, whose product is with
+//! `(2 (q-c), q-c)`. That is √5 times as long as `q-c`, and so is what it may be off by its rotation; and the row's code, of
+//! components up to 3, is no longer than √5 times its signs: 3 √D < √5 · √(2D).
+//!
 //! `u = 2^-24` is the most by which a result in `f32` is off, relative to it. Lengths between [`NORM_MIN`] and
 //! [`NORM_MAX`] keep every product here among normal numbers; what underflows all the same is less than
 //! [`UNDERFLOW`].

@@ -78,12 +78,16 @@ impl<'a> Encoder<'a> {
         }
         self.rotation.rotate(&self.difference, &mut self.rotated);
         if let Some((block, place)) = &mut signs {
-            for (level, &r) in self.levels.iter_mut().zip(&self.rotated) {
-                *level = if r >= 0.0 { 1.0 } else { -1.0 };
+            if centre.planes() == 1 {
+                for (level, &r) in self.levels.iter_mut().zip(&self.rotated) {
+                    *level = if r >= 0.0 { 1.0 } else { -1.0 };
+                }
+            } else {
+                fit_levels::<2>(&self.rotated, &mut self.levels);
             }
-            write_signs(&self.levels, self.factors(base, norm), block, *place);
+            write_signs(&self.levels, centre.planes(), self.factors(base, norm), block, *place);
         }
-        fit_nibbles(&self.rotated, &mut self.levels);
+        fit_levels::<8>(&self.rotated, &mut self.levels);
         write_nibbles(&self.levels, self.factors(base, norm), nibble_row);
     }
 
@@ -95,7 +99,7 @@ impl<'a> Encoder<'a> {
     ) {
         self.levels.fill(1.0);
         if let Some((block, place)) = signs {
-            write_signs(&self.levels, row, block, place);
+            write_signs(&self.levels, self.centre.planes(), row, block, place);
         }
         write_nibbles(&self.levels, row, nibble_row);
     }
@@ -112,32 +116,32 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// Finds the 4-bit code whose direction is nearest to the row's, among several finenesses.
-fn fit_nibbles(rotated: &[f32], levels: &mut [f32]) {
+/// Finds the code of so many magnitudes whose direction is nearest to the row's, among several finenesses.
+fn fit_levels<const MAGNITUDES: u8>(rotated: &[f32], levels: &mut [f32]) {
     let longest = rotated.iter().fold(0.0_f32, |longest, r| longest.max(r.abs()));
-    let coarsest = 8.0 / longest;
+    let coarsest = f32::from(MAGNITUDES) / longest;
     let (mut finer, mut best, mut best_fit) = (1.0, 1.0, 0.0);
     for _ in 0..FITS {
-        let fit = fit(rotated, coarsest, finer);
+        let fit = fit::<MAGNITUDES>(rotated, coarsest, finer);
         if fit > best_fit {
             (best, best_fit) = (finer, fit);
         }
         finer *= FINER;
     }
     for (level, &r) in levels.iter_mut().zip(rotated) {
-        *level = magnitude(r * coarsest, best).copysign(r);
+        *level = magnitude::<MAGNITUDES>(r * coarsest, best).copysign(r);
     }
 }
 
 /// The square of the cosine between a row and its code, times the square of the row's length in coarsest steps.
 /// In `f32`: it chooses among codes that are all right.
-fn fit(rotated: &[f32], coarsest: f32, finer: f32) -> f32 {
+fn fit<const MAGNITUDES: u8>(rotated: &[f32], coarsest: f32, finer: f32) -> f32 {
     let (mut products, mut squares) = ([0.0_f32; 16], [0.0_f32; 16]);
     let (chunks, _) = rotated.as_chunks::<16>();
     for chunk in chunks {
         for lane in 0..16 {
             let component = chunk[lane] * coarsest;
-            let x = magnitude(component, finer);
+            let x = magnitude::<MAGNITUDES>(component, finer);
             products[lane] += component.abs() * x;
             squares[lane] += x * x;
         }
@@ -146,10 +150,10 @@ fn fit(rotated: &[f32], coarsest: f32, finer: f32) -> f32 {
     product * product / squared
 }
 
-/// The odd number up to 15 in whose cell a component lies, counted in coarsest steps.
+/// Of so many odd numbers the one in whose cell a component lies, counted in coarsest steps.
 #[inline(always)]
-fn magnitude(component: f32, finer: f32) -> f32 {
-    nearest(component.abs() * finer - 0.5).clamp(0.0, 7.0) * 2.0 + 1.0
+fn magnitude<const MAGNITUDES: u8>(component: f32, finer: f32) -> f32 {
+    nearest(component.abs() * finer - 0.5).clamp(0.0, f32::from(MAGNITUDES - 1)) * 2.0 + 1.0
 }
 
 /// Beside this number and up to 2^22 from it, there are no others in `f32` than integers.
@@ -161,16 +165,24 @@ pub(super) fn nearest(x: f32) -> f32 {
     (x + HALF_UP) - HALF_UP
 }
 
-fn write_signs(levels: &[f32], row: RowFactors, block: &mut [u8], place: usize) {
-    let (codes, factors) = block.split_at_mut(BLOCK_ROWS * levels.len() / 8);
-    let (levels, _) = levels.as_chunks::<8>();
-    for (bytes, levels) in codes.chunks_exact_mut(BLOCK_ROWS).zip(levels) {
-        let bits = levels.iter().enumerate().map(|(bit, &level)| u8::from(level > 0.0) << bit);
-        bytes[place] = bits.sum();
-    }
+fn write_signs(levels: &[f32], planes: usize, row: RowFactors, block: &mut [u8], place: usize) {
+    let (codes, factors) = block.split_at_mut(planes * BLOCK_ROWS * levels.len() / 8);
+    let (first, second) = codes.split_at_mut(BLOCK_ROWS * levels.len() / 8);
+    write_plane(levels, first, place, |level| level > 0.0);
+    // What is left of a level when twice the first plane's sign is taken from it.
+    write_plane(levels, second, place, |level| level > 2.0 || (-2.0..0.0).contains(&level));
     let columns = factors.chunks_exact_mut(BLOCK_ROWS * 4);
     for (column, factor) in columns.zip([row.base, row.scale, row.residual]) {
         column[place * 4..][..4].copy_from_slice(&factor.to_le_bytes());
+    }
+}
+
+/// Writes a bit for each level into the columns of a plane; into one that has none, nothing.
+fn write_plane(levels: &[f32], plane: &mut [u8], place: usize, is_set: impl Fn(f32) -> bool) {
+    let (levels, _) = levels.as_chunks::<8>();
+    for (bytes, levels) in plane.chunks_exact_mut(BLOCK_ROWS).zip(levels) {
+        let bits = levels.iter().enumerate().map(|(bit, &level)| u8::from(is_set(level)) << bit);
+        bytes[place] = bits.sum();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The rotated difference of query and centre is coded twice, in steps of one length each: in integers of which
 //! four neighbours' magnitudes add up to at most 63, for the sign codes, and in integers up to 127 each, for the
-//! 4-bit codes. Products of codes are then integers, exact in any order.
+//! 4-bit codes. Products of codes are then integers, exact in any order. For sign codes of two planes the difference is
+//! taken twice as long for the first and as it is for the second, one behind the other: `d·(2h + l) = (2d)·h + d·l`.
 
 use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, UNIT_MAX, WIDE};
 use super::encode::{HALF_UP, nearest};
@@ -11,6 +12,7 @@ use crate::arch::lanes::Lanes;
 use crate::arch::{Set, Work};
 use crate::coded::{Integers, Lengths, NibbleQuery, SignQuery, TABLE_MAX, Tables, Weights};
 use crate::variant::Variant;
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// Components that one nibble of a sign code has.
@@ -24,6 +26,9 @@ const FINE_MAX: f32 = 127.0;
 /// The greatest component of a 4-bit code.
 const LEVEL_MAX: f64 = 15.0;
 
+/// The root of 5, rounded up: so many times longer than a difference it is twice and once, one behind the other.
+const TWO_STRETCH: f64 = 2.236_068;
+
 /// A query about one centre, as the scans need it.
 #[derive(Debug)]
 pub struct Query {
@@ -33,6 +38,8 @@ pub struct Query {
     pub(crate) nibbles: NibbleQuery,
     /// Made when sign codes are scanned.
     signs: OnceLock<SignQuery>,
+    /// Of signs, in a block.
+    planes: usize,
     pub(super) block_bytes: usize,
     pub(super) nibble_row_bytes: usize,
 }
@@ -75,6 +82,11 @@ impl Query {
         self.known.own_norm as f32
     }
 
+    /// Whether it meets codes of as many components.
+    pub(super) fn is_of_length(&self, other: &Query) -> bool {
+        self.difference.len() == other.difference.len() && self.planes == other.planes
+    }
+
     /// For sign codes.
     pub(crate) fn signs(&self) -> &SignQuery {
         self.signs.get_or_init(|| Variant::best().run(PreparingSigns(self)))
@@ -111,7 +123,7 @@ impl Work for Preparing<'_> {
         let integers = &*integers;
         // Exact: integers.
         let total = sum(integers, integers, |z, _| z) as i32;
-        let weights = known.weights(&difference, integers, unit, LEVEL_MAX);
+        let weights = known.weights(&difference, integers, unit, LEVEL_MAX, 1.0);
         let nibbles = NibbleQuery {
             integers: integers.chunks(128).map(in_bytes).collect(),
             code_bytes: integers.len() / 2,
@@ -120,7 +132,15 @@ impl Work for Preparing<'_> {
             lengths: known.lengths(centre, &weights, integers.len()),
         };
         let (block_bytes, nibble_row_bytes) = (centre.block_bytes(), centre.nibble_row_bytes());
-        Query { difference, known, nibbles, signs: OnceLock::new(), block_bytes, nibble_row_bytes }
+        Query {
+            difference,
+            known,
+            nibbles,
+            signs: OnceLock::new(),
+            planes: centre.planes(),
+            block_bytes,
+            nibble_row_bytes,
+        }
     }
 }
 
@@ -132,14 +152,19 @@ impl Work for PreparingSigns<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self, _: Set<V>) -> SignQuery {
-        let Query { difference, known, .. } = self.0;
+        let Query { difference, known, planes, .. } = self.0;
+        let twice = difference.iter().map(|d| 2.0 * d);
+        let (difference, stretch): (Cow<'_, [f64]>, f64) = match planes {
+            1 => (Cow::Borrowed(difference), 1.0),
+            _ => (twice.chain(difference.iter().copied()).collect(), TWO_STRETCH),
+        };
         let mut integers = vec![0.0; difference.len()];
-        let unit = sign_integers(difference, &mut integers);
+        let unit = sign_integers(&difference, &mut integers);
         SignQuery {
             tables: integers.as_chunks().0.iter().map(tables).collect(),
             // Exact: integers.
             offset: sum(&integers, &integers, |z, _| z.abs()) as i32,
-            weights: known.weights(difference, &integers, unit, 1.0),
+            weights: known.weights(&difference, &integers, unit, 1.0, stretch),
         }
     }
 }
@@ -192,9 +217,17 @@ impl Known {
     }
 
     /// What a row's factors are weighed by, if integers stand for the query in steps of `unit` and no component
-    /// of a row's code is greater than `level_max`. The reasons are in `bounds`.
+    /// of a row's code is greater than `level_max`. The difference was made longer by `stretch`, to meet codes that may be
+    /// longer by as much than these components tell. The reasons are in `bounds`.
     #[inline(always)]
-    fn weights(&self, difference: &[f64], integers: &[f32], unit: f32, level_max: f64) -> Weights {
+    fn weights(
+        &self,
+        difference: &[f64],
+        integers: &[f32],
+        unit: f32,
+        level_max: f64,
+        stretch: f64,
+    ) -> Weights {
         if !self.is_bounded() {
             // No residual, not even infinity, makes this error anything else than infinity.
             let residual = f32::MIN_POSITIVE;
@@ -210,8 +243,8 @@ impl Known {
         let wide = f64::from(unit);
         let off = sum(difference, integers, |d, z| (d - wide * z) * (d - wide * z)).sqrt();
         // Where the difference is too short to be coded, it is all that is off.
-        let off = off.max(if unit == 0.0 { self.norm } else { 0.0 });
-        let off = (off + self.turned) * (1.0 + WIDE);
+        let off = off.max(if unit == 0.0 { self.norm * stretch } else { 0.0 });
+        let off = (off + self.turned * stretch) * (1.0 + WIDE);
         let length = sum(integers, integers, |z, _| wide * z * (wide * z)).sqrt() * (1.0 + WIDE);
         let canonical = bounds::canonical(self.dimension);
         let (times, of_rows, of_bases, of_all) = match self.metric {
@@ -230,7 +263,7 @@ impl Known {
             constant: self.constant as f32,
             unit: (times * wide) as f32,
             residual: weight(times * self.norm + of_rows),
-            scale: weight((times * (off + STEPS * length) + of_rows) * longest_code),
+            scale: weight((times * (off + STEPS * length) + of_rows * stretch) * longest_code),
             base: weight(STEPS + WIDE + of_bases),
             error: weight(of_all + constant_off),
         }

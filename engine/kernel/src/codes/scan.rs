@@ -26,10 +26,7 @@ impl Variant {
     ) {
         let Some(first) = queries.first() else { return };
         let bytes = first.block_bytes;
-        assert!(
-            queries.iter().all(|query| query.block_bytes == bytes),
-            "queries about centres of one length"
-        );
+        assert!(queries.iter().all(|query| query.is_of_length(first)), "queries about centres of one length");
         assert_eq!(bars.len(), queries.len(), "each query has a bar");
         assert_eq!(Some(blocks.len()), live.len().checked_mul(bytes), "there is a word for each whole block");
         let mut scores = [BlockScores::default(); TOGETHER];
