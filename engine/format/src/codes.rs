@@ -71,6 +71,8 @@ pub struct IndexHead<'a> {
     /// Step `i` says how remote lists must be looked at to miss a nearest row no more than once in `2^(i + 1)` times. All zero
     /// without lists.
     pub reach: [f32; LADDER_STEPS],
+    /// The same of how many lists must be looked at, nearest first, where nothing is known of a query.
+    pub probes: [u32; LADDER_STEPS],
     /// How many rows must be looked at by their codes of four bits, best by their sign codes first, to miss one no more often than that.
     pub candidates: [u32; LADDER_STEPS],
 }
@@ -84,7 +86,7 @@ impl<'a> IndexHead<'a> {
         if !self.lists.is_empty() {
             out.f32s(&[self.slope]).f32s(&self.reach);
         }
-        for step in self.candidates.iter().filter(|_| !self.lists.is_empty()) {
+        for step in self.probes.iter().chain(&self.candidates).filter(|_| !self.lists.is_empty()) {
             out.u32(*step);
         }
         for ListRows { own, seconds } in &self.lists {
@@ -126,11 +128,12 @@ impl<'a> IndexHead<'a> {
         let steps = input.f32s(1 + LADDER_STEPS)?;
         head.slope = steps[0];
         head.reach.copy_from_slice(&steps[1..]);
-        for step in &mut head.candidates {
+        for step in head.probes.iter_mut().chain(&mut head.candidates) {
             *step = input.u32()?;
         }
         let is_number = |number: &f32| number.is_finite() && *number >= 0.0;
-        if !steps.iter().all(is_number) || !head.reach.is_sorted() || !head.candidates.is_sorted() {
+        let rise = head.reach.is_sorted() && head.probes.is_sorted() && head.candidates.is_sorted();
+        if !steps.iter().all(is_number) || !rise {
             return Err(Damage::new("index.ladders", "steps that rise", "others"));
         }
         for _ in 0..lists {
@@ -150,8 +153,9 @@ impl<'a> IndexHead<'a> {
 
     /// Of rows that are not in lists.
     pub fn flat(centre: Vec<f32>) -> Self {
-        let (reach, candidates) = ([0.0; LADDER_STEPS], [0; LADDER_STEPS]);
-        Self { centre, lists: Vec::new(), centroids: &[], slope: 0.0, reach, candidates }
+        let (reach, none) = ([0.0; LADDER_STEPS], [0; LADDER_STEPS]);
+        let (lists, centroids) = (Vec::new(), &[][..]);
+        Self { centre, lists, centroids, slope: 0.0, reach, probes: none, candidates: none }
     }
 
     /// How many rows stand in a second list.

@@ -26,9 +26,6 @@ const FEW: u64 = 50;
 /// as many as the square root of the dimension.
 const DEVIATIONS: f32 = 4.0;
 
-/// How much more remote lists are looked at when too few rows were found.
-const FARTHER: f32 = 2.0;
-
 /// What rows are scored by.
 #[derive(Clone, Copy)]
 pub(super) struct Scoring<'a> {
@@ -223,11 +220,13 @@ impl<'v, 'a> Scored<'v, 'a> {
             Unit::Passages => live.as_deref().map_or(u64::from(segment.place().rows), Mask::count),
         };
         let enough = countable.min(nearest.k() as u64) as usize;
-        let (mut reach, mut rows) = index.effort(recall, k, documents as f64 / matches.max(1) as f64);
+        let Some(mut effort) = index.effort(recall, k, documents as f64 / matches.max(1) as f64) else {
+            return Ok(false);
+        };
         let caution = self.caution();
         loop {
             let Probed { places, estimates, is_all } =
-                segment.probe(index, query, (reach, rows), live.as_deref())?;
+                segment.probe(index, query, effort, live.as_deref())?;
             let between = |(&place, &estimate): (&u32, &Estimate)| self.between(place, estimate, caution);
             if self.has_enough(&places, enough, nearest.unit()) {
                 let bounds: Vec<Bounds> = places.iter().zip(&estimates).map(between).collect();
@@ -237,7 +236,7 @@ impl<'v, 'a> Scored<'v, 'a> {
             if is_all {
                 return Ok(false);
             }
-            (reach, rows) = (reach + FARTHER, rows * 2);
+            effort = effort.more();
         }
     }
 

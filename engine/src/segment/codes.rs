@@ -3,7 +3,7 @@
 //! Codes say what a row differs from the segment's centre. Those of a large segment lie in lists, each about a centroid, so
 //! that a search looks at few of them; then the position of a code is its *place*, and the index knows whose it is.
 
-use super::lists::Lists;
+use super::lists::{Effort, Lists};
 use crate::nearness::measure;
 use strongroom_format::codes::{CODES_VERSION, IndexHead, Places, TWO_PLANES_MAX};
 use strongroom_format::record::Metric;
@@ -71,10 +71,10 @@ impl Index {
         self.lists.is_some()
     }
 
-    /// How remote lists to look at, and how many rows by their codes of four bits, to find the `k` nearest with this recall, of
-    /// rows of which a filter lets one in so many pass.
-    pub fn effort(&self, recall: f32, k: usize, one_in: f64) -> (f32, usize) {
-        self.lists.as_ref().map_or((0.0, 0), |lists| lists.effort(recall, k, one_in))
+    /// What to look at to find the `k` nearest with this recall, of rows of which a filter lets one in so many pass; `None`
+    /// without lists.
+    pub fn effort(&self, recall: f32, k: usize, one_in: f64) -> Option<Effort> {
+        self.lists.as_ref().map(|lists| lists.effort(recall, k, one_in))
     }
 
     pub(super) fn lists(&self) -> Option<&Lists> {

@@ -85,8 +85,8 @@ fn listed(vectors: &[u8], centre: Vec<f32>, metric: Metric, before: &[u32], work
     let Some((index, codes)) = coder.finish() else { return Codes::default() };
     let [signs, nibbles] = codes.map(|mut code| std::mem::take(&mut *code));
     let trials = Trials { index: &index, metric, rows, lifted: &lifted, signs: &signs, nibbles: &nibbles };
-    let Learned { slope, reach, candidates } = trials.learn(workers);
-    head = IndexHead { slope, reach, candidates, ..head };
+    let Learned { slope, reach, probes, candidates } = trials.learn(workers);
+    head = IndexHead { slope, reach, probes, candidates, ..head };
     Codes { index: head.encode(), signs, nibbles, places: places.encode() }
 }
 

@@ -19,6 +19,9 @@ const HALVINGS: usize = 12;
 /// the ten nearest of a tenth, 1.4 more of sentences and 0.8 of words.
 const FARTHER_BY_FOLD: f64 = 0.6;
 
+/// How much more remote lists are looked at when too few rows were found.
+const FARTHER: f32 = 2.0;
+
 /// The lists of a segment's rows.
 #[derive(Debug)]
 pub(super) struct Lists {
@@ -36,7 +39,27 @@ pub(super) struct Lists {
     centroids: Vec<u8>,
     slope: f32,
     reach: [f32; LADDER_STEPS],
+    probes: [u32; LADDER_STEPS],
     candidates: [u32; LADDER_STEPS],
+}
+
+/// What a search looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// How remote lists.
+    pub reach: f32,
+    /// How many lists at least where a filter leaves rows out: of those that are left the nearest may be as near as one another.
+    pub probes: usize,
+    /// How many rows by their codes of four bits.
+    pub rows: usize,
+}
+
+impl Effort {
+    /// More, where that was not enough.
+    #[must_use]
+    pub fn more(self) -> Self {
+        Self { reach: self.reach + FARTHER, probes: self.probes * 4, rows: self.rows * 2 }
+    }
 }
 
 /// A row that stands in a second list.
@@ -121,6 +144,7 @@ impl Lists {
             centroids: head.centroids.to_vec(),
             slope: head.slope,
             reach: head.reach,
+            probes: head.probes,
             candidates: head.candidates,
         };
         let second = |row: u32| {
@@ -185,20 +209,19 @@ impl Lists {
         self.probes(lists, words)
     }
 
-    /// The same of the lists that have rows that are live, and more where they have fewer of these than so many lists do on
-    /// average: where a filter goes with what rows are about, those near a query have few. Only rows that are live are looked at.
-    pub(super) fn nearest_with(&self, query: &Query, reach: f32, live: &Mask) -> Probes {
+    /// The same as if there were no other lists than those with rows that are live, and more where they have fewer of these than
+    /// so many lists do on average: where a filter goes with what rows are about, those near a query have few. Only rows that are live
+    /// are looked at.
+    pub(super) fn nearest_with(&self, query: &Query, effort: Effort, live: &Mask) -> Probes {
         let scores = self.score(query);
-        let count = self.within(query, reach, &scores).len();
-        let mut order: Vec<u64> = (0..).zip(scores).map(|(list, score)| rank::key(score, list)).collect();
+        let mut order: Vec<u64> = (0..).zip(&scores).map(|(list, &score)| rank::key(score, list)).collect();
         order.sort_unstable();
         let standing = 1.0 + self.seconds.len() as f64 / self.rows.len().max(1) as f64;
-        let mut left = (live.count() as f64 * standing * count as f64 / self.count() as f64) as i64;
+        let in_each = live.count() as f64 * standing / self.count() as f64;
+        // Lists count that have such rows of their own: where a filter goes with what rows are about, others have a few as seconds.
+        let (mut nearest, mut wanted, mut seen, mut counted) = (None, None, 0, 0);
         let (mut lists, mut words, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for key in order {
-            if lists.len() >= count && left <= 0 {
-                return self.probes(lists, words);
-            }
             let (list, known) = (self.list(rank::number(key)), words.len());
             rows.clear();
             rows.extend_from_slice(self.rows_at(list.own()));
@@ -211,8 +234,21 @@ impl Lists {
                 words.truncate(known);
                 continue;
             }
+            if self.rows_at(list.own()).iter().any(|&row| live.contains(row)) {
+                let score = rank::score(key);
+                let behind = self.slope * self.behind(query, *nearest.get_or_insert(score), score);
+                let is_beyond = remoteness(counted + 1, behind) > effort.reach;
+                if wanted.is_none() && is_beyond && counted >= effort.probes.max(1) {
+                    wanted = Some((in_each * counted as f64) as u64);
+                }
+                counted += 1;
+            }
+            if wanted.is_some_and(|wanted| seen >= wanted) {
+                words.truncate(known);
+                return self.probes(lists, words);
+            }
             lists.push(list);
-            left -= i64::from(found);
+            seen += u64::from(found);
         }
         Probes { is_all: true, ..self.probes(lists, words) }
     }
@@ -292,16 +328,21 @@ impl Lists {
         List { number: list, first_block, blocks, first_place, places, first_second, seconds }
     }
 
-    /// How remote lists, and how many rows, a search for the `k` nearest looks at, of rows of which one in so many takes part.
-    pub(super) fn effort(&self, recall: f32, k: usize, one_in: f64) -> (f32, usize) {
+    /// What a search for the `k` nearest looks at, of rows of which one in so many takes part.
+    pub(super) fn effort(&self, recall: f32, k: usize, one_in: f64) -> Effort {
         let missed = (1.0 - recall).clamp(0.0, 1.0);
         // Queries are farther from rows than rows are from each other, and miss about half as many again by the lists.
-        let reach = step(self.reach.map(f64::from), missed * 0.4);
+        let by_lists = missed * 0.4;
+        let (reach, probes) =
+            (step(self.reach.map(f64::from), by_lists), step(self.probes.map(f64::from), by_lists));
         let candidates = step(self.candidates.map(f64::from), missed * 0.2).ceil();
         // Steps are of the ten nearest of all; more of them reach farther, and so do as many of fewer.
-        let more = (k as f64 / 10.0).max(1.0);
-        let reach = reach + FARTHER_BY_FOLD * (more * one_in.max(1.0)).ln();
-        (reach as f32, (candidates * more) as usize + 2 * k)
+        let (more, one_in) = ((k as f64 / 10.0).max(1.0), one_in.max(1.0));
+        Effort {
+            reach: (reach + FARTHER_BY_FOLD * (more * one_in).ln()) as f32,
+            probes: (probes * more.sqrt() * one_in.powf(0.35)) as usize,
+            rows: (candidates * more) as usize + 2 * k,
+        }
     }
 }
 
@@ -327,4 +368,16 @@ fn step(ladder: [f64; LADDER_STEPS], missed: f32) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    /// Without this, a search that asks for more recall could look at less.
+    #[test]
+    fn more_recall_takes_more_steps() {
+        let ladder = std::array::from_fn(|step| f64::from(1 << step));
+        let at = [0.5, 0.25, 0.001, 0.0, 1.0].map(|missed| step(ladder, missed).ceil());
+        assert_eq!(at, [1.0, 2.0, 504.0, 512.0, 1.0]);
+        let steps: Vec<f64> = (0..1000).map(|n| step(ladder, 1.0 - n as f32 / 1000.0)).collect();
+        assert!(steps.is_sorted());
+    }
+}

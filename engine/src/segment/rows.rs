@@ -7,7 +7,7 @@
 use super::cache::Opened;
 use super::codes::Index;
 use super::groups::{Layout, Rows};
-use super::lists::List;
+use super::lists::{Effort, List};
 use super::reader::Segment;
 use crate::io::Fault;
 use crate::nearness::measure;
@@ -117,20 +117,20 @@ impl Segment {
         Ok(())
     }
 
-    /// Of the rows in the lists within reach the ones whose sign codes say that they score best: `count` places, or
+    /// Of the rows in the lists within reach the ones whose sign codes say that they score best: `rows` places, or
     /// all there are, rising, with what their codes of four bits say. Of rows in a mask, if there is one; then in as many lists
     /// as it takes to see as many of them as so many lists have on average.
     pub fn probe(
         &self,
         index: &Index,
         query: &Query,
-        (reach, count): (f32, usize),
+        effort: Effort,
         live: Option<&Mask>,
     ) -> Result<Probed, Fault> {
         let Some(lists) = index.lists() else { return Ok(Probed::default()) };
         let probes = match live {
-            None => lists.nearest(query, reach),
-            Some(live) => lists.nearest_with(query, reach, live),
+            None => lists.nearest(query, effort.reach),
+            Some(live) => lists.nearest_with(query, effort, live),
         };
         let blocks = self.section(SectionKind::Signs).plain_bytes / index.block_bytes() as u64;
         let layout = Layout { kind: SectionKind::Signs, row_bytes: index.block_bytes(), rows: blocks as u32 };
@@ -138,7 +138,7 @@ impl Segment {
         runs.sort_unstable_by_key(|run| run.start);
         let held = self.hold(&layout, runs)?;
         let kernel = Variant::best();
-        let mut best = Best::new(count);
+        let mut best = Best::new(effort.rows);
         let mut words = &probes.words[..];
         // The nearest list first: the more others are passed over.
         for (at, list) in probes.lists.iter().enumerate() {

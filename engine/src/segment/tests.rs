@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod lists;
+
+use super::lists::Effort;
 use super::*;
 use crate::cluster::Workers;
 use crate::io::sim::Sim;
@@ -405,10 +408,10 @@ fn rows_of_a_large_segment_stand_in_second_lists() {
     let seconds = lists.second_slots().count();
     assert!(seconds * 10 > rows * 3 && seconds * 10 < rows * 6, "{seconds} of {rows}");
     let query = index.query(&[4000.0, 5000.0, 6000.0]);
-    let found = segment.probe(&index, &query, (1e9, rows), None).unwrap();
+    let found = segment.probe(&index, &query, Effort { reach: 1e9, probes: 0, rows }, None).unwrap();
     assert!(found.is_all);
     assert!(found.places == (0..rows as u32).collect::<Vec<_>>(), "each once");
-    let few = segment.probe(&index, &query, (2.5, rows), None).unwrap();
+    let few = segment.probe(&index, &query, Effort { reach: 2.5, probes: 0, rows }, None).unwrap();
     let probes = lists.nearest(&query, 2.5);
     let own: usize = probes.lists.iter().map(|list| list.own().len()).sum();
     assert!(few.places.is_sorted_by(|a, b| a < b) && few.places.len() > own, "others stand there as well");

@@ -36,6 +36,7 @@ pub(super) struct Trials<'a> {
 pub(super) struct Learned {
     pub(super) slope: f32,
     pub(super) reach: [f32; LADDER_STEPS],
+    pub(super) probes: [u32; LADDER_STEPS],
     pub(super) candidates: [u32; LADDER_STEPS],
 }
 
@@ -78,8 +79,10 @@ impl Trials<'_> {
             let ranks = trials.iter().flat_map(|trial| trial.ranks(trial.within(slope, reach)));
             ladder(ranks.map(f64::from))[step] as u32
         });
+        let ranks = trials.iter().flat_map(|trial| &trial.found).map(|found| found.lists as f64);
+        let probes = ladder(ranks).map(|rank| rank as u32);
         // What fewer lists leave out, more could bring back.
-        Learned { slope, reach, candidates: running_max(candidates) }
+        Learned { slope, reach, probes, candidates: running_max(candidates) }
     }
 
     /// What it takes to find each of the nearest rows of a place.

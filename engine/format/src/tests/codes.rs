@@ -11,9 +11,10 @@ fn head(centroids: &[u8]) -> IndexHead<'_> {
     if centroids.is_empty() {
         return flat;
     }
-    let (reach, candidates) = (std::array::from_fn(|n| n as f32 / 3.0), [7; LADDER_STEPS]);
+    let reach = std::array::from_fn(|n| n as f32 / 3.0);
+    let (probes, candidates) = (std::array::from_fn(|n| n as u32), [7; LADDER_STEPS]);
     let lists = [(200, 20), (0, 0), (133, 28)].map(|(own, seconds)| ListRows { own, seconds });
-    IndexHead { lists: lists.to_vec(), centroids, slope: 8.5, reach, candidates, ..flat }
+    IndexHead { lists: lists.to_vec(), centroids, slope: 8.5, reach, probes, candidates, ..flat }
 }
 
 fn section(plain_bytes: u64) -> Section {
@@ -86,9 +87,10 @@ fn an_index_that_does_not_fit_is_damage() {
         IndexHead::decode(&wrong, DIMENSION, 333).expect_err(why);
     }
     for (at, number, why) in [
-        (412 + 40, 9, "more candidates for less"),
-        (412 + 80, 201, "more rows in lists than there are"),
-        (412 + 84, 306, "more rows twice than there are"),
+        (412 + 40, 9, "more lists for less"),
+        (412 + 80, 9, "more candidates for less"),
+        (412 + 120, 201, "more rows in lists than there are"),
+        (412 + 124, 306, "more rows twice than there are"),
         (0, 1 << 8 | 2, "another version"),
     ] {
         let mut wrong = bytes.clone();

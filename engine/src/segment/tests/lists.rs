@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::*;
 use crate::segment::Index;
+use crate::segment::lists::{Effort, List, Probes};
 use std::collections::BTreeSet;
+use strongroom_format::codes::{IndexHead, LADDER_STEPS, ListRows, Places};
+use strongroom_format::record::Metric;
+use strongroom_kernel::Mask;
 
-/// Without this, a search that asks for more recall could look at less.
-#[test]
-fn more_recall_takes_more_steps() {
-    let ladder = std::array::from_fn(|step| f64::from(1 << step));
-    let at = [0.5, 0.25, 0.001, 0.0, 1.0].map(|missed| step(ladder, missed).ceil());
-    assert_eq!(at, [1.0, 2.0, 504.0, 512.0, 1.0]);
-    let steps: Vec<f64> = (0..1000).map(|n| step(ladder, 1.0 - n as f32 / 1000.0)).collect();
-    assert!(steps.is_sorted());
+/// Lists this remote.
+fn within(reach: f32) -> Effort {
+    Effort { reach, probes: 0, rows: 1 }
 }
 
 /// Of two components: lists about so many directions, of three rows each, of which the last stands in the list before, too.
@@ -95,7 +93,7 @@ fn a_row_that_stands_twice_is_seen_once() {
             let query = index.query(&[1.0, 0.1]);
             let probes = match live {
                 None => lists.nearest(&query, reach),
-                Some(live) => lists.nearest_with(&query, reach, live),
+                Some(live) => lists.nearest_with(&query, within(reach), live),
             };
             let seen: Vec<u32> = probes
                 .lists
@@ -128,11 +126,11 @@ fn lists_with_rows_that_pass_are_looked_at() {
     assert!((2..5).contains(&near));
     // Rows of the last two lists alone pass, and one that stands in the list before.
     let live: Mask = lists.list(4).own().chain(lists.list(5).own()).map(|place| lists.row(place)).collect();
-    let probes = lists.nearest_with(&query, 1.2, &live);
+    let probes = lists.nearest_with(&query, within(1.2), &live);
     assert_eq!(numbers(&probes), [3, 4], "of which the first has a row of the next as a second");
     assert_eq!(probes.words, [0b1000, 0b1111]);
-    assert!(!probes.is_all && lists.nearest_with(&query, 9.0, &live).is_all);
+    assert!(!probes.is_all && lists.nearest_with(&query, within(9.0), &live).is_all);
     let none = Mask::default();
-    let probes = lists.nearest_with(&query, 1.2, &none);
+    let probes = lists.nearest_with(&query, within(1.2), &none);
     assert!(probes.lists.is_empty() && probes.is_all);
 }
