@@ -13,7 +13,7 @@ use strongroom_format::record::Metric;
 use strongroom_kernel::{Bounds, Estimate, Mask, Query, Variant, fetch};
 
 /// So often the interval is halved in which the score of the last list to look at lies.
-const HALVINGS: usize = 12;
+const HALVINGS: usize = 9;
 
 /// How much more remote lists are looked at for `e` times as many rows, or when one in `e` takes part: the hundred nearest need as much as
 /// the ten nearest of a tenth, 1.4 more of sentences and 0.8 of words.

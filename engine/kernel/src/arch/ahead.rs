@@ -27,14 +27,15 @@ pub(crate) fn ahead<'r, 'a, T>(rows: &'r [&'a [T]]) -> impl Iterator<Item = &'a 
 }
 
 /// Rows of so many elements that lie one behind the other, in their order; with each, the memory of one some rows further is
-/// asked for.
-pub(crate) fn along<T>(rows: &[T], elements: usize) -> impl Iterator<Item = &[T]> {
+/// asked for, as far as so many of its elements are going to be read.
+pub(crate) fn along<T>(rows: &[T], elements: usize, read: usize) -> impl Iterator<Item = &[T]> {
     let row_bytes = (elements * size_of::<T>()).max(1);
     let distance = BYTES_AHEAD.div_ceil(row_bytes) * elements;
     let (near, far) = rows.split_at(distance.min(rows.len()));
-    fetch(near);
+    let read = move |row: &[T]| fetch(&row[..read.min(row.len())]);
+    near.chunks(elements).for_each(read);
     let mut far = far.chunks(elements);
-    rows.chunks_exact(elements).inspect(move |_| far.next().into_iter().for_each(fetch))
+    rows.chunks_exact(elements).inspect(move |_| far.next().into_iter().for_each(read))
 }
 
 /// Asks for the memory of a row, or of several, and doesn't wait for it.
