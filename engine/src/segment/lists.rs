@@ -48,7 +48,8 @@ pub(super) struct Lists {
 pub struct Effort {
     /// How remote lists.
     pub reach: f32,
-    /// How many lists at least where a filter leaves rows out: of those that are left the nearest may be as near as one another.
+    /// How many lists at least where a filter leaves rows out: of those that are left the nearest may be as near as one another. All, if it
+    /// says so many.
     pub probes: usize,
     /// How many rows by their codes of four bits.
     pub rows: usize,
@@ -58,7 +59,7 @@ impl Effort {
     /// More, where that was not enough.
     #[must_use]
     pub fn more(self) -> Self {
-        Self { reach: self.reach + FARTHER, probes: self.probes * 4, rows: self.rows * 2 }
+        Self { reach: self.reach + FARTHER, probes: (self.probes * 4).max(4), rows: self.rows * 2 }
     }
 }
 
@@ -183,6 +184,9 @@ impl Lists {
         let scored: Vec<Bounds> = scores.iter().map(|&score| Bounds::exact(score)).collect();
         let nearest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let farthest = scores.iter().copied().fold(f32::INFINITY, f32::min);
+        if !(reach.is_finite() && (nearest - farthest).is_finite()) {
+            return (0..).zip(scores).map(|(list, &score)| rank::key(score, list)).collect();
+        }
         let is_within = |bar: f32| {
             let rank = Bounds::count(&scored, bar);
             remoteness(rank, self.slope * self.behind(query, nearest, bar)) <= reach
@@ -200,9 +204,13 @@ impl Lists {
         near.into_iter().map(|list| rank::key(scores[list as usize], list)).collect()
     }
 
+    fn reach_of(&self, effort: Effort) -> f32 {
+        if effort.probes < self.count() { effort.reach } else { f32::INFINITY }
+    }
+
     /// The lists no more remote from a query than this, the nearest at least.
-    pub(super) fn nearest(&self, query: &Query, reach: f32) -> Probes {
-        let mut order = self.within(query, reach, &self.score(query));
+    pub(super) fn nearest(&self, query: &Query, effort: Effort) -> Probes {
+        let mut order = self.within(query, self.reach_of(effort), &self.score(query));
         order.sort_unstable();
         let lists: Vec<List> = order.into_iter().map(|key| self.list(rank::number(key))).collect();
         let words = lists.iter().flat_map(List::live).collect();
@@ -213,7 +221,7 @@ impl Lists {
     /// so many lists do on average: where a filter goes with what rows are about, those near a query have few. Only rows that are live
     /// are looked at.
     pub(super) fn nearest_with(&self, query: &Query, effort: Effort, live: &Mask) -> Probes {
-        let scores = self.score(query);
+        let (scores, reach) = (self.score(query), self.reach_of(effort));
         let mut order: Vec<u64> = (0..).zip(&scores).map(|(list, &score)| rank::key(score, list)).collect();
         order.sort_unstable();
         let standing = 1.0 + self.seconds.len() as f64 / self.rows.len().max(1) as f64;
@@ -237,7 +245,7 @@ impl Lists {
             if self.rows_at(list.own()).iter().any(|&row| live.contains(row)) {
                 let score = rank::score(key);
                 let behind = self.slope * self.behind(query, *nearest.get_or_insert(score), score);
-                let is_beyond = remoteness(counted + 1, behind) > effort.reach;
+                let is_beyond = remoteness(counted + 1, behind) > reach;
                 if wanted.is_none() && is_beyond && counted >= effort.probes.max(1) {
                     wanted = Some((in_each * counted as f64) as u64);
                 }

@@ -129,7 +129,7 @@ impl Segment {
     ) -> Result<Probed, Fault> {
         let Some(lists) = index.lists() else { return Ok(Probed::default()) };
         let probes = match live {
-            None => lists.nearest(query, effort.reach),
+            None => lists.nearest(query, effort),
             Some(live) => lists.nearest_with(query, effort, live),
         };
         let blocks = self.section(SectionKind::Signs).plain_bytes / index.block_bytes() as u64;

@@ -412,7 +412,7 @@ fn rows_of_a_large_segment_stand_in_second_lists() {
     assert!(found.is_all);
     assert!(found.places == (0..rows as u32).collect::<Vec<_>>(), "each once");
     let few = segment.probe(&index, &query, Effort { reach: 2.5, probes: 0, rows }, None).unwrap();
-    let probes = lists.nearest(&query, 2.5);
+    let probes = lists.nearest(&query, Effort { reach: 2.5, probes: 0, rows });
     let own: usize = probes.lists.iter().map(|list| list.own().len()).sum();
     assert!(few.places.is_sorted_by(|a, b| a < b) && few.places.len() > own, "others stand there as well");
     let mut estimates = vec![Estimate::default(); few.places.len()];

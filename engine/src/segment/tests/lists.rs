@@ -45,7 +45,7 @@ fn a_query_among_many_lists_looks_at_more() {
         let index = at_angles(metric, &angles, 3.0);
         let lists = index.lists().unwrap();
         let near = |angle: f32, reach: f32| {
-            let probes = lists.nearest(&index.query(&[angle.cos(), angle.sin()]), reach);
+            let probes = lists.nearest(&index.query(&[angle.cos(), angle.sin()]), within(reach));
             assert_eq!(probes.words.len(), probes.lists.len());
             numbers(&probes)
         };
@@ -54,7 +54,7 @@ fn a_query_among_many_lists_looks_at_more() {
         assert_eq!(near(0.2, 2.4).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([0, 1, 2, 3, 4]));
         assert_eq!(near(0.2, 2.4)[0], 2, "the nearest first");
         assert_eq!(near(0.2, 1e9).len(), 7, "all");
-        assert!(lists.nearest(&index.query(&[1.0, 0.0]), 1e9).is_all);
+        assert!(lists.nearest(&index.query(&[1.0, 0.0]), within(1e9)).is_all);
         let mut before = Vec::new();
         for reach in 0..40 {
             let now = near(0.5, reach as f32 / 8.0);
@@ -62,7 +62,7 @@ fn a_query_among_many_lists_looks_at_more() {
             before = now;
         }
         let level = at_angles(metric, &angles, 0.0);
-        let probes = level.lists().unwrap().nearest(&level.query(&[-0.4, 0.9]), 3.01_f32.ln());
+        let probes = level.lists().unwrap().nearest(&level.query(&[-0.4, 0.9]), within(3.01_f32.ln()));
         assert_eq!(probes.lists.len(), 3, "by rank alone");
     }
 }
@@ -73,7 +73,8 @@ fn the_length_of_a_query_does_not_count() {
     let angles: Vec<f32> = (0..40).map(|n| n as f32 * 0.07).collect();
     let index = at_angles(Metric::InnerProduct, &angles, 8.0);
     let lists = index.lists().unwrap();
-    let near = |length: f32| numbers(&lists.nearest(&index.query(&[0.6 * length, 0.8 * length]), 2.5));
+    let near =
+        |length: f32| numbers(&lists.nearest(&index.query(&[0.6 * length, 0.8 * length]), within(2.5)));
     let expected = near(1.0).len();
     assert!((3..30).contains(&expected));
     for length in [1e-3, 0.1, 30.0, 1e6] {
@@ -92,7 +93,7 @@ fn a_row_that_stands_twice_is_seen_once() {
         for reach in [0.0, 1.0, 1.5, 2.0, 100.0] {
             let query = index.query(&[1.0, 0.1]);
             let probes = match live {
-                None => lists.nearest(&query, reach),
+                None => lists.nearest(&query, within(reach)),
                 Some(live) => lists.nearest_with(&query, within(reach), live),
             };
             let seen: Vec<u32> = probes
@@ -122,7 +123,7 @@ fn lists_with_rows_that_pass_are_looked_at() {
     let index = at_angles(Metric::Cosine, &[0.0, 0.3, 0.6, 0.9, 1.2, 1.5], 2.0);
     let lists = index.lists().unwrap();
     let query = index.query(&[1.0, 0.0]);
-    let near = lists.nearest(&query, 1.2).lists.len();
+    let near = lists.nearest(&query, within(1.2)).lists.len();
     assert!((2..5).contains(&near));
     // Rows of the last two lists alone pass, and one that stands in the list before.
     let live: Mask = lists.list(4).own().chain(lists.list(5).own()).map(|place| lists.row(place)).collect();
@@ -133,4 +134,28 @@ fn lists_with_rows_that_pass_are_looked_at() {
     let none = Mask::default();
     let probes = lists.nearest_with(&query, within(1.2), &none);
     assert!(probes.lists.is_empty() && probes.is_all);
+}
+
+/// Without this, a search that found too little would look again and again, and at no more than before.
+#[test]
+fn a_search_that_found_too_little_comes_to_all_lists_soon() {
+    let angles: Vec<f32> = (0..60).map(|n| n as f32 * 0.1).collect();
+    for metric in METRICS {
+        let index = at_angles(metric, &angles, 1e30);
+        let lists = index.lists().unwrap();
+        let all: Mask = (0..180).collect();
+        for query in [[1.0, 0.5], [0.0, 0.0], [1e18, -1e18], [f32::MAX, f32::MAX]] {
+            let query = index.query(&query);
+            let mut effort = within(0.5);
+            for _ in 0..3 {
+                effort = effort.more();
+            }
+            let probes = lists.nearest(&query, effort);
+            assert_eq!(probes.is_all, probes.lists.len() == 60);
+            let [bare, masked] =
+                [lists.nearest(&query, effort.more()), lists.nearest_with(&query, effort.more(), &all)];
+            assert!(bare.is_all && masked.is_all, "{metric:?}");
+            assert_eq!((bare.lists.len(), masked.lists.len()), (60, 60));
+        }
+    }
 }
