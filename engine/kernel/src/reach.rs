@@ -109,6 +109,14 @@ impl Work for Grouping<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coded::Estimate;
+
+    /// Lost otherwise: a hit, to a bound on the wrong side of its estimate.
+    #[test]
+    fn bounds_lie_about_estimates() {
+        let bounds = [0.5, -1.0, 0.0].map(|score| Bounds::from(Estimate { score, error: 0.25 }));
+        assert_eq!(bounds.map(|row| (row.least, row.most)), [(0.25, 0.75), (-1.25, -0.75), (-0.25, 0.25)]);
+    }
 
     /// Bounds of every kind, many of them equal.
     fn some(count: usize) -> Vec<Bounds> {

@@ -96,7 +96,6 @@ impl Centroids {
 
     /// How near one list is to a row.
     pub(super) fn score_one(&self, row: &[f32], list: u32) -> f32 {
-        let vector = &self.vectors[list as usize * self.dimension..][..self.dimension];
-        Variant::best().dot(row, vector) - self.biases[list as usize]
+        Variant::best().dot(row, self.vector(list)) - self.biases[list as usize]
     }
 }

@@ -13,7 +13,7 @@ use strongroom_kernel::Variant;
 
 /// How much more the part of a second list's distance counts that lies along the way to the first.
 const ALONG: f32 = 1.5;
-/// One row in so many gets a second list, about: the codes of 384 components of more would take 300 bytes a row and more.
+/// The share of rows that get a second list, about: with more, the codes of 384 components would take more than 300 bytes a row.
 const SHARE: f64 = 0.4;
 
 /// A row's second list.
@@ -76,9 +76,11 @@ struct Looking {
 fn of_list(centroids: &Centroids, groups: &Groups, own: u32, rows: Rows<'_>, members: &[u32]) -> Vec<Second> {
     let vector = centroids.vector(own);
     let mut with_own = vec![0.0; centroids.lists()];
-    Variant::best().dot_rows(vector, centroids.vectors(), &mut with_own);
+    let variant = Variant::best();
+    variant.dot_rows(vector, centroids.vectors(), &mut with_own);
     let looking = |&row: &u32| {
-        let (square, row_with_own) = (product(rows.row(row), rows.row(row)), product(rows.row(row), vector));
+        let row = rows.row(row);
+        let (square, row_with_own) = (variant.dot(row, row), variant.dot(row, vector));
         let distance = (square - 2.0 * row_with_own + with_own[own as usize]).max(0.0);
         let along = if distance > 0.0 { ALONG / distance } else { 0.0 };
         Looking { square, with_own: row_with_own, distance, along, best: None, cost: f32::INFINITY }
@@ -99,10 +101,4 @@ fn of_list(centroids: &Centroids, groups: &Groups, own: u32, rows: Rows<'_>, mem
         Some(Second { row, list: looking.best?, distance: looking.distance })
     };
     members.iter().zip(&looking).filter_map(second).collect()
-}
-
-fn product(a: &[f32], b: &[f32]) -> f32 {
-    let mut product = [0.0];
-    Variant::best().dot_rows(a, b, &mut product);
-    product[0]
 }
