@@ -38,6 +38,13 @@ impl Bounds {
     }
 }
 
+impl From<Estimate> for f32 {
+    #[inline(always)]
+    fn from(estimate: Estimate) -> Self {
+        estimate.score
+    }
+}
+
 impl From<Estimate> for Bounds {
     #[inline(always)]
     fn from(Estimate { score, error }: Estimate) -> Self {
@@ -118,15 +125,15 @@ impl<'a> Factors<'a> {
     #[inline(always)]
     pub(crate) fn reach(
         &self,
-        weights: &Weights,
-        products: &[i32; BLOCK_ROWS],
+        (weights, offset): (&Weights, i32),
+        totals: &[u32; BLOCK_ROWS],
         floor: f32,
         estimates: &mut [f32; BLOCK_ROWS],
     ) -> u32 {
         let mut stays = 0;
         for r in 0..BLOCK_ROWS {
             let [base, scale] = [self.bases[r], self.scales[r]].map(f32::from_le_bytes);
-            estimates[r] = weights.score(products[r] as f32, base, scale);
+            estimates[r] = weights.score(product(totals[r], offset), base, scale);
             // What can't be compared is not below, and stays.
             let below = estimates[r] < floor;
             stays |= u32::from(!below) << r;
@@ -138,15 +145,15 @@ impl<'a> Factors<'a> {
     #[inline(always)]
     pub(crate) fn judge(
         &self,
-        weights: &Weights,
-        products: &[i32; 32],
+        (weights, offset): (&Weights, i32),
+        totals: &[u32; BLOCK_ROWS],
         bar: Bar,
         scores: &mut BlockScores,
     ) -> u32 {
         let mut stays = [0_u32; BLOCK_ROWS];
         for r in 0..BLOCK_ROWS {
             let row = [self.bases[r], self.scales[r], self.residuals[r]].map(f32::from_le_bytes);
-            let estimate = weights.estimate(products[r] as f32, row);
+            let estimate = weights.estimate(product(totals[r], offset), row);
             scores.estimates[r] = estimate.score;
             scores.errors[r] = estimate.error;
             // What can't be compared is not below, and stays.
@@ -155,6 +162,12 @@ impl<'a> Factors<'a> {
         }
         stays.iter().fold(0, |all, bit| all | bit)
     }
+}
+
+/// What a row's code and the query's integers come to, if table entries add up to so much.
+#[inline(always)]
+fn product(total: u32, offset: i32) -> f32 {
+    (2 * total.cast_signed() - offset) as f32
 }
 
 /// The query for sign codes.

@@ -33,6 +33,29 @@ impl Bounds {
     }
 }
 
+/// How many scores are no less than this.
+pub fn reaching_count(scores: &[f32], floor: f32) -> usize {
+    Variant::best().run(CountingScores { scores, floor })
+}
+
+struct CountingScores<'a> {
+    scores: &'a [f32],
+    floor: f32,
+}
+
+impl Work for CountingScores<'_> {
+    type Result = usize;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self, _: Set<V>) -> usize {
+        let mut count = 0;
+        for &score in self.scores {
+            count += u32::from(score >= self.floor);
+        }
+        count as usize
+    }
+}
+
 /// There is room for so many numbers at first.
 const ROOM: usize = 16 * LANES;
 
@@ -150,6 +173,21 @@ mod tests {
                     assert_eq!(numbers, wanted, "{count} rows, {floor}, {}", variant.name());
                 }
                 assert_eq!(Bounds::count(&bounds, floor), wanted.len());
+            }
+        }
+    }
+
+    /// Lost otherwise: recall, to fewer lists than a query needs.
+    #[test]
+    fn scores_are_counted_that_reach_the_floor() {
+        for count in [0, 1, 31, 32, 33, 100] {
+            let scores: Vec<f32> = some(count).iter().map(|row| row.most).collect();
+            for floor in [f32::NEG_INFINITY, f32::INFINITY, 0.0, 0.25, f32::NAN] {
+                let wanted = scores.iter().filter(|score| **score >= floor).count();
+                for variant in Variant::all() {
+                    let work = CountingScores { scores: &scores, floor };
+                    assert_eq!(variant.run(work), wanted, "{count} scores, {floor}, {}", variant.name());
+                }
             }
         }
     }

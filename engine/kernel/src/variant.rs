@@ -1,8 +1,9 @@
 //! Which kernels can this CPU run?
 
 use crate::arch::lanes::{Product, SquaredDifference};
+use crate::arch::signs::Blocks;
 use crate::arch::{self, Work};
-use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery, TOGETHER};
+use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery};
 
 /// The longest vectors whose codes and bytes have products that always fit into 32 bits.
 pub const DIMENSION_MAX: usize = 1 << 16;
@@ -162,23 +163,16 @@ impl Variant {
 
 /// The kernels of codes, which `codes` checks the lengths for.
 impl Variant {
-    /// Scores a block by up to [`TOGETHER`] queries; says for each of them which rows may reach its bar.
-    pub(crate) fn score_block(
+    /// Scans blocks of sign codes by `Q` queries: of each block that has rows which may reach a query's bar, `visit` is told the
+    /// query, the block, these rows and their scores, and answers the bar from then on.
+    pub(crate) fn scan_blocks<const Q: usize>(
         self,
-        queries: &[&SignQuery],
-        block: &[u8],
-        bars: &[Bar],
-        scores: &mut [BlockScores; TOGETHER],
-    ) -> [u32; TOGETHER] {
-        let mut survivors = [0; TOGETHER];
-        if let (Ok(queries), Ok(bars)) = (<[&SignQuery; TOGETHER]>::try_from(queries), bars.try_into()) {
-            return on!(self, set => set.score_block(queries, block, bars, scores));
-        }
-        for (q, (query, &bar)) in queries.iter().zip(bars).enumerate() {
-            let scores = std::array::from_mut(&mut scores[q]);
-            [survivors[q]] = on!(self, set => set.score_block([*query], block, [bar], scores));
-        }
-        survivors
+        queries: [&SignQuery; Q],
+        blocks: &Blocks<'_>,
+        bars: &mut [Bar; Q],
+        visit: impl FnMut(usize, usize, u32, &BlockScores) -> Bar,
+    ) {
+        on!(self, set => set.scan_blocks(queries, blocks, bars, visit));
     }
 
     /// Estimates as many rows as there is room for; `next` puts those that come next into places.

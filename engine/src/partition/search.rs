@@ -9,7 +9,7 @@
 
 use super::scored::{Scored, Scoring};
 use super::sight::Sight;
-use super::view::View;
+use super::view::{Rows, View};
 use super::{Core, Fusion, Hit, Partition, Query, ReadError, SearchRequest, SearchResponse, Trace, Unit};
 use crate::filter::Filter;
 use crate::index::{Candidate, Nearest};
@@ -235,6 +235,16 @@ impl View {
         Ok(all)
     }
 
+    /// Asks memory for the records of candidates, before the first is read.
+    fn ask_for(&self, candidates: &[Candidate<'_>]) {
+        for (number, source) in self.sources().iter().enumerate() {
+            if let Rows::Segment(segment) = &source.rows {
+                let of_source = candidates.iter().filter(|candidate| candidate.source == number);
+                segment.ask_for_infos(&of_source.map(|candidate| candidate.ordinal).collect::<Vec<_>>());
+            }
+        }
+    }
+
     fn hit(&self, candidate: &Candidate<'_>, with_content: bool, is_bounded: bool) -> Result<Hit, ReadError> {
         let (source, ordinal) = (&self.sources()[candidate.source], candidate.ordinal);
         let (document, passage) = source.told(ordinal, candidate.passage)?;
@@ -323,6 +333,7 @@ impl Partition {
                             request.query,
                             Query::Words(_) | Query::Hybrid { fusion: Fusion::Ranks, .. }
                         );
+                    view.ask_for(&candidates);
                     // Hits are large: they are put where they stay.
                     let mut hits = Vec::with_capacity(candidates.len());
                     for found in &candidates {

@@ -18,7 +18,7 @@ use strongroom_format::segment::{BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, SectionKind}
 /// A group of rows takes about so much.
 const GROUP_BYTES: usize = 64 << 10;
 /// Of sections of more groups the cache has no run.
-const RUN_GROUPS_MAX: u32 = 1024;
+const RUN_GROUPS_MAX: u32 = 8192;
 
 /// What rows are made of.
 pub(super) trait Element: Plain {

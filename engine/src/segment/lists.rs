@@ -10,7 +10,7 @@ use crate::rank;
 use std::ops::Range;
 use strongroom_format::codes::{IndexHead, LADDER_STEPS, ListRows, Places, SIGN_BLOCK_ROWS};
 use strongroom_format::record::Metric;
-use strongroom_kernel::{Bounds, Estimate, Mask, Query, Variant, fetch};
+use strongroom_kernel::{Mask, Query, Variant, fetch, reaching_count};
 
 /// So often the interval is halved in which the score of the last list to look at lies.
 const HALVINGS: usize = 9;
@@ -165,9 +165,9 @@ impl Lists {
 
     /// How near each list is to a query, the greater the nearer.
     pub(super) fn score(&self, query: &Query) -> Vec<f32> {
-        let mut estimates = vec![Estimate::default(); self.count()];
-        Variant::best().estimate_rows(query, &self.centroids, &mut estimates);
-        estimates.into_iter().map(|estimate| estimate.score).collect()
+        let mut scores = vec![0.0; self.count()];
+        Variant::best().estimate_rows(query, &self.centroids, &mut scores);
+        scores
     }
 
     /// How much less near a list of this score is to a query than the nearest, in a measure that does not grow with the query's length.
@@ -181,14 +181,13 @@ impl Lists {
 
     /// The lists no more remote than this, by [`rank`], in any order.
     fn within(&self, query: &Query, reach: f32, scores: &[f32]) -> Vec<u64> {
-        let scored: Vec<Bounds> = scores.iter().map(|&score| Bounds::exact(score)).collect();
         let nearest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let farthest = scores.iter().copied().fold(f32::INFINITY, f32::min);
         if !(reach.is_finite() && (nearest - farthest).is_finite()) {
             return (0..).zip(scores).map(|(list, &score)| rank::key(score, list)).collect();
         }
         let is_within = |bar: f32| {
-            let rank = Bounds::count(&scored, bar);
+            let rank = reaching_count(scores, bar);
             remoteness(rank, self.slope * self.behind(query, nearest, bar)) <= reach
         };
         let (mut within, mut beyond) = (nearest, farthest);
@@ -199,9 +198,14 @@ impl Lists {
             let middle = within + (beyond - within) / 2.0;
             *if is_within(middle) { &mut within } else { &mut beyond } = middle;
         }
-        let mut near = Vec::new();
-        Bounds::reaching(&scored, within, 0, &mut near);
-        near.into_iter().map(|list| rank::key(scores[list as usize], list)).collect()
+        let mut near = Vec::with_capacity(reaching_count(scores, within));
+        near.extend(
+            (0..)
+                .zip(scores)
+                .filter(|(_, score)| **score >= within)
+                .map(|(list, &score)| rank::key(score, list)),
+        );
+        near
     }
 
     fn reach_of(&self, effort: Effort) -> f32 {

@@ -1,6 +1,7 @@
 //! How is a segment opened and read, block by block?
 
 use super::cache::{Block, BlockCache, Charge, Opened, Origin};
+use super::coding::FLAT_ROWS_MAX;
 use super::labels::Labels;
 use super::packing::unpack_into;
 use super::writer::index;
@@ -18,6 +19,7 @@ use strongroom_format::segment::{
     SectionKind, SegmentHeader, TABLE_BYTES, decode_directory, decode_lengths, decode_table,
 };
 use strongroom_format::wire::Reader;
+use strongroom_kernel::fetch as fetch_memory;
 use zeroize::Zeroizing;
 
 /// What a document takes in the directory and in its partition's, roughly, in bytes.
@@ -268,20 +270,17 @@ impl Segment {
     /// A block of a section that is compressed.
     pub(super) fn block(&self, kind: SectionKind, number: u64) -> Result<Block, Fault> {
         let section = self.section(kind);
-        let which = PACKED.iter().position(|packed| *packed == kind).expect("a packed section");
-        let starts = &self.starts[which];
-        let (start, stored_end) = (starts[number as usize], starts[number as usize + 1]);
-        let offset = section.offset + start + number * BLOCK_OVERHEAD_BYTES as u64;
+        let (offset, stored_bytes) = self.packed(kind, number);
         let block = section.first_block + number as u32;
         let origin = self.origin_at(offset);
         if let Some(Opened::Block(block)) = self.cache.get_one(origin) {
             return Ok(block);
         }
-        let end = offset + (stored_end - start) + BLOCK_OVERHEAD_BYTES as u64;
+        let end = offset + stored_bytes + BLOCK_OVERHEAD_BYTES as u64;
         let bytes = fetch(&*self.blobs, &self.name, self.place.offset + offset..self.place.offset + end)?;
         let (packed, _) = self.open_block(&bytes, block, offset)?;
-        if packed.len() as u64 != stored_end - start {
-            let damage = Damage::new("BlockHeader.plain_bytes", stored_end - start, packed.len());
+        if packed.len() as u64 != stored_bytes {
+            let damage = Damage::new("BlockHeader.plain_bytes", stored_bytes, packed.len());
             return Err(self.located(damage));
         }
         let plain_bytes = section.plain_block_bytes(number) as usize;
@@ -290,6 +289,35 @@ impl Segment {
         let plain = Arc::new(plain);
         self.cache.put(origin, Opened::Block(Arc::clone(&plain)));
         Ok(plain)
+    }
+
+    /// Where in the segment a block of a section that is compressed begins, and how long it is there.
+    fn packed(&self, kind: SectionKind, number: u64) -> (u64, u64) {
+        let which = PACKED.iter().position(|packed| *packed == kind).expect("a packed section");
+        let starts = &self.starts[which];
+        let (start, end) = (starts[number as usize], starts[number as usize + 1]);
+        (self.section(kind).offset + start + number * BLOCK_OVERHEAD_BYTES as u64, end - start)
+    }
+
+    /// Asks memory for the infos of some documents, as far as they are open: in a large segment each lies elsewhere, and is a wait
+    /// of its own otherwise.
+    pub fn ask_for_infos(&self, ordinals: &[u32]) {
+        if self.place.documents <= FLAT_ROWS_MAX {
+            return;
+        }
+        let rows = || ordinals.iter().map(|&ordinal| &self.directory[ordinal as usize]);
+        rows().for_each(|row| fetch_memory(std::slice::from_ref(row)));
+        let origin = |row: &DocumentRow| {
+            self.origin_at(self.packed(SectionKind::Infos, row.info_offset / BLOCK_BYTES as u64).0)
+        };
+        for (row, block) in rows().zip(self.cache.get(rows().map(origin))) {
+            fetch_memory(row.id.as_bytes());
+            if let Some(Opened::Block(block)) = block {
+                let begin = (row.info_offset % BLOCK_BYTES as u64) as usize;
+                let info = block.len().min(begin)..block.len().min(begin + row.info_bytes as usize);
+                fetch_memory(&block[info]);
+            }
+        }
     }
 
     /// Whole sections that are not compressed, fetched together, past the cache.

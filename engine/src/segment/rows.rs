@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::codes::{CODE_SECTIONS, IndexHead, Places, SIGN_BLOCK_ROWS, nibble_row_bytes};
 use strongroom_format::segment::{DocumentRow, SectionKind};
-use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant};
+use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant, fetch};
 
 /// So many rows are held at once to be scored.
 const ROWS_TOGETHER: u32 = 2048;
@@ -142,7 +142,13 @@ impl Segment {
         let mut words = &probes.words[..];
         // The nearest list first: the more others are passed over.
         for (at, list) in probes.lists.iter().enumerate() {
-            probes.lists.get(at + 1).into_iter().for_each(|next| lists.ask_for_seconds(next));
+            if let Some(next) = probes.lists.get(at + 1) {
+                lists.ask_for_seconds(next);
+                // All of it would be more than the processor can wait for at once.
+                if let Some((_, blocks)) = held.pieces(next.run()).next() {
+                    fetch(&blocks[..layout.row_bytes]);
+                }
+            }
             for (first_block, blocks) in held.pieces(list.run()) {
                 let first_row = (first_block - list.first_block) * SIGN_BLOCK_ROWS;
                 let (own, rest) = words.split_at(blocks.len() / layout.row_bytes);

@@ -6,7 +6,7 @@
 use std::mem::size_of_val;
 
 /// So many bytes of rows are asked for before they are needed.
-const BYTES_AHEAD: usize = 1024;
+pub(super) const BYTES_AHEAD: usize = 1024;
 /// But no more rows than the CPU can wait for at once.
 const ROWS_AHEAD_MAX: usize = 12;
 const LINE_BYTES: usize = 64;
@@ -24,18 +24,6 @@ pub(crate) fn ahead<'r, 'a, T>(rows: &'r [&'a [T]]) -> impl Iterator<Item = &'a 
         }
         *row
     })
-}
-
-/// Rows of so many elements that lie one behind the other, in their order; with each, the memory of one some rows further is
-/// asked for, as far as so many of its elements are going to be read.
-pub(crate) fn along<T>(rows: &[T], elements: usize, read: usize) -> impl Iterator<Item = &[T]> {
-    let row_bytes = (elements * size_of::<T>()).max(1);
-    let distance = BYTES_AHEAD.div_ceil(row_bytes) * elements;
-    let (near, far) = rows.split_at(distance.min(rows.len()));
-    let read = move |row: &[T]| fetch(&row[..read.min(row.len())]);
-    near.chunks(elements).for_each(read);
-    let mut far = far.chunks(elements);
-    rows.chunks_exact(elements).inspect(move |_| far.next().into_iter().for_each(read))
 }
 
 /// Asks for the memory of a row, or of several, and doesn't wait for it.

@@ -11,6 +11,7 @@ use core::arch::x86_64::{
     _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_epi16, _mm256_sub_ps,
 };
 
+use super::ahead::fetch_line;
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
@@ -256,7 +257,11 @@ struct Eightfold(__m256i);
 
 impl Lookup for Eightfold {
     #[inline(always)]
-    unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
+    unsafe fn sums<const Q: usize>(
+        codes: &[[u8; 64]],
+        tables: [&[Tables]; Q],
+        ahead: usize,
+    ) -> [[u32; 32]; Q] {
         // SAFETY: the caller has AVX2; 32 bytes lie behind every pointer that is read.
         unsafe {
             let nibble = _mm256_set1_epi8(15);
@@ -264,6 +269,7 @@ impl Lookup for Eightfold {
             let mut pairs = [_mm256_setzero_si256(); Q];
             let mut highs = [_mm256_setzero_si256(); Q];
             for (i, codes) in codes.iter().enumerate() {
+                fetch_line(codes.as_ptr().wrapping_add(ahead));
                 for half in [0, 32] {
                     let codes = _mm256_loadu_si256(codes[half..][..32].as_ptr().cast());
                     let low = _mm256_and_si256(codes, nibble);

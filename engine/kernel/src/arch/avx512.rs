@@ -10,10 +10,11 @@ use core::arch::x86_64::{
     _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_permute_ps, _mm512_permutex2var_epi32,
     _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
     _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_slli_epi16,
-    _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16, _mm512_sub_ps,
-    _mm512_xor_si512,
+    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
+    _mm512_sub_epi32, _mm512_sub_ps, _mm512_xor_si512,
 };
 
+use super::ahead::fetch_line;
 use super::avx2::{fold_8, total_8};
 use super::avx512_nibbles::Sixteenfold;
 use super::bytes::{BYTES, Bytes};
@@ -253,7 +254,11 @@ impl Sums for Sixteens {
 
 impl Lookup for Sixteenfold {
     #[inline(always)]
-    unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
+    unsafe fn sums<const Q: usize>(
+        codes: &[[u8; 64]],
+        tables: [&[Tables]; Q],
+        ahead: usize,
+    ) -> [[u32; 32]; Q] {
         // SAFETY: the caller has AVX-512 with BW; 64 bytes lie behind every pointer that is read.
         unsafe {
             let nibble = _mm512_set1_epi8(15);
@@ -263,6 +268,7 @@ impl Lookup for Sixteenfold {
             // Sums of bytes, for a while.
             let mut bytes = [_mm512_setzero_si512(); Q];
             let add = |bytes: &mut [__m512i; Q], codes: &[u8; 64], tables: [&Tables; Q]| {
+                fetch_line(codes.as_ptr().wrapping_add(ahead));
                 let codes = _mm512_loadu_si512(codes.as_ptr().cast());
                 let low = _mm512_and_si512(codes, nibble);
                 let high = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
@@ -317,8 +323,8 @@ impl Lookup for Sixteenfold {
     #[inline(always)]
     unsafe fn reach(
         factors: &Factors<'_>,
-        weights: &Weights,
-        products: &[i32; BLOCK_ROWS],
+        (weights, offset): (&Weights, i32),
+        totals: &[u32; BLOCK_ROWS],
         floor: f32,
         estimates: &mut [f32; BLOCK_ROWS],
     ) -> u32 {
@@ -328,7 +334,8 @@ impl Lookup for Sixteenfold {
             unsafe {
                 let column =
                     |numbers: &[[u8; 4]; BLOCK_ROWS]| _mm512_loadu_ps(numbers[r..][..16].as_ptr().cast());
-                let products = _mm512_loadu_si512(products[r..][..16].as_ptr().cast());
+                let totals = _mm512_loadu_si512(totals[r..][..16].as_ptr().cast());
+                let products = _mm512_sub_epi32(_mm512_slli_epi32::<1>(totals), _mm512_set1_epi32(offset));
                 let product = _mm512_mul_ps(_mm512_set1_ps(weights.unit), _mm512_cvtepi32_ps(products));
                 let begun = _mm512_add_ps(_mm512_set1_ps(weights.constant), column(factors.bases));
                 let scores = _mm512_add_ps(begun, _mm512_mul_ps(column(factors.scales), product));

@@ -128,27 +128,27 @@ macro_rules! compile {
                 unsafe { compiled(query, rows, scores) }
             }
 
-            pub(crate) fn score_block<const Q: usize>(
+            pub(crate) fn scan_blocks<const Q: usize>(
                 self,
                 queries: [&crate::coded::SignQuery; Q],
-                block: &[u8],
-                bars: [crate::coded::Bar; Q],
-                scores: &mut [crate::coded::BlockScores; Q],
-            ) -> [u32; Q] {
+                blocks: &super::signs::Blocks<'_>,
+                bars: &mut [crate::coded::Bar; Q],
+                visit: impl FnMut(usize, usize, u32, &crate::coded::BlockScores) -> crate::coded::Bar,
+            ) {
                 /// # Safety
                 /// The CPU has the instructions.
                 $(#[$attribute])?
                 unsafe fn compiled<const Q: usize>(
                     queries: [&crate::coded::SignQuery; Q],
-                    block: &[u8],
-                    bars: [crate::coded::Bar; Q],
-                    scores: &mut [crate::coded::BlockScores; Q],
-                ) -> [u32; Q] {
+                    blocks: &super::signs::Blocks<'_>,
+                    bars: &mut [crate::coded::Bar; Q],
+                    visit: impl FnMut(usize, usize, u32, &crate::coded::BlockScores) -> crate::coded::Bar,
+                ) {
                     // SAFETY: whoever may call this has the instructions.
-                    unsafe { super::signs::score_block::<$codes, Q>(queries, block, bars, scores) }
+                    unsafe { super::signs::scan::<$codes, Q>(queries, blocks, bars, visit) }
                 }
                 // SAFETY: `self` proves that the CPU has the instructions.
-                unsafe { compiled(queries, block, bars, scores) }
+                unsafe { compiled(queries, blocks, bars, visit) }
             }
 
             pub(crate) fn estimate<'a, T: Copy + From<crate::coded::Estimate>>(
@@ -189,5 +189,5 @@ pub(crate) mod lanes;
 pub(crate) mod neon;
 mod nibbles;
 pub(crate) mod portable;
-mod signs;
+pub(crate) mod signs;
 pub(crate) mod tiles;

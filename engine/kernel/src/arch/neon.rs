@@ -9,6 +9,7 @@ use core::arch::aarch64::{
 };
 use std::arch::is_aarch64_feature_detected;
 
+use super::ahead::fetch_line;
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
@@ -206,7 +207,11 @@ struct Fourfold(int32x4_t);
 
 impl Lookup for Fourfold {
     #[inline(always)]
-    unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
+    unsafe fn sums<const Q: usize>(
+        codes: &[[u8; 64]],
+        tables: [&[Tables]; Q],
+        ahead: usize,
+    ) -> [[u32; 32]; Q] {
         let mut sums = [[0_u16; 32]; Q];
         // SAFETY: the caller has NEON; 16 bytes, or 8 sums, lie behind every pointer.
         unsafe {
@@ -215,6 +220,7 @@ impl Lookup for Fourfold {
                 let mut lows = [vdupq_n_u16(0); Q];
                 let mut highs = [vdupq_n_u16(0); Q];
                 for (i, codes) in codes.iter().enumerate() {
+                    fetch_line(codes.as_ptr().wrapping_add(ahead));
                     for half in [0, 32] {
                         let codes = vld1q_u8(codes[half + rows..][..16].as_ptr());
                         let (low, high) = (vandq_u8(codes, vdupq_n_u8(15)), vshrq_n_u8::<4>(codes));

@@ -1,5 +1,6 @@
 //! Sixteen lanes as an array, for a CPU that no other file knows.
 
+use super::ahead::fetch_line;
 use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::nibbles::Nibbles;
@@ -126,10 +127,15 @@ impl Sums for [i32; VECTORS] {
 
 impl Lookup for i32 {
     #[inline(always)]
-    unsafe fn sums<const Q: usize>(codes: &[[u8; 64]], tables: [&[Tables]; Q]) -> [[u32; 32]; Q] {
+    unsafe fn sums<const Q: usize>(
+        codes: &[[u8; 64]],
+        tables: [&[Tables]; Q],
+        ahead: usize,
+    ) -> [[u32; 32]; Q] {
         let mut sums = [[0; 32]; Q];
         for (sums, tables) in sums.iter_mut().zip(tables) {
             for (codes, tables) in codes.iter().zip(tables) {
+                fetch_line(codes.as_ptr().wrapping_add(ahead));
                 for (byte, &code) in codes.iter().enumerate() {
                     let (low, high) = (usize::from(code & 15), usize::from(code >> 4));
                     let table = byte / 32 * 32;

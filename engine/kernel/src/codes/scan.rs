@@ -2,9 +2,9 @@
 
 use super::Query;
 use crate::Variant;
-use crate::arch::ahead::{NEAR_BYTES, ahead, along, fetch};
+use crate::arch::ahead::{NEAR_BYTES, ahead, fetch};
+use crate::arch::signs::Blocks;
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
-use crate::mask::BLOCK_ROWS;
 
 impl Variant {
     /// Scans the sign codes of many blocks by several queries about one centre, four in one pass, and shows to `visit`
@@ -30,26 +30,23 @@ impl Variant {
         assert!(queries.iter().all(|query| query.is_of_length(first)), "queries about centres of one length");
         assert_eq!(bars.len(), queries.len(), "each query has a bar");
         assert_eq!(Some(blocks.len()), live.len().checked_mul(bytes), "there is a word for each whole block");
-        let mut scores = [BlockScores::default(); TOGETHER];
-        // Residuals come last, and nobody reads them where no error is granted.
-        let residuals =
-            if bars.iter().all(|bar| bar.caution == 0.0) { BLOCK_ROWS * size_of::<f32>() } else { 0 };
-        let read = bytes - residuals;
-        let groups = queries.chunks(TOGETHER).zip(bars.chunks_mut(TOGETHER));
-        for (group, (queries, bars)) in groups.enumerate() {
-            let mut signs = [first.signs(); TOGETHER];
-            signs.iter_mut().zip(queries).for_each(|(signs, query)| *signs = query.signs());
-            for (number, (block, &word)) in along(blocks, bytes, read).zip(live).enumerate() {
-                if word == 0 {
-                    continue;
-                }
-                let survivors = self.score_block(&signs[..queries.len()], block, bars, &mut scores);
-                for (q, bar) in bars.iter_mut().enumerate() {
-                    if survivors[q] & word != 0 {
-                        *bar = visit(group * TOGETHER + q, number, survivors[q] & word, &scores[q]);
-                    }
-                }
-            }
+        let (groups, rest) = queries.as_chunks::<TOGETHER>();
+        let (bars_of_groups, bars_of_rest) = bars.as_chunks_mut::<TOGETHER>();
+        for (group, (queries, bars)) in groups.iter().zip(bars_of_groups).enumerate() {
+            let blocks = Blocks::new(blocks, live, bytes);
+            self.scan_blocks(queries.map(Query::signs), &blocks, bars, |q, number, rows, scores| {
+                visit(group * TOGETHER + q, number, rows, scores)
+            });
+        }
+        let first = groups.len() * TOGETHER;
+        for (at, (query, bar)) in rest.iter().zip(bars_of_rest).enumerate() {
+            let blocks = Blocks::new(blocks, live, bytes);
+            self.scan_blocks(
+                [query.signs()],
+                &blocks,
+                std::array::from_mut(bar),
+                |_, number, rows, scores| visit(first + at, number, rows, scores),
+            );
         }
     }
 
