@@ -15,15 +15,17 @@ pub const FLAT_ROWS_MIN: u32 = 129;
 /// How codes are made: those of another version are not looked at.
 pub const CODES_VERSION: u32 = 1;
 /// The same of codes in lists.
-pub const LISTS_VERSION: u32 = 2;
+pub const LISTS_VERSION: u32 = 3;
 /// Rows of one block of sign codes.
 pub const SIGN_BLOCK_ROWS: u32 = 32;
 /// Rows of no more components have sign codes of two planes, whose signs alone would say too little.
 pub const TWO_PLANES_MAX: u32 = 192;
 /// Of each ladder (see [`IndexHead::reach`]) so many steps are written.
 pub const LADDER_STEPS: usize = 10;
-/// The numbers that each code goes with.
+/// The numbers that each code of four bits goes with.
 const FACTOR_BYTES: u64 = 12;
+/// The same of a code in blocks.
+const SIGN_FACTOR_BYTES: u64 = 6;
 
 /// The length of a rotated vector.
 fn rotated_len(dimension: u32) -> u64 {
@@ -38,7 +40,7 @@ pub fn nibble_row_bytes(dimension: u32) -> u64 {
 /// How long a block of sign codes is.
 pub fn sign_block_bytes(dimension: u32) -> u64 {
     let planes = if dimension <= TWO_PLANES_MAX { 2 } else { 1 };
-    (planes * rotated_len(dimension) / 8 + FACTOR_BYTES) * u64::from(SIGN_BLOCK_ROWS)
+    (planes * rotated_len(dimension) / 8 + SIGN_FACTOR_BYTES) * u64::from(SIGN_BLOCK_ROWS)
 }
 
 /// How many rows a list has.

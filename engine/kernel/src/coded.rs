@@ -1,9 +1,17 @@
 //! What does a kernel of codes read of a query and of a row, and what does it answer?
 
+use crate::brief;
 use crate::mask::BLOCK_ROWS;
 
-/// Bytes of the three `f32` that go with a code.
+/// Bytes of the three `f32` that go with a 4-bit code.
 pub(crate) const FACTOR_BYTES: usize = 12;
+
+/// Bytes of the scale and the base of a sign code, which lie in one word.
+pub(crate) const PAIR_BYTES: usize = 4;
+/// Bytes of its residual.
+pub(crate) const RESIDUAL_BYTES: usize = 2;
+/// Bytes of the three numbers that go with a sign code.
+pub(crate) const SIGN_FACTOR_BYTES: usize = PAIR_BYTES + RESIDUAL_BYTES;
 
 /// Queries that share the reading of a block.
 pub(crate) const TOGETHER: usize = 4;
@@ -89,11 +97,11 @@ pub(crate) struct Weights {
     pub error: f32,
 }
 
-/// The factors of a block's rows.
+/// The factors of a block's rows, each the upper half of an `f32` (`brief`).
 pub(crate) struct Factors<'a> {
-    pub bases: &'a [[u8; 4]; BLOCK_ROWS],
-    pub scales: &'a [[u8; 4]; BLOCK_ROWS],
-    residuals: &'a [[u8; 4]; BLOCK_ROWS],
+    /// The scale in the lower half of each word, the base in the upper: one instruction takes either out of it.
+    pub pairs: &'a [[u8; PAIR_BYTES]; BLOCK_ROWS],
+    residuals: &'a [[u8; RESIDUAL_BYTES]; BLOCK_ROWS],
 }
 
 impl Weights {
@@ -117,8 +125,16 @@ impl<'a> Factors<'a> {
     /// What is written behind the codes of a block.
     #[inline(always)]
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
-        let (columns, _) = bytes.as_chunks::<4>().0.as_chunks::<BLOCK_ROWS>();
-        Self { bases: &columns[0], scales: &columns[1], residuals: &columns[2] }
+        let (pairs, residuals) = bytes.split_at(PAIR_BYTES * BLOCK_ROWS);
+        let (pairs, residuals) = (pairs.as_chunks().0.as_chunks().0, residuals.as_chunks().0.as_chunks().0);
+        Self { pairs: &pairs[0], residuals: &residuals[0] }
+    }
+
+    /// A row's base and scale.
+    #[inline(always)]
+    fn pair(&self, row: usize) -> [f32; 2] {
+        let pair = u32::from_le_bytes(self.pairs[row]);
+        [f32::from_bits(pair & brief::UPPER), f32::from_bits(pair << brief::LOWER_BITS)]
     }
 
     /// Estimates all rows, and says which reach the floor by that alone.
@@ -132,7 +148,7 @@ impl<'a> Factors<'a> {
     ) -> u32 {
         let mut stays = 0;
         for r in 0..BLOCK_ROWS {
-            let [base, scale] = [self.bases[r], self.scales[r]].map(f32::from_le_bytes);
+            let [base, scale] = self.pair(r);
             estimates[r] = weights.score(product(totals[r], offset), base, scale);
             // What can't be compared is not below, and stays.
             let below = estimates[r] < floor;
@@ -152,8 +168,9 @@ impl<'a> Factors<'a> {
     ) -> u32 {
         let mut stays = [0_u32; BLOCK_ROWS];
         for r in 0..BLOCK_ROWS {
-            let row = [self.bases[r], self.scales[r], self.residuals[r]].map(f32::from_le_bytes);
-            let estimate = weights.estimate(product(totals[r], offset), row);
+            let ([base, scale], residual) =
+                (self.pair(r), brief::widen(u16::from_le_bytes(self.residuals[r])));
+            let estimate = weights.estimate(product(totals[r], offset), [base, scale, residual]);
             scores.estimates[r] = estimate.score;
             scores.errors[r] = estimate.error;
             // What can't be compared is not below, and stays.

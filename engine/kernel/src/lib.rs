@@ -61,6 +61,7 @@
 //! Concurrency: pure functions.
 
 mod arch;
+mod brief;
 mod coded;
 mod codes;
 mod contenders;

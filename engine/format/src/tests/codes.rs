@@ -3,7 +3,7 @@
 use crate::codes::*;
 use crate::segment::Section;
 
-/// Of 100 components: 76 bytes a code, and 44 a code of two planes of signs.
+/// Of 100 components: 76 bytes a code, and 38 a code of two planes of signs.
 const DIMENSION: u32 = 100;
 
 fn head(centroids: &[u8]) -> IndexHead<'_> {
@@ -31,7 +31,7 @@ fn an_index_is_read_as_it_was_written() {
         let lengths = head.code_bytes(DIMENSION, 333);
         let listed = !head.lists.is_empty();
         let blocks = if listed { 7 + 6 } else { 0 };
-        assert_eq!(lengths, [blocks * 32 * 44, 333 * 76, if listed { (333 + 48) * 4 } else { 0 }]);
+        assert_eq!(lengths, [blocks * 32 * 38, 333 * 76, if listed { (333 + 48) * 4 } else { 0 }]);
         let sections = lengths.map(section);
         head.check(DIMENSION, 333, sections.each_ref()).unwrap();
         for which in 0..3 {
@@ -47,15 +47,19 @@ fn an_index_is_read_as_it_was_written() {
         None,
         "of a version that nobody knows here"
     );
-    let mut first = head(&[7; 3 * 76]).encode().0;
-    first[0] = 1;
-    assert_eq!(IndexHead::decode(&first, DIMENSION, 333).unwrap(), None, "lists in which no row stood twice");
+    for (version, why) in
+        [(1, "lists in which no row stood twice"), (2, "whose sign codes had factors of four bytes")]
+    {
+        let mut earlier = head(&[7; 3 * 76]).encode().0;
+        earlier[0] = version;
+        assert_eq!(IndexHead::decode(&earlier, DIMENSION, 333).unwrap(), None, "{why}");
+    }
 }
 
 /// Without this, rows of many components would take twice the memory, or those of few be found less often.
 #[test]
 fn only_rows_of_few_components_have_two_planes() {
-    for (dimension, row_bytes) in [(1, 28), (64, 28), (65, 44), (192, 60), (193, 44), (384, 60)] {
+    for (dimension, row_bytes) in [(1, 22), (64, 22), (65, 38), (192, 54), (193, 38), (384, 54)] {
         assert_eq!(sign_block_bytes(dimension), 32 * row_bytes, "{dimension} components");
     }
 }
@@ -91,14 +95,14 @@ fn an_index_that_does_not_fit_is_damage() {
         (412 + 80, 9, "more candidates for less"),
         (412 + 120, 201, "more rows in lists than there are"),
         (412 + 124, 306, "more rows twice than there are"),
-        (0, 1 << 8 | 2, "another version"),
+        (0, 1 << 8 | 3, "another version"),
     ] {
         let mut wrong = bytes.clone();
         wrong[at..at + 4].copy_from_slice(&u32::to_le_bytes(number));
         assert_ne!(IndexHead::decode(&wrong, DIMENSION, 333).ok().flatten(), Some(head(&centroids)), "{why}");
         assert_eq!(IndexHead::decode(&wrong, DIMENSION, 333).is_err(), at > 0, "{why}");
     }
-    let without = [&2_u32.to_le_bytes()[..], &[0; 4 + 400]].concat();
+    let without = [&3_u32.to_le_bytes()[..], &[0; 4 + 400]].concat();
     IndexHead::decode(&without, DIMENSION, 333).expect_err("lists of which there are none");
 }
 

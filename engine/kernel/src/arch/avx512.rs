@@ -21,6 +21,7 @@ use super::bytes::{BYTES, Bytes};
 use super::lanes::{LANES, Lanes};
 use super::signs::{Lookup, TABLES_IN_BYTES};
 use super::tiles::{self, ROWS, STEP, Step, Sums, Tile, VECTORS};
+use crate::brief;
 use crate::coded::{Bounds, Factors, Tables, Weights};
 use crate::mask::BLOCK_ROWS;
 
@@ -332,13 +333,15 @@ impl Lookup for Sixteenfold {
         for r in [0, 16] {
             // SAFETY: the caller has AVX-512; 16 numbers lie behind each pointer.
             unsafe {
-                let column =
-                    |numbers: &[[u8; 4]; BLOCK_ROWS]| _mm512_loadu_ps(numbers[r..][..16].as_ptr().cast());
+                let pairs = _mm512_loadu_si512(factors.pairs[r..][..16].as_ptr().cast());
+                let bases = _mm512_and_si512(pairs, _mm512_set1_epi32(brief::UPPER.cast_signed()));
+                let scales = _mm512_slli_epi32::<{ brief::LOWER_BITS }>(pairs);
+                let (bases, scales) = (_mm512_castsi512_ps(bases), _mm512_castsi512_ps(scales));
                 let totals = _mm512_loadu_si512(totals[r..][..16].as_ptr().cast());
                 let products = _mm512_sub_epi32(_mm512_slli_epi32::<1>(totals), _mm512_set1_epi32(offset));
                 let product = _mm512_mul_ps(_mm512_set1_ps(weights.unit), _mm512_cvtepi32_ps(products));
-                let begun = _mm512_add_ps(_mm512_set1_ps(weights.constant), column(factors.bases));
-                let scores = _mm512_add_ps(begun, _mm512_mul_ps(column(factors.scales), product));
+                let begun = _mm512_add_ps(_mm512_set1_ps(weights.constant), bases);
+                let scores = _mm512_add_ps(begun, _mm512_mul_ps(scales, product));
                 _mm512_storeu_ps(estimates[r..][..16].as_mut_ptr(), scores);
                 let not_below = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(scores, _mm512_set1_ps(floor));
                 stays |= u32::from(not_below) << r;

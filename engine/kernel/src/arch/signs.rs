@@ -9,8 +9,8 @@ pub(super) const TABLES_IN_BYTES: usize = u8::MAX as usize / (2 * TABLE_MAX as u
 /// Tables after which sums of 16 bits would overflow: each adds up to four entries to a row.
 const TABLES_MAX: usize = u16::MAX as usize / (4 * TABLE_MAX as usize);
 
-/// Factors that every scan reads take so many lines of memory; residuals come behind them.
-const FACTOR_LINES: usize = 2 * BLOCK_ROWS * size_of::<f32>() / 64;
+/// The factors that every scan reads, in pairs, take so many lines of memory; residuals come behind them.
+const FACTOR_LINES: usize = BLOCK_ROWS * size_of::<u32>() / 64;
 
 /// Sums for each of 32 rows what tables say of the row's nibbles.
 ///

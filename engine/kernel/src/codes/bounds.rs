@@ -18,8 +18,16 @@
 //! `|r|² = 1 - |c|² - 2 c·r`, where the base is `c·r`. Whichever is less counts: codes are 2.5 times shorter than the
 //! longest.
 
+//!
+//! Of a sign code's factors, of which a file has the upper halves (`brief`), only the base is off: the scale is rounded before its residual is
+//! measured, and the residual is rounded up. The base is off by at most [`BRIEF`] of what is stored, and where that is
+//! subnormal, by 2^-134, which [`UNDERFLOW`] has room for.
+
 /// Half a last place of `f32`.
 const U: f64 = 1.0 / (1_u32 << 24) as f64;
+
+/// Half a last place of an upper half: by how much a number of at least 2^-126 is off when it is rounded to one, relative to what it becomes.
+pub(super) const BRIEF: f64 = 1.0 / (1_u32 << 8) as f64;
 
 /// A difference shorter than this is coded as none, and its length as its residual.
 pub(super) const NORM_MIN: f64 = 1.0 / (1_u64 << 60) as f64;

@@ -2,7 +2,8 @@
 
 use super::bounds::{self, NORM_MAX, NORM_MIN, WIDE};
 use super::{Centre, Metric, sum};
-use crate::coded::FACTOR_BYTES;
+use crate::brief;
+use crate::coded::{FACTOR_BYTES, PAIR_BYTES, RESIDUAL_BYTES};
 use crate::mask::BLOCK_ROWS;
 use crate::rotation::Rotation;
 
@@ -85,10 +86,11 @@ impl<'a> Encoder<'a> {
             } else {
                 fit_levels::<2>(&self.rotated, &mut self.levels);
             }
-            write_signs(&self.levels, centre.planes(), self.factors(base, norm), block, *place);
+            let row = self.factors(base, norm, |scale| brief::widen(brief::nearest(scale)));
+            write_signs(&self.levels, centre.planes(), row, block, *place);
         }
         fit_levels::<8>(&self.rotated, &mut self.levels);
-        write_nibbles(&self.levels, self.factors(base, norm), nibble_row);
+        write_nibbles(&self.levels, self.factors(base, norm, |scale| scale), nibble_row);
     }
 
     fn write_without_direction(
@@ -104,11 +106,11 @@ impl<'a> Encoder<'a> {
         write_nibbles(&self.levels, row, nibble_row);
     }
 
-    /// The factors of the code that `levels` holds.
-    fn factors(&self, base: f64, norm: f64) -> RowFactors {
+    /// The factors of the code that `levels` holds. The residual is that of the scale that a reader will know, `stored`.
+    fn factors(&self, base: f64, norm: f64, stored: impl Fn(f32) -> f32) -> RowFactors {
         let (rotated, levels) = (&self.rotated, &self.levels);
         let squared = sum(rotated, levels, |r, _| r * r);
-        let scale = (squared / sum(rotated, levels, |r, x| r * x)) as f32;
+        let scale = stored((squared / sum(rotated, levels, |r, x| r * x)) as f32);
         let wide = f64::from(scale);
         let residual = sum(rotated, levels, |r, x| (r - wide * x) * (r - wide * x)).sqrt();
         let turned = bounds::rotation(self.rotated.len()) * norm;
@@ -171,10 +173,11 @@ fn write_signs(levels: &[f32], planes: usize, row: RowFactors, block: &mut [u8],
     write_plane(levels, first, place, |level| level > 0.0);
     // What is left of a level when twice the first plane's sign is taken from it.
     write_plane(levels, second, place, |level| level > 2.0 || (-2.0..0.0).contains(&level));
-    let columns = factors.chunks_exact_mut(BLOCK_ROWS * 4);
-    for (column, factor) in columns.zip([row.base, row.scale, row.residual]) {
-        column[place * 4..][..4].copy_from_slice(&factor.to_le_bytes());
-    }
+    let (pairs, residuals) = factors.split_at_mut(BLOCK_ROWS * PAIR_BYTES);
+    let pair = [brief::nearest(row.scale), brief::nearest(row.base)].map(u16::to_le_bytes);
+    pairs[place * PAIR_BYTES..][..PAIR_BYTES].copy_from_slice(pair.as_flattened());
+    residuals[place * RESIDUAL_BYTES..][..RESIDUAL_BYTES]
+        .copy_from_slice(&brief::up(row.residual).to_le_bytes());
 }
 
 /// Writes a bit for each level into the columns of a plane; into one that has none, nothing.

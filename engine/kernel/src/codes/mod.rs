@@ -28,8 +28,9 @@
 //!
 //! A *block* has the sign codes of 32 rows, in one plane of signs, or in two up to [`TWO_PLANES_MAX`] components, where
 //! `x` is twice the sign in the first and the one in the second. A plane is `32·D/8` bytes, of which byte `32·p + r` has
-//! the signs of the components `8·p` to `8·p + 7` of row `r`, the lowest bit first, set for 1. Behind the planes are 32
-//! bases, 32 scales and 32 residuals as `f32`. So two planes are scanned like one of twice as many components.
+//! the signs of the components `8·p` to `8·p + 7` of row `r`, the lowest bit first, set for 1. So two planes are scanned
+//! like one of twice as many components. Behind the planes are 32 pairs of scale and base, then 32 residuals, each number as the upper half of
+//! an `f32` (`brief`): a search that grants no error reads up to the residuals, 6 % less at 384 components than if scale and base were whole.
 //!
 //! A *nibble row* has one row's 4-bit code: `D/2` bytes, of which byte `32·c + j` has component `64·c + j` in its low and
 //! `64·c + 32 + j` in its high half, as `(x + 15) / 2`; then base, scale and residual as `f32`. The residual is no less than `|r̂ - r|`; the base is `c·r` or `-|r|²`.
@@ -42,7 +43,7 @@ mod scan;
 pub use encode::Encoder;
 pub use query::Query;
 
-use crate::coded::FACTOR_BYTES;
+use crate::coded::{FACTOR_BYTES, PAIR_BYTES, RESIDUAL_BYTES, SIGN_FACTOR_BYTES};
 use crate::mask::BLOCK_ROWS;
 use crate::rotation::Rotation;
 use crate::variant::{DIMENSION_MAX, Variant};
@@ -140,7 +141,7 @@ impl Centre {
 
     /// Bytes of the sign codes of [`BLOCK_ROWS`] rows.
     pub fn block_bytes(&self) -> usize {
-        BLOCK_ROWS * (self.planes() * self.rotated.len() / 8 + FACTOR_BYTES)
+        BLOCK_ROWS * (self.planes() * self.rotated.len() / 8 + SIGN_FACTOR_BYTES)
     }
 
     /// Bytes of one row's 4-bit code.
@@ -156,13 +157,14 @@ impl Centre {
     pub fn copy_signs(&self, blocks: &mut [u8], from: (usize, usize), to: (usize, usize)) {
         assert!(from.1 < BLOCK_ROWS && to.1 < BLOCK_ROWS, "places in blocks");
         let block_bytes = self.block_bytes();
-        let (codes, factors) = (self.planes() * self.rotated.len() / 8, FACTOR_BYTES / 4);
+        let codes = self.planes() * self.rotated.len() / 8;
         let mut copy = |column: usize, bytes: usize| {
             let at = |(block, place): (usize, usize)| block * block_bytes + column + place * bytes;
             blocks.copy_within(at(from)..at(from) + bytes, at(to));
         };
         (0..codes).for_each(|byte| copy(byte * BLOCK_ROWS, 1));
-        (0..factors).for_each(|factor| copy((codes + 4 * factor) * BLOCK_ROWS, 4));
+        copy(codes * BLOCK_ROWS, PAIR_BYTES);
+        copy((codes + PAIR_BYTES) * BLOCK_ROWS, RESIDUAL_BYTES);
     }
 }
 

@@ -5,7 +5,7 @@
 //! 4-bit codes. Products of codes are then integers, exact in any order. For sign codes of two planes the difference is
 //! taken twice as long for the first and as it is for the second, one behind the other: `d·(2h + l) = (2d)·h + d·l`.
 
-use super::bounds::{self, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, UNIT_MAX, WIDE};
+use super::bounds::{self, BRIEF, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, UNIT_MAX, WIDE};
 use super::encode::{HALF_UP, nearest};
 use super::{Centre, Metric, sum};
 use crate::arch::lanes::Lanes;
@@ -59,6 +59,16 @@ struct Known {
     turned: f64,
     dimension: usize,
     metric: Metric,
+}
+
+/// What rows' codes are like.
+struct Code {
+    /// No component is greater.
+    level_max: f64,
+    /// So many times longer the query's difference was made, to meet codes that may be longer by as much than these components tell.
+    stretch: f64,
+    /// By how much a base is off as it is stored, relative to that.
+    base_off: f64,
 }
 
 impl Query {
@@ -123,7 +133,12 @@ impl Work for Preparing<'_> {
         let integers = &*integers;
         // Exact: integers.
         let total = sum(integers, integers, |z, _| z) as i32;
-        let weights = known.weights(&difference, integers, unit, LEVEL_MAX, 1.0);
+        let weights = known.weights(
+            &difference,
+            integers,
+            unit,
+            &Code { level_max: LEVEL_MAX, stretch: 1.0, base_off: 0.0 },
+        );
         let nibbles = NibbleQuery {
             integers: integers.chunks(128).map(in_bytes).collect(),
             code_bytes: integers.len() / 2,
@@ -164,7 +179,12 @@ impl Work for PreparingSigns<'_> {
             tables: integers.as_chunks().0.iter().map(tables).collect(),
             // Exact: integers.
             offset: sum(&integers, &integers, |z, _| z.abs()) as i32,
-            weights: known.weights(&difference, &integers, unit, 1.0, stretch),
+            weights: known.weights(
+                &difference,
+                &integers,
+                unit,
+                &Code { level_max: 1.0, stretch, base_off: BRIEF },
+            ),
         }
     }
 }
@@ -216,18 +236,10 @@ impl Known {
         Lengths { squared, base, weight: bounds::up(weight + UNDERFLOW) }
     }
 
-    /// What a row's factors are weighed by, if integers stand for the query in steps of `unit` and no component
-    /// of a row's code is greater than `level_max`. The difference was made longer by `stretch`, to meet codes that may be
-    /// longer by as much than these components tell. The reasons are in `bounds`.
+    /// What a row's factors are weighed by, if integers stand for the query in steps of `unit`. The reasons are in `bounds`.
     #[inline(always)]
-    fn weights(
-        &self,
-        difference: &[f64],
-        integers: &[f32],
-        unit: f32,
-        level_max: f64,
-        stretch: f64,
-    ) -> Weights {
+    fn weights(&self, difference: &[f64], integers: &[f32], unit: f32, code: &Code) -> Weights {
+        let &Code { level_max, stretch, base_off } = code;
         if !self.is_bounded() {
             // No residual, not even infinity, makes this error anything else than infinity.
             let residual = f32::MIN_POSITIVE;
@@ -264,7 +276,8 @@ impl Known {
             unit: (times * wide) as f32,
             residual: weight(times * self.norm + of_rows),
             scale: weight((times * (off + STEPS * length) + of_rows * stretch) * longest_code),
-            base: weight(STEPS + WIDE + of_bases),
+            // What goes with the base itself goes with what is stored, which may be less.
+            base: weight(base_off + (STEPS + WIDE + of_bases) * (1.0 + base_off)),
             error: weight(of_all + constant_off),
         }
     }
