@@ -124,6 +124,40 @@ fn the_error_holds_where_only_rounding_is_left() {
     }
 }
 
+/// Users lose: a row that a search promised not to lose, if what is stored of its sign code says less than the code is off by; or speed, to
+/// residuals that say far more.
+#[test]
+fn a_sign_code_tells_how_far_it_is_from_its_row() {
+    let mut rng = ChaCha8Rng::seed_from_u64(37);
+    for dimension in [1, 64, 100, 192, 193, 384, 1000] {
+        for scale in [1e-15, 1.0, 1e11] {
+            let rows = scaled(&random_vector(&mut rng, dimension * 50), scale);
+            let centre = scaled(&random_vector(&mut rng, dimension), scale);
+            let coded = Coded::new(Metric::InnerProduct, &centre, &rows);
+            let mut rotated = vec![0.0; coded.rotation.rotated_len()];
+            for (r, row) in rows.chunks_exact(dimension).enumerate() {
+                let difference: Vec<f32> = row.iter().zip(&centre).map(|(x, c)| x - c).collect();
+                coded.rotation.rotate(&difference, &mut rotated);
+                let (signs, [_, scale, residual]) = coded.signs(r);
+                let level = |i: usize| match signs[rotated.len()..].get(i) {
+                    Some(low) => 2 * signs[i] + low,
+                    None => signs[i],
+                };
+                let off =
+                    |(i, &x): (usize, &f32)| (f64::from(x) - f64::from(scale) * level(i) as f64).powi(2);
+                let off = rotated.iter().enumerate().map(off).sum::<f64>().sqrt();
+                let residual = f64::from(residual);
+                assert!(residual >= off, "{dimension}: row {r} is off by {off}, not {residual}");
+                let room = off * 1.008 + f64::from(crate::norm(row)) * 1e-4;
+                assert!(
+                    residual <= room,
+                    "{dimension}: row {r} is off by no more than {off}, not {residual}"
+                );
+            }
+        }
+    }
+}
+
 /// Users lose: the server, or their other rows, to numbers that are none. They are refused at the door; should
 /// one get past it, its row is never dropped by its code.
 #[test]
