@@ -396,7 +396,7 @@ fn seconds_fill_blocks() {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), count, "none twice");
-        assert!((1500..2600).contains(&count), "{count} of 5,000");
+        assert!((2250..3350).contains(&count), "{count} of 5,000");
         let mut full = 0;
         for (list, (seconds, own)) in seconds.iter().zip(own).enumerate() {
             assert!(seconds.iter().all(|&row| lists[row as usize] != list as u32), "in another list");
