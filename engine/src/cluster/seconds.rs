@@ -14,7 +14,7 @@ use strongroom_kernel::Variant;
 /// How much more the part of a second list's distance counts that lies along the way to the first.
 const ALONG: f32 = 1.5;
 /// The share of rows that get a second list, about: with more, the codes of 384 components would take more than 300 bytes a row. Of the fewest
-/// that are put into lists, where centroids count for most, they take 299.9.
+/// that are put into lists, where centroids count for most, they take just so many.
 const SHARE: f64 = 0.54;
 
 /// A row's second list.

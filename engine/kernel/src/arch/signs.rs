@@ -1,7 +1,7 @@
 //! How are the sign codes of a block scored, given a lookup of many nibbles at once?
 
 use super::ahead::{BYTES_AHEAD, fetch, fetch_line};
-use crate::coded::{Bar, BlockScores, Factors, SignQuery, TABLE_MAX, Tables, Weights};
+use crate::coded::{Bar, BlockScores, Factors, PAIR_BYTES, SignQuery, TABLE_MAX, Tables, Weights};
 use crate::mask::BLOCK_ROWS;
 
 /// So many tables' entries for a byte of codes, two of each, add up to less than a byte holds.
@@ -10,7 +10,7 @@ pub(super) const TABLES_IN_BYTES: usize = u8::MAX as usize / (2 * TABLE_MAX as u
 const TABLES_MAX: usize = u16::MAX as usize / (4 * TABLE_MAX as usize);
 
 /// The factors that every scan reads, in pairs, take so many lines of memory; residuals come behind them.
-const FACTOR_LINES: usize = BLOCK_ROWS * size_of::<u32>() / 64;
+const FACTOR_LINES: usize = BLOCK_ROWS * PAIR_BYTES / 64;
 
 /// Sums for each of 32 rows what tables say of the row's nibbles.
 ///
