@@ -57,6 +57,7 @@ const fn asked(name: &'static str, recall: f32) -> Setting {
 /// All of them, from the least effort to the most.
 const SETTINGS: &[Setting] = &[
     asked("recall 0.9", 0.9),
+    asked("recall 0.92", 0.92),
     asked("recall 0.96", 0.96),
     asked("recall 0.98", 0.98),
     asked("recall 0.99", 0.99),
