@@ -175,6 +175,16 @@ impl Variant {
         on!(self, set => set.scan_blocks(queries, blocks, bars, visit));
     }
 
+    /// Estimates rows that lie one behind the other, as many as there is room for.
+    pub(crate) fn estimate_along<T: Copy + From<Estimate>>(
+        self,
+        query: &NibbleQuery,
+        rows: &[u8],
+        told: &mut [T],
+    ) {
+        on!(self, set => set.estimate_along(query, rows, told));
+    }
+
     /// Estimates as many rows as there is room for; `next` puts those that come next into places.
     pub(crate) fn estimate<'a, T: Copy + From<Estimate>>(
         self,

@@ -34,6 +34,14 @@ pub fn fetch<T>(row: &[T]) {
     }
 }
 
+/// The same of so many bytes, whether they are there or not.
+#[inline(always)]
+pub(super) fn fetch_along(first: *const u8, bytes: usize) {
+    for line in (0..bytes).step_by(LINE_BYTES) {
+        fetch_line(first.wrapping_add(line));
+    }
+}
+
 /// Asks for the cache line at an address, whatever is there.
 #[inline(always)]
 pub(super) fn fetch_line<T>(at: *const T) {

@@ -9,16 +9,15 @@ use core::arch::x86_64::{
     _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_andnot_si512,
     _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepi32_ps,
     _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_si512,
-    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutex2var_ps,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32,
-    _mm512_storeu_ps, _mm512_sub_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64, _mm512_zextsi256_si512,
+    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32,
+    _mm512_sqrt_ps, _mm512_srai_epi32, _mm512_store_ps, _mm512_sub_epi32, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_zextsi256_si512,
 };
 
 use super::avx2::totals_8;
-use super::nibbles::{Nibbles, TOGETHER};
-use crate::coded::{Estimate, FACTOR_BYTES, NibbleQuery};
+use super::nibbles::{Estimates, Nibbles, Sixteen, TOGETHER};
+use crate::coded::{FACTOR_BYTES, NibbleQuery};
 
 /// Sixteen sums of products of nibbles.
 #[derive(Clone, Copy)]
@@ -59,27 +58,20 @@ impl Nibbles for Sixteenfold {
     }
 
     #[inline(always)]
-    unsafe fn estimate(query: &NibbleQuery, rows: &[&[u8]; TOGETHER]) -> [Estimate; TOGETHER] {
-        let whole = query.code_bytes + FACTOR_BYTES;
+    unsafe fn estimate<P: Sixteen>(query: &NibbleQuery, rows: &P) -> Estimates {
         assert!(query.code_bytes >= 32 && query.integers.len() == query.code_bytes.div_ceil(64));
-        let mut pointers = [rows[0].as_ptr(); TOGETHER];
-        for r in 0..TOGETHER {
-            assert!(rows[r].len() >= whole, "a row has its codes and factors");
-            pointers[r] = rows[r].as_ptr();
-        }
-        let (first, second) = pointers.split_at(SIDE_BY_SIDE);
-        let mut sums = [Sums::NONE; TOGETHER];
-        let (first_sums, second_sums) = sums.split_at_mut(SIDE_BY_SIDE);
-        // SAFETY: the caller has AVX-512 with BW and VNNI; codes and factors lie behind every pointer, and there are
+        assert!(rows.are_whole(query.code_bytes + FACTOR_BYTES), "a row has its codes and factors");
+        // SAFETY: the caller has AVX-512 with BW and VNNI; codes and factors lie behind the start of every row, and there are
         // integers for all codes.
         unsafe {
-            add_codes(query, first, first_sums);
-            add_codes(query, second, second_sums);
             let mut wholes = [_mm512_setzero_si512(); TOGETHER];
-            for r in 0..TOGETHER {
-                wholes[r] = sums[r].whole();
+            for first in (0..TOGETHER).step_by(SIDE_BY_SIDE) {
+                let sums = sums_8(query, rows, first);
+                for r in 0..SIDE_BY_SIDE {
+                    wholes[first + r] = sums[r].whole();
+                }
             }
-            estimates_16(query, totals_16(&wholes), factors_16(query.code_bytes, &pointers))
+            estimates_16(query, totals_16(&wholes), factors_16(query.code_bytes, rows))
         }
     }
 }
@@ -123,32 +115,38 @@ impl Sums {
     }
 }
 
-/// Adds the products of rows.
+/// The sums of eight rows, from this one on.
 ///
 /// # Safety
-/// The CPU has AVX-512 with VNNI; behind every pointer lie as many bytes as the query says, and it has integers for all
-/// of them.
+/// The CPU has AVX-512 with VNNI; behind the start of every row lie as many bytes as the query says, and it has integers
+/// for all of them.
 #[inline(always)]
-unsafe fn add_codes(query: &NibbleQuery, rows: &[*const u8], sums: &mut [Sums]) {
-    let mut own = [Sums::NONE; SIDE_BY_SIDE];
+unsafe fn sums_8<P: Sixteen>(query: &NibbleQuery, rows: &P, first: usize) -> [Sums; SIDE_BY_SIDE] {
+    let mut sums = [Sums::NONE; SIDE_BY_SIDE];
+    let mut starts = [rows.start(first); SIDE_BY_SIDE];
+    for r in 1..SIDE_BY_SIDE {
+        starts[r] = rows.start(first + r);
+    }
     // SAFETY: as our own caller's promise.
     unsafe {
-        for (pair, integers) in query.integers.iter().enumerate() {
+        let whole = query.code_bytes / 64;
+        for (at, integers) in query.integers[..whole].iter().enumerate() {
             let low = _mm512_load_si512(integers.low.as_ptr().cast());
             let high = _mm512_load_si512(integers.high.as_ptr().cast());
-            if query.code_bytes < 64 * pair + 64 {
-                for r in 0..SIDE_BY_SIDE {
-                    let half = _mm256_loadu_si256(rows[r].add(64 * pair).cast());
-                    own[r].add(_mm512_zextsi256_si512(half), low, high);
-                }
-                break;
-            }
             for r in 0..SIDE_BY_SIDE {
-                own[r].add(_mm512_loadu_si512(rows[r].add(64 * pair).cast()), low, high);
+                sums[r].add(_mm512_loadu_si512(starts[r].add(64 * at).cast()), low, high);
+            }
+        }
+        if let Some(integers) = query.integers.get(whole) {
+            let low = _mm512_load_si512(integers.low.as_ptr().cast());
+            let high = _mm512_load_si512(integers.high.as_ptr().cast());
+            for r in 0..SIDE_BY_SIDE {
+                let half = _mm256_loadu_si256(starts[r].add(64 * whole).cast());
+                sums[r].add(_mm512_zextsi256_si512(half), low, high);
             }
         }
     }
-    sums.copy_from_slice(&own);
+    sums
 }
 
 /// The total of each register's lanes, in the order of the registers.
@@ -185,19 +183,23 @@ unsafe fn add_quarters(a: __m512i, b: __m512i) -> __m512i {
 /// The bases, scales and residuals of rows.
 ///
 /// # Safety
-/// The CPU has AVX-512; codes, so many bytes, and factors lie behind the pointers.
+/// The CPU has AVX-512; codes, so many bytes, and factors lie behind the start of every row.
 #[inline(always)]
-unsafe fn factors_16(code_bytes: usize, rows: &[*const u8; 16]) -> [__m512; 3] {
+unsafe fn factors_16<P: Sixteen>(code_bytes: usize, rows: &P) -> [__m512; 3] {
     // SAFETY: as our own caller's promise. A register's quarter has room for four numbers: the last four bytes of the
     // codes, which nobody reads, come along.
     unsafe {
         let mut quarters = [_mm512_setzero_si512(); 4];
         for q in 0..4 {
-            let first = _mm512_castsi128_si512(_mm_loadu_si128(rows[q].add(code_bytes - 4).cast()));
-            let two = _mm512_inserti32x4::<1>(first, _mm_loadu_si128(rows[q + 4].add(code_bytes - 4).cast()));
-            let three = _mm512_inserti32x4::<2>(two, _mm_loadu_si128(rows[q + 8].add(code_bytes - 4).cast()));
-            quarters[q] =
-                _mm512_inserti32x4::<3>(three, _mm_loadu_si128(rows[q + 12].add(code_bytes - 4).cast()));
+            let first = _mm512_castsi128_si512(_mm_loadu_si128(rows.start(q).add(code_bytes - 4).cast()));
+            let two =
+                _mm512_inserti32x4::<1>(first, _mm_loadu_si128(rows.start(q + 4).add(code_bytes - 4).cast()));
+            let three =
+                _mm512_inserti32x4::<2>(two, _mm_loadu_si128(rows.start(q + 8).add(code_bytes - 4).cast()));
+            quarters[q] = _mm512_inserti32x4::<3>(
+                three,
+                _mm_loadu_si128(rows.start(q + 12).add(code_bytes - 4).cast()),
+            );
         }
         let [a, b, c, d] = quarters;
         let (low_ab, high_ab) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
@@ -218,10 +220,10 @@ unsafe fn estimates_16(
     query: &NibbleQuery,
     totals: __m512i,
     [base, scale, residual]: [__m512; 3],
-) -> [Estimate; 16] {
+) -> Estimates {
     let NibbleQuery { weights, lengths, .. } = query;
-    let mut estimates = [Estimate::default(); 16];
-    // SAFETY: as our own caller's promise; an estimate is two numbers, so 16 numbers lie behind either pointer.
+    let mut estimates = Estimates::NONE;
+    // SAFETY: as our own caller's promise; there are 16 numbers of either, where a register begins.
     unsafe {
         let twice = _mm512_slli_epi32::<1>(totals);
         let product = _mm512_cvtepi32_ps(_mm512_sub_epi32(twice, _mm512_set1_epi32(query.offset)));
@@ -241,11 +243,8 @@ unsafe fn estimates_16(
         let of_base = _mm512_mul_ps(_mm512_abs_ps(base), _mm512_set1_ps(weights.base));
         let at_least = _mm512_add_ps(of_base, _mm512_set1_ps(weights.error));
         let error = _mm512_add_ps(_mm512_add_ps(of_residual, of_code), at_least);
-        let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-        let numbers = estimates.as_mut_ptr().cast::<f32>();
-        _mm512_storeu_ps(numbers, _mm512_permutex2var_ps(score, first, error));
-        _mm512_storeu_ps(numbers.add(16), _mm512_permutex2var_ps(score, second, error));
+        _mm512_store_ps(estimates.scores.as_mut_ptr(), score);
+        _mm512_store_ps(estimates.errors.as_mut_ptr(), error);
     }
     estimates
 }

@@ -151,6 +151,27 @@ macro_rules! compile {
                 unsafe { compiled(queries, blocks, bars, visit) }
             }
 
+            pub(crate) fn estimate_along<T: Copy + From<crate::coded::Estimate>>(
+                self,
+                query: &crate::coded::NibbleQuery,
+                rows: &[u8],
+                told: &mut [T],
+            ) {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled<T: Copy + From<crate::coded::Estimate>>(
+                    query: &crate::coded::NibbleQuery,
+                    rows: &[u8],
+                    told: &mut [T],
+                ) {
+                    // SAFETY: whoever may call this has the instructions.
+                    unsafe { super::nibbles::estimate_along::<$codes, T>(query, rows, told) }
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled(query, rows, told) }
+            }
+
             pub(crate) fn estimate<'a, T: Copy + From<crate::coded::Estimate>>(
                 self,
                 query: &crate::coded::NibbleQuery,

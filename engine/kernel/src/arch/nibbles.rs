@@ -3,7 +3,8 @@
 //! Sixteen at a time: what is done once for a row, totals and factors, is then done for all of them together where
 //! registers are wide enough.
 
-use crate::coded::{Estimate, NibbleQuery, row_factors};
+use super::ahead::fetch_along;
+use crate::coded::{Estimate, FACTOR_BYTES, NibbleQuery, row_factors};
 
 /// Rows that are estimated together.
 pub(super) const TOGETHER: usize = 16;
@@ -25,11 +26,14 @@ pub(super) trait Nibbles: Copy {
 
     /// Estimates rows, each as long as the query says, with its factors behind its codes.
     #[inline(always)]
-    unsafe fn estimate(query: &NibbleQuery, rows: &[&[u8]; TOGETHER]) -> [Estimate; TOGETHER] {
-        let mut estimates = [Estimate::default(); TOGETHER];
-        let each = rows.as_chunks::<TOTALLED>().0.iter().zip(estimates.as_chunks_mut::<TOTALLED>().0);
-        for (rows, estimates) in each {
-            let codes = rows.map(|row| row[..query.code_bytes].as_chunks::<32>().0);
+    unsafe fn estimate<P: Sixteen>(query: &NibbleQuery, rows: &P) -> Estimates {
+        let mut estimates = Estimates::NONE;
+        for first in (0..TOGETHER).step_by(TOTALLED) {
+            let mut each: [&[u8]; TOTALLED] = [&[]; TOTALLED];
+            for r in 0..TOTALLED {
+                each[r] = rows.row(first + r);
+            }
+            let codes = each.map(|row| row[..query.code_bytes].as_chunks::<32>().0);
             // SAFETY: as our own caller's promise.
             let totals = unsafe {
                 let mut sums = [Self::zero(); TOTALLED];
@@ -45,10 +49,118 @@ pub(super) trait Nibbles: Copy {
                 Self::totals(sums)
             };
             for r in 0..TOTALLED {
-                estimates[r] = query.estimate(totals[r], row_factors(&rows[r][query.code_bytes..]));
+                let estimate = query.estimate(totals[r], row_factors(&each[r][query.code_bytes..]));
+                (estimates.scores[first + r], estimates.errors[first + r]) = (estimate.score, estimate.error);
             }
         }
         estimates
+    }
+}
+
+/// What sixteen rows score as their codes tell it, and what that may be off by.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Estimates {
+    pub(super) scores: [f32; TOGETHER],
+    pub(super) errors: [f32; TOGETHER],
+}
+
+impl Estimates {
+    /// Of nothing.
+    pub(super) const NONE: Self = Self { scores: [0.0; TOGETHER], errors: [0.0; TOGETHER] };
+
+    /// What follows of that of one row.
+    #[inline(always)]
+    fn of<T: From<Estimate>>(&self, r: usize) -> T {
+        T::from(Estimate { score: self.scores[r], error: self.errors[r] })
+    }
+}
+
+/// Sixteen rows.
+pub(super) trait Sixteen {
+    /// One of them.
+    fn row(&self, r: usize) -> &[u8];
+    /// Where it begins.
+    fn start(&self, r: usize) -> *const u8;
+    /// Whether each is no shorter than this.
+    fn are_whole(&self, bytes: usize) -> bool;
+}
+
+/// Rows that lie anywhere.
+impl Sixteen for [&[u8]; TOGETHER] {
+    #[inline(always)]
+    fn row(&self, r: usize) -> &[u8] {
+        self[r]
+    }
+
+    #[inline(always)]
+    fn start(&self, r: usize) -> *const u8 {
+        self[r].as_ptr()
+    }
+
+    #[inline(always)]
+    fn are_whole(&self, bytes: usize) -> bool {
+        let mut all = true;
+        for r in 0..TOGETHER {
+            all &= self[r].len() >= bytes;
+        }
+        all
+    }
+}
+
+/// Rows that lie one behind the other.
+struct Along<'a> {
+    rows: &'a [u8],
+    row_bytes: usize,
+}
+
+impl Sixteen for Along<'_> {
+    #[inline(always)]
+    fn row(&self, r: usize) -> &[u8] {
+        &self.rows[r * self.row_bytes..][..self.row_bytes]
+    }
+
+    #[inline(always)]
+    fn start(&self, r: usize) -> *const u8 {
+        self.rows.as_ptr().wrapping_add(r * self.row_bytes)
+    }
+
+    #[inline(always)]
+    fn are_whole(&self, bytes: usize) -> bool {
+        self.row_bytes >= bytes && self.rows.len() >= TOGETHER * self.row_bytes
+    }
+}
+
+/// Estimates rows that lie one behind the other, and tells what follows of each.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn estimate_along<V: Nibbles, T: Copy + From<Estimate>>(
+    query: &NibbleQuery,
+    rows: &[u8],
+    told: &mut [T],
+) {
+    let row_bytes = query.code_bytes + FACTOR_BYTES;
+    let (whole, rest) = told.as_chunks_mut::<TOGETHER>();
+    let mut groups = rows.chunks_exact(TOGETHER * row_bytes);
+    for (told, rows) in whole.iter_mut().zip(&mut groups) {
+        fetch_along(rows.as_ptr().wrapping_add(rows.len()), rows.len());
+        // SAFETY: as our own caller's promise.
+        let estimates = unsafe { V::estimate(query, &Along { rows, row_bytes }) };
+        // A closure would be compiled without the instructions.
+        for r in 0..TOGETHER {
+            told[r] = estimates.of(r);
+        }
+    }
+    let mut left = groups.remainder().chunks_exact(row_bytes);
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        estimate::<V, T>(
+            query,
+            |places| places.iter_mut().zip(&mut left).for_each(|(place, row)| *place = row),
+            rest,
+        );
     }
 }
 
@@ -71,7 +183,7 @@ pub(super) unsafe fn estimate<'a, V: Nibbles, T: Copy + From<Estimate>>(
         let estimates = unsafe { V::estimate(query, &together) };
         // A closure would be compiled without the instructions.
         for r in 0..TOGETHER {
-            told[r] = T::from(estimates[r]);
+            told[r] = estimates.of(r);
         }
     }
     if rest.is_empty() {
@@ -83,7 +195,7 @@ pub(super) unsafe fn estimate<'a, V: Nibbles, T: Copy + From<Estimate>>(
     together[rest.len()..].fill(first);
     // SAFETY: as our own caller's promise.
     let last = unsafe { V::estimate(query, &together) };
-    for (told, estimate) in rest.iter_mut().zip(last) {
-        *told = T::from(estimate);
+    for (r, told) in rest.iter_mut().enumerate() {
+        *told = last.of(r);
     }
 }

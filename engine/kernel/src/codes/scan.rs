@@ -2,7 +2,7 @@
 
 use super::Query;
 use crate::Variant;
-use crate::arch::ahead::{NEAR_BYTES, ahead, fetch};
+use crate::arch::ahead::{NEAR_BYTES, ahead};
 use crate::arch::signs::Blocks;
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
 
@@ -54,17 +54,10 @@ impl Variant {
     ///
     /// # Panics
     /// When the rows are not whole and as many as what is told.
-    pub fn estimate_rows<'a, T: Copy + From<Estimate>>(self, query: &Query, rows: &'a [u8], told: &mut [T]) {
+    pub fn estimate_rows<T: Copy + From<Estimate>>(self, query: &Query, rows: &[u8], told: &mut [T]) {
         let bytes = query.nibble_row_bytes;
         assert_eq!(Some(rows.len()), told.len().checked_mul(bytes), "an estimate for each whole row");
-        let mut left = rows;
-        let next = |places: &mut [&'a [u8]]| {
-            let (these, later) = left.split_at(places.len() * bytes);
-            fetch(&later[..later.len().min(these.len())]);
-            places.iter_mut().zip(these.chunks_exact(bytes)).for_each(|(place, row)| *place = row);
-            left = later;
-        };
-        self.estimate(&query.nibbles, next, told);
+        self.estimate_along(&query.nibbles, rows, told);
     }
 
     /// Estimates all rows by their 4-bit codes, by several queries about one centre that share the reading of the rows: for each
