@@ -83,7 +83,7 @@ pub use codes::{Centre, Encoder, Metric, Query, TWO_PLANES_MAX};
 pub use contenders::Contenders;
 pub use mask::{BLOCK_ROWS, Mask};
 pub use norm::{is_finite, norm, normalize};
-pub use reach::reaching_count;
+pub use reach::{Reached, reaching_count};
 pub use rotation::{ROTATED_MULTIPLE, ROTATION_VERSION, Rotation};
 pub use rows::{Dot, DotF16, DotI8, Measure, SquaredDistance};
 pub use summing::add_rows;

@@ -4,6 +4,7 @@ use crate::arch::lanes::{Product, SquaredDifference};
 use crate::arch::signs::Blocks;
 use crate::arch::{self, Work};
 use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery};
+use crate::reach::Reached;
 
 /// The longest vectors whose codes and bytes have products that always fit into 32 bits.
 pub const DIMENSION_MAX: usize = 1 << 16;
@@ -183,6 +184,18 @@ impl Variant {
         told: &mut [T],
     ) {
         on!(self, set => set.estimate_along(query, rows, told));
+    }
+
+    /// Puts those of rows that lie one behind the other which may score so much behind what is there.
+    pub(crate) fn reach_along(
+        self,
+        query: &NibbleQuery,
+        rows: &[u8],
+        floor: f32,
+        first: u32,
+        reached: &mut Reached,
+    ) {
+        on!(self, set => set.reach_along(query, rows, floor, first, reached));
     }
 
     /// Estimates as many rows as there is room for; `next` puts those that come next into places.

@@ -19,7 +19,7 @@ use room::Room;
 use std::cmp::Ordering;
 use std::ops::Range;
 pub use strongroom_kernel::Bounds;
-use strongroom_kernel::Mask;
+use strongroom_kernel::{Mask, Reached};
 
 /// Rows that are looked at together.
 const ROWS_TOGETHER: u32 = 2048;
@@ -110,6 +110,12 @@ pub trait Rows<'a> {
             exact &= rows.bounds(places.clone(), bounds)?;
         }
         Ok(exact)
+    }
+    /// Puts those of rows at places that follow each other behind others which may score so much, with what they may score; or
+    /// nothing, where that takes asking for the bounds of all. Then the answer is no.
+    fn reach(&self, places: Range<u32>, floor: f32, reached: &mut Reached) -> Result<bool, Self::Error> {
+        let _ = (places, floor, reached);
+        Ok(false)
     }
     /// What they do score. Leaves the bounds alone where all of them are read no faster than some.
     fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Self::Error>;
@@ -212,6 +218,11 @@ impl Nearest {
             while start < places.end {
                 let together = start..places.end.min(start + ROWS_TOGETHER);
                 start = together.end;
+                if let ([search], [rows]) = (&mut *searches, rows)
+                    && search.sift_reached(source, *rows, mask_here, together.clone())?
+                {
+                    continue;
+                }
                 bounds.iter_mut().for_each(|bounds| bounds.resize(together.len(), Bounds::NONE));
                 let exact = R::bounds_together(rows, &together, &mut bounds)?;
                 for ((search, rows), bounds) in searches.iter_mut().zip(rows).zip(&mut bounds) {
@@ -230,6 +241,44 @@ impl Nearest {
             search.room.bounds = bounds;
         }
         Ok(())
+    }
+
+    /// Keeps what may still be among the nearest of rows that follow each other, if they tell which reach the floor, and that is not
+    /// most of them.
+    fn sift_reached<'a, R: Rows<'a>>(
+        &mut self,
+        source: usize,
+        rows: &R,
+        mask: Option<&Mask>,
+        together: Range<u32>,
+    ) -> Result<bool, R::Error> {
+        // Nothing is known in the beginning.
+        if self.k() == 0 || self.floor.at() == f32::MIN {
+            return Ok(false);
+        }
+        let mut reached = std::mem::take(&mut self.room.reached);
+        reached.clear();
+        let count = together.len();
+        let tells =
+            rows.reach(together, self.floor.at(), &mut reached)? && reached.len() * READ_SHARE <= count;
+        if tells {
+            if let Some(mask) = mask {
+                reached.retain(|place, _| mask.contains(rows.ordinal(place)));
+            }
+            if reached.len() > SCORED_TOGETHER.max(4 * self.k()) {
+                let places = &reached.numbers;
+                self.score_promising(source, rows, |at| places[at as usize], &mut reached.bounds)?;
+                let floor = self.floor.at();
+                reached.retain(|_, row| row.most >= floor);
+            } else {
+                self.is_untested |= !reached.is_empty();
+            }
+            let all = reached.numbers.iter().zip(&reached.bounds);
+            let survivor = |(&place, &bounds)| Survivor { bounds, source: source as u32, place };
+            self.room.survivors.extend(all.map(survivor));
+        }
+        self.room.reached = reached;
+        Ok(tells)
     }
 
     /// Keeps what may still be among the nearest of rows that follow each other, and whose bounds, or scores, are these.
@@ -256,7 +305,7 @@ impl Nearest {
         let count = Bounds::count(bounds, self.floor.at());
         let many = count > together.len() / MANY_SHARE;
         if !exact && many && count > SCORED_TOGETHER.max(4 * self.k()) {
-            self.score_promising(source, rows, &mut reach, together.start, bounds)?;
+            self.score_promising(source, rows, |at| together.start + at, bounds)?;
         } else if !many {
             self.is_untested = true;
         } else {
@@ -283,39 +332,40 @@ impl Nearest {
         Ok(())
     }
 
-    /// Of rows whose bounds begin at `first`, scores some that may score most, which raises the floor for all others.
-    /// Leaves their places.
+    /// Of rows with these bounds, which lie where `place` tells, scores some that may score most, which raises the floor for all
+    /// others.
     fn score_promising<'a, R: Rows<'a>>(
         &mut self,
         source: usize,
         rows: &R,
-        promising: &mut Vec<u32>,
-        first: u32,
+        place: impl Fn(u32) -> u32,
         bounds: &mut [Bounds],
     ) -> Result<(), R::Error> {
-        let at = |place: u32| (place - first) as usize;
+        let mut promising = std::mem::take(&mut self.room.promising);
         let count = self.k().max(PROMISING).min(bounds.len());
         // Rows that take no part are below the floor, whatever it is.
         let bar = reached_by(count, bounds, |row| row.most).max(self.floor.at());
-        Bounds::reaching(bounds, bar, first, promising);
+        Bounds::reaching(bounds, bar, 0, &mut promising);
         if promising.len() > 2 * count {
             // The best lie together, or are alike.
             let mut keys: Vec<u64> =
-                promising.iter().map(|&place| rank::key(bounds[at(place)].most, place)).collect();
+                promising.iter().map(|&at| rank::key(bounds[at as usize].most, at)).collect();
             rank::keep_best(&mut keys, count);
             promising.clear();
             promising.extend(keys.into_iter().map(rank::number));
             promising.sort_unstable();
         }
-        let mut scores = vec![0.0; promising.len()];
-        rows.scores(promising, &mut scores)?;
-        for (&place, score) in promising.iter().zip(scores) {
-            bounds[at(place)] = Bounds::exact(score);
+        let places: Vec<u32> = promising.iter().map(|&at| place(at)).collect();
+        let mut scores = vec![0.0; places.len()];
+        rows.scores(&places, &mut scores)?;
+        for ((&at, &place), score) in promising.iter().zip(&places).zip(scores) {
+            bounds[at as usize] = Bounds::exact(score);
             if score > self.floor.at() {
                 self.floor.raise(self.unit.counted(source as u32, rows, place), score);
             }
         }
         self.floor.settle();
+        self.room.promising = promising;
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 
 use super::Survivor;
 use std::cell::Cell;
-use strongroom_kernel::Bounds;
+use strongroom_kernel::{Bounds, Reached};
 
 /// A thread keeps no room for more survivors than these.
 const SURVIVORS_MAX: usize = 4096;
@@ -19,6 +19,8 @@ thread_local! {
 struct Lists {
     bounds: Vec<Bounds>,
     reach: Vec<u32>,
+    reached: Reached,
+    promising: Vec<u32>,
     survivors: Vec<Survivor>,
 }
 
@@ -29,6 +31,10 @@ pub(super) struct Room {
     pub(super) bounds: Vec<Bounds>,
     /// Which of them may be among the best.
     pub(super) reach: Vec<u32>,
+    /// The same with what they may score, where rows tell that.
+    pub(super) reached: Reached,
+    /// Which of them may be the best of all.
+    pub(super) promising: Vec<u32>,
     /// Of all that were looked at so far those that may.
     pub(super) survivors: Vec<Survivor>,
 }
@@ -36,8 +42,8 @@ pub(super) struct Room {
 impl Room {
     /// Empty room.
     pub(super) fn new() -> Self {
-        let Lists { bounds, reach, survivors } = KEPT.take().unwrap_or_default();
-        Self { bounds, reach, survivors }
+        let Lists { bounds, reach, reached, promising, survivors } = KEPT.take().unwrap_or_default();
+        Self { bounds, reach, reached, promising, survivors }
     }
 }
 
@@ -46,6 +52,8 @@ impl Drop for Room {
         let mut lists = Lists {
             bounds: std::mem::take(&mut self.bounds),
             reach: std::mem::take(&mut self.reach),
+            reached: std::mem::take(&mut self.reached),
+            promising: std::mem::take(&mut self.promising),
             survivors: std::mem::take(&mut self.survivors),
         };
         if lists.survivors.capacity() > SURVIVORS_MAX {
@@ -53,6 +61,8 @@ impl Drop for Room {
         }
         lists.bounds.clear();
         lists.reach.clear();
+        lists.reached.clear();
+        lists.promising.clear();
         lists.survivors.clear();
         KEPT.set(Some(lists));
     }

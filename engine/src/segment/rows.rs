@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use strongroom_format::codes::{CODE_SECTIONS, IndexHead, Places, SIGN_BLOCK_ROWS, nibble_row_bytes};
 use strongroom_format::segment::{DocumentRow, SectionKind};
-use strongroom_kernel::{Bar, Estimate, Mask, Query, Variant, fetch};
+use strongroom_kernel::{Bar, Estimate, Mask, Query, Reached, Variant, fetch};
 
 /// So many rows are held at once to be scored.
 const ROWS_TOGETHER: u32 = 2048;
@@ -101,6 +101,21 @@ impl Segment {
             let end = at + codes.len() / layout.row_bytes;
             let mut of_piece: Vec<_> = told.iter_mut().map(|told| &mut told[at..end]).collect();
             Variant::best().estimate_rows_together(queries, codes, &mut of_piece);
+        }
+        Ok(())
+    }
+
+    /// Puts those behind others of which codes that follow each other say that they may score so much: the place of each, and
+    /// what follows of the estimate.
+    pub fn reach(
+        &self,
+        query: &Query,
+        places: Range<u32>,
+        floor: f32,
+        reached: &mut Reached,
+    ) -> Result<(), Fault> {
+        for (first, codes) in self.hold(&self.nibbles(), [places.clone()])?.pieces(places) {
+            Variant::best().reach_rows(query, codes, floor, first, reached);
         }
         Ok(())
     }

@@ -5,19 +5,21 @@
 //! columns, and the estimate as the portable one, operation by operation.
 
 use core::arch::x86_64::{
-    __m512, __m512i, _mm_loadu_si128, _mm256_add_epi32, _mm256_loadu_si256, _mm256_setzero_si256,
+    __m512, __m512i, _CMP_GE_OQ, _mm_loadu_si128, _mm256_add_epi32, _mm256_loadu_si256, _mm256_setzero_si256,
     _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_andnot_si512,
-    _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_si512,
-    _mm512_loadu_si512, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32,
-    _mm512_sqrt_ps, _mm512_srai_epi32, _mm512_store_ps, _mm512_sub_epi32, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_zextsi256_si512,
+    _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_ps,
+    _mm512_load_si512, _mm512_loadu_si512, _mm512_maskz_compress_epi32, _mm512_maskz_compress_ps,
+    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+    _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32, _mm512_store_ps, _mm512_storeu_ps,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_zextsi256_si512,
 };
 
 use super::avx2::totals_8;
 use super::nibbles::{Estimates, Nibbles, Sixteen, TOGETHER};
-use crate::coded::{FACTOR_BYTES, NibbleQuery};
+use crate::coded::{Bounds, FACTOR_BYTES, NibbleQuery};
 
 /// Sixteen sums of products of nibbles.
 #[derive(Clone, Copy)]
@@ -72,6 +74,35 @@ impl Nibbles for Sixteenfold {
                 }
             }
             estimates_16(query, totals_16(&wholes), factors_16(query.code_bytes, rows))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn reaching(
+        estimates: &Estimates,
+        floor: f32,
+        first: u32,
+        numbers: &mut [u32; TOGETHER],
+        bounds: &mut [Bounds; TOGETHER],
+    ) -> usize {
+        let told = bounds.as_mut_ptr().cast::<f32>();
+        // SAFETY: the caller has AVX-512; there are 16 estimates where a register begins, room for 16 numbers, and, as bounds
+        // are two numbers, for 16 of these behind either pointer.
+        unsafe {
+            let score = _mm512_load_ps(estimates.scores.as_ptr());
+            let error = _mm512_load_ps(estimates.errors.as_ptr());
+            let most = _mm512_add_ps(score, error);
+            let which = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(most, _mm512_set1_ps(floor));
+            let counted = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let all = _mm512_add_epi32(_mm512_set1_epi32(first.cast_signed()), counted);
+            _mm512_storeu_si512(numbers.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(which, all));
+            let least = _mm512_maskz_compress_ps(which, _mm512_sub_ps(score, error));
+            let most = _mm512_maskz_compress_ps(which, most);
+            let eight = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let others = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            _mm512_storeu_ps(told, _mm512_permutex2var_ps(least, eight, most));
+            _mm512_storeu_ps(told.add(TOGETHER), _mm512_permutex2var_ps(least, others, most));
+            which.count_ones() as usize
         }
     }
 }

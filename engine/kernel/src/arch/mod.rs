@@ -172,6 +172,31 @@ macro_rules! compile {
                 unsafe { compiled(query, rows, told) }
             }
 
+            pub(crate) fn reach_along(
+                self,
+                query: &crate::coded::NibbleQuery,
+                rows: &[u8],
+                floor: f32,
+                first: u32,
+                reached: &mut crate::reach::Reached,
+            ) {
+                /// # Safety
+                /// The CPU has the instructions.
+                $(#[$attribute])?
+                unsafe fn compiled(
+                    query: &crate::coded::NibbleQuery,
+                    rows: &[u8],
+                    floor: f32,
+                    first: u32,
+                    reached: &mut crate::reach::Reached,
+                ) {
+                    // SAFETY: whoever may call this has the instructions.
+                    unsafe { super::nibbles::reach_along::<$codes>(query, rows, floor, first, reached) }
+                }
+                // SAFETY: `self` proves that the CPU has the instructions.
+                unsafe { compiled(query, rows, floor, first, reached) }
+            }
+
             pub(crate) fn estimate<'a, T: Copy + From<crate::coded::Estimate>>(
                 self,
                 query: &crate::coded::NibbleQuery,

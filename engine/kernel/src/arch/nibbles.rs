@@ -4,7 +4,8 @@
 //! registers are wide enough.
 
 use super::ahead::fetch_along;
-use crate::coded::{Estimate, FACTOR_BYTES, NibbleQuery, row_factors};
+use crate::coded::{Bounds, Estimate, FACTOR_BYTES, NibbleQuery, row_factors};
+use crate::reach::Reached;
 
 /// Rows that are estimated together.
 pub(super) const TOGETHER: usize = 16;
@@ -54,6 +55,26 @@ pub(super) trait Nibbles: Copy {
             }
         }
         estimates
+    }
+
+    /// Puts the numbers of those of sixteen rows that may score so much, rising from `first`, before others, and what they may
+    /// score; how many.
+    #[inline(always)]
+    unsafe fn reaching(
+        estimates: &Estimates,
+        floor: f32,
+        first: u32,
+        numbers: &mut [u32; TOGETHER],
+        bounds: &mut [Bounds; TOGETHER],
+    ) -> usize {
+        let mut count = 0;
+        for (r, number) in (first..).take(TOGETHER).enumerate() {
+            let row: Bounds = estimates.of(r);
+            // No branch: which rows do can't be foreseen.
+            (numbers[count], bounds[count]) = (number, row);
+            count += usize::from(row.most >= floor);
+        }
+        count
     }
 }
 
@@ -162,6 +183,46 @@ pub(super) unsafe fn estimate_along<V: Nibbles, T: Copy + From<Estimate>>(
             rest,
         );
     }
+}
+
+/// Puts those of some rows that lie one behind the other which may score so much behind what is there. `first` is the number
+/// of the first row.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn reach_along<V: Nibbles>(
+    query: &NibbleQuery,
+    rows: &[u8],
+    floor: f32,
+    mut first: u32,
+    reached: &mut Reached,
+) {
+    let row_bytes = query.code_bytes + FACTOR_BYTES;
+    let mut groups = rows.chunks_exact(TOGETHER * row_bytes);
+    let mut count = reached.len();
+    for rows in &mut groups {
+        fetch_along(rows.as_ptr().wrapping_add(rows.len()), rows.len());
+        let (numbers, bounds) = reached.room(count);
+        // SAFETY: as our own caller's promise.
+        count += unsafe {
+            let estimates = V::estimate(query, &Along { rows, row_bytes });
+            V::reaching(&estimates, floor, first, numbers, bounds)
+        };
+        first += TOGETHER as u32;
+    }
+    let rest = groups.remainder();
+    let mut told = [Bounds::NONE; TOGETHER];
+    let told = &mut told[..rest.len() / row_bytes];
+    // SAFETY: as our own caller's promise.
+    unsafe { estimate_along::<V, Bounds>(query, rest, told) };
+    let (numbers, bounds) = reached.room(count);
+    let mut more = 0;
+    for (number, row) in (first..).zip(told) {
+        (numbers[more], bounds[more]) = (number, *row);
+        more += usize::from(row.most >= floor);
+    }
+    reached.cut(count + more);
 }
 
 /// Estimates as many rows as there is room for, each as long as the query says, with its factors behind its codes, and tells

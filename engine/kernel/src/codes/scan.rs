@@ -5,6 +5,7 @@ use crate::Variant;
 use crate::arch::ahead::{NEAR_BYTES, ahead};
 use crate::arch::signs::Blocks;
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
+use crate::reach::Reached;
 
 impl Variant {
     /// Scans the sign codes of many blocks by several queries about one centre, four in one pass, and shows to `visit`
@@ -58,6 +59,16 @@ impl Variant {
         let bytes = query.nibble_row_bytes;
         assert_eq!(Some(rows.len()), told.len().checked_mul(bytes), "an estimate for each whole row");
         self.estimate_along(&query.nibbles, rows, told);
+    }
+
+    /// Puts those of some rows behind what is there that may score so much by their 4-bit codes: for each the same bounds as from
+    /// [`estimate_rows`](Self::estimate_rows). `first` is the number of the first row.
+    ///
+    /// # Panics
+    /// When the rows are not whole.
+    pub fn reach_rows(self, query: &Query, rows: &[u8], floor: f32, first: u32, reached: &mut Reached) {
+        assert!(rows.len().is_multiple_of(query.nibble_row_bytes), "whole nibble rows");
+        self.reach_along(&query.nibbles, rows, floor, first, reached);
     }
 
     /// Estimates all rows by their 4-bit codes, by several queries about one centre that share the reading of the rows: for each

@@ -6,7 +6,7 @@ use crate::nearness::measure;
 use crate::partition::ReadError;
 use crate::partition::view::Rows;
 use std::ops::Range;
-use strongroom_kernel::Estimate;
+use strongroom_kernel::{Estimate, Reached};
 
 impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
     type Error = ReadError;
@@ -75,6 +75,17 @@ impl<'v> crate::index::Rows<'v> for Scored<'v, '_> {
             }
         }
         Ok(false)
+    }
+
+    fn reach(&self, places: Range<u32>, floor: f32, reached: &mut Reached) -> Result<bool, ReadError> {
+        let (Some(codes), Rows::Segment(segment)) = (&self.codes, &self.source.rows) else {
+            return Ok(false);
+        };
+        let tells = self.is_bare() && self.doubt == 1.0;
+        if tells {
+            segment.reach(&codes.query, places, floor, reached)?;
+        }
+        Ok(tells)
     }
 
     fn exact(&self, places: Range<u32>, bounds: &mut [Bounds]) -> Result<(), ReadError> {
