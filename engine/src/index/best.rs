@@ -66,6 +66,16 @@ pub(super) struct Best {
     floor: f32,
     /// Of each the best row.
     scored: FxHashMap<Counted, BestRow>,
+    lists: Lists,
+}
+
+/// What is written down while rows are scored together.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    places: Vec<u32>,
+    scores: Vec<f32>,
+    /// What rows score, of which source, and where they lie.
+    known: Vec<(f32, u32, u32)>,
 }
 
 /// A row, and what it scores.
@@ -76,8 +86,8 @@ struct BestRow {
 }
 
 impl Best {
-    pub(super) fn new(floor: &Floor, unit: Unit) -> Self {
-        Self { unit, k: floor.k, floor: floor.at, scored: some(floor.k) }
+    pub(super) fn new(floor: &Floor, unit: Unit, lists: Lists) -> Self {
+        Self { unit, k: floor.k, floor: floor.at, scored: some(floor.k), lists }
     }
 
     /// Where the floor is.
@@ -91,8 +101,8 @@ impl Best {
         survivors: &[Survivor],
         sources: &[R],
     ) -> Result<(), R::Error> {
-        let (mut places, mut scores) = (Vec::new(), Vec::new());
-        let mut known = Vec::with_capacity(survivors.len());
+        let Lists { mut places, mut scores, mut known } = std::mem::take(&mut self.lists);
+        known.clear();
         let mut each_counts = true;
         for of_source in survivors.chunk_by(|a, b| a.source == b.source) {
             let number = of_source[0].source;
@@ -123,7 +133,7 @@ impl Best {
             scores.extend(known.iter().map(|(score, ..)| *score));
             self.floor = self.floor.max(self.kth(&mut scores));
         }
-        for (score, number, place) in known {
+        for &(score, number, place) in &known {
             if score >= self.floor {
                 self.offer(number, &sources[number as usize], place, score);
             }
@@ -133,6 +143,7 @@ impl Best {
             scores.extend(self.scored.values().map(|row| row.score));
             self.floor = self.floor.max(self.kth(&mut scores));
         }
+        self.lists = Lists { places, scores, known };
         Ok(())
     }
 
@@ -160,8 +171,8 @@ impl Best {
         }
     }
 
-    /// The `k` best, best first.
-    pub(super) fn into_candidates<'a, R: Rows<'a>>(self, sources: &[R]) -> Vec<Candidate<'a>> {
+    /// The `k` best, best first, and the lists, for the next search.
+    pub(super) fn into_candidates<'a, R: Rows<'a>>(self, sources: &[R]) -> (Vec<Candidate<'a>>, Lists) {
         let reach = self.scored.into_iter().filter(|(_, row)| row.score >= self.floor);
         let candidate = |((source, _), BestRow { score, ordinal, passage }): (Counted, BestRow)| {
             let source = source as usize;
@@ -170,6 +181,6 @@ impl Best {
         let mut candidates: Vec<_> = reach.map(candidate).collect();
         candidates.sort_unstable();
         candidates.truncate(self.k);
-        candidates
+        (candidates, self.lists)
     }
 }

@@ -415,7 +415,7 @@ impl Nearest {
         if self.k() == 0 {
             return Ok(Vec::new());
         }
-        let mut best = Best::new(&self.floor, self.unit);
+        let mut best = Best::new(&self.floor, self.unit, std::mem::take(&mut self.room.scored));
         let survivors = &mut self.room.survivors;
         survivors.retain(|survivor| survivor.bounds.most >= best.floor());
         // In the order of rows, and so are those that are scored together.
@@ -427,7 +427,9 @@ impl Nearest {
             |together: usize| if self.is_untested { together } else { SCORED_AT_ONCE.max(together) };
         if survivors.len() <= at_once(together) {
             best.score(survivors, sources)?;
-            return Ok(best.into_candidates(sources));
+            let (candidates, scored) = best.into_candidates(sources);
+            self.room.scored = scored;
+            return Ok(candidates);
         }
         let mut left: Vec<u64> =
             (0..).zip(&*survivors).map(|(at, survivor)| rank::key(survivor.bounds.most, at)).collect();
@@ -446,7 +448,9 @@ impl Nearest {
             left.retain(|&key| rank::score(key) >= best.floor());
             together *= 2;
         }
-        Ok(best.into_candidates(sources))
+        let (candidates, scored) = best.into_candidates(sources);
+        self.room.scored = scored;
+        Ok(candidates)
     }
 }
 

@@ -3,7 +3,7 @@
 //! In room that the search before it on the same thread had: what the allocator gives of this size is slow to get, and far
 //! from the processor. What is written there is gone before it is handed on.
 
-use super::Survivor;
+use super::{Survivor, best};
 use std::cell::Cell;
 use strongroom_kernel::{Bounds, Reached};
 
@@ -21,6 +21,7 @@ struct Lists {
     reach: Vec<u32>,
     reached: Reached,
     promising: Vec<u32>,
+    scored: best::Lists,
     survivors: Vec<Survivor>,
 }
 
@@ -35,6 +36,8 @@ pub(super) struct Room {
     pub(super) reached: Reached,
     /// Which of them may be the best of all.
     pub(super) promising: Vec<u32>,
+    /// What is scored together.
+    pub(super) scored: best::Lists,
     /// Of all that were looked at so far those that may.
     pub(super) survivors: Vec<Survivor>,
 }
@@ -42,8 +45,8 @@ pub(super) struct Room {
 impl Room {
     /// Empty room.
     pub(super) fn new() -> Self {
-        let Lists { bounds, reach, reached, promising, survivors } = KEPT.take().unwrap_or_default();
-        Self { bounds, reach, reached, promising, survivors }
+        let Lists { bounds, reach, reached, promising, scored, survivors } = KEPT.take().unwrap_or_default();
+        Self { bounds, reach, reached, promising, scored, survivors }
     }
 }
 
@@ -54,10 +57,12 @@ impl Drop for Room {
             reach: std::mem::take(&mut self.reach),
             reached: std::mem::take(&mut self.reached),
             promising: std::mem::take(&mut self.promising),
+            scored: std::mem::take(&mut self.scored),
             survivors: std::mem::take(&mut self.survivors),
         };
         if lists.survivors.capacity() > SURVIVORS_MAX {
             lists.survivors = Vec::new();
+            lists.scored = best::Lists::default();
         }
         lists.bounds.clear();
         lists.reach.clear();

@@ -34,9 +34,7 @@ impl Index {
 
     /// A query as the codes meet it.
     pub fn query(&self, query: &[f32]) -> Query {
-        let mut rotated = vec![0.0; self.rotation.rotated_len()];
-        self.rotation.rotate(query, &mut rotated);
-        Query::new(&self.centre, query, &rotated)
+        Query::turned(&self.rotation, &self.centre, query)
     }
 
     /// Components of each row.

@@ -17,6 +17,8 @@ use strongroom_format::segment::{BLOCK_BYTES, BLOCK_OVERHEAD_BYTES, SectionKind}
 
 /// A group of rows takes about so much.
 const GROUP_BYTES: usize = 64 << 10;
+/// So many codes are read at once, which take as long when they are fewer.
+const CODES_TOGETHER: usize = 16;
 /// Of sections of more groups the cache has no run.
 const RUN_GROUPS_MAX: u32 = 8192;
 
@@ -90,6 +92,11 @@ impl Layout {
         let rows = match GROUP_BYTES / (whole * row_bytes) {
             0 => GROUP_BYTES / row_bytes,
             times => whole * times,
+        };
+        // Codes are read sixteen at a time: none are left over but the last.
+        let rows = match self.kind {
+            SectionKind::Nibbles if rows > CODES_TOGETHER => rows - rows % CODES_TOGETHER,
+            _ => rows,
         };
         rows.max(1) as u32
     }

@@ -21,6 +21,9 @@ use strongroom_kernel::{Bar, Estimate, Mask, Query, Reached, Variant, fetch};
 /// So many rows are held at once to be scored.
 const ROWS_TOGETHER: u32 = 2048;
 
+/// Of so many rows that lie anywhere it is found at once where: for more the allocator takes its slow path.
+const EACH_TOGETHER: usize = 64;
+
 impl Segment {
     fn vectors(&self) -> Layout {
         let row_bytes = self.dimension as usize * size_of::<f32>();
@@ -61,7 +64,10 @@ impl Segment {
     /// What these rows, which rise, score by a query.
     pub fn score_each(&self, query: &[f32], rows: &[u32], scores: &mut [f32]) -> Result<(), Fault> {
         let held = self.hold(&self.vectors(), rows.iter().map(|&row| row..row + 1))?;
-        measure(self.metric).score_each(query, &held.each(rows), scores);
+        let measure = measure(self.metric);
+        for (rows, scores) in rows.chunks(EACH_TOGETHER).zip(scores.chunks_mut(EACH_TOGETHER)) {
+            measure.score_each(query, &held.each(rows), scores);
+        }
         Ok(())
     }
 

@@ -11,8 +11,10 @@ use super::{Centre, Metric, sum};
 use crate::arch::lanes::Lanes;
 use crate::arch::{Set, Work};
 use crate::coded::{Integers, Lengths, NibbleQuery, SignQuery, TABLE_MAX, Tables, Weights};
+use crate::rotation::Rotation;
 use crate::variant::Variant;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 /// Components that one nibble of a sign code has.
@@ -42,6 +44,22 @@ pub struct Query {
     planes: usize,
     pub(super) block_bytes: usize,
     pub(super) nibble_row_bytes: usize,
+}
+
+thread_local! {
+    /// Room for a difference, of the query that its thread dropped last: the allocator takes its slow path for more than a
+    /// kilobyte.
+    static SPARE: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Query {
+    fn drop(&mut self) {
+        let mut difference = std::mem::take(&mut self.difference);
+        if difference.capacity() <= FEW {
+            difference.clear();
+            SPARE.set(difference);
+        }
+    }
 }
 
 /// What is known of a query and its centre before it is coded. Norms are rounded up.
@@ -83,6 +101,23 @@ impl Query {
         Self::prepared_by(Variant::best(), centre, query, rotated)
     }
 
+    /// The same of a query that no other centre is asked about: it is rotated on the way.
+    ///
+    /// # Panics
+    /// When the lengths don't fit the centre's, or the rotation is another.
+    pub fn turned(rotation: &Rotation, centre: &Centre, query: &[f32]) -> Self {
+        let length = rotation.rotated_len();
+        let (mut few, mut many) = ([0.0; FEW], Vec::new());
+        let rotated = if length <= FEW {
+            &mut few[..length]
+        } else {
+            many.resize(length, 0.0);
+            &mut many[..]
+        };
+        rotation.rotate(query, rotated);
+        Self::new(centre, query, rotated)
+    }
+
     pub(crate) fn prepared_by(variant: Variant, centre: &Centre, query: &[f32], rotated: &[f32]) -> Self {
         variant.run(Preparing { centre, query, rotated })
     }
@@ -117,8 +152,8 @@ impl Work for Preparing<'_> {
     fn run<V: Lanes>(self, _: Set<V>) -> Query {
         let Self { centre, query, rotated } = self;
         let known = Known::new(centre, query);
-        let mut difference: Vec<f64> =
-            rotated.iter().zip(&centre.rotated).map(|(&q, &c)| f64::from(q) - f64::from(c)).collect();
+        let mut difference = SPARE.take();
+        difference.extend(rotated.iter().zip(&centre.rotated).map(|(&q, &c)| f64::from(q) - f64::from(c)));
         if !known.is_bounded() || known.norm < NORM_MIN {
             difference.fill(0.0);
         }
