@@ -10,6 +10,8 @@ struct Known {
     rows: Vec<(u32, f32)>,
     /// By how much bounds are off.
     slack: f32,
+    /// Whether they tell which rows reach a floor.
+    tells: bool,
 }
 
 impl Known {
@@ -18,7 +20,7 @@ impl Known {
             rows.iter().map(move |&score| (ordinal, score)).collect::<Vec<_>>()
         };
         let rows = (0..).zip(documents).flat_map(of_document).collect();
-        Self { ids: documents.iter().map(|(id, _)| *id).collect(), rows, slack }
+        Self { ids: documents.iter().map(|(id, _)| *id).collect(), rows, slack, tells: true }
     }
 }
 
@@ -54,6 +56,16 @@ impl Rows<'static> for Known {
             *bounds = Bounds { least: score - (self.slack - up), most: score + up };
         }
         Ok(false)
+    }
+
+    fn reach(&self, rows: Range<u32>, floor: f32, reached: &mut Reached) -> Result<bool, Infallible> {
+        let mut bounds = vec![Bounds::NONE; rows.len()];
+        self.bounds(rows.clone(), &mut bounds)?;
+        for (row, bounds) in rows.zip(bounds).filter(|(_, row)| self.tells && row.most >= floor) {
+            reached.numbers.push(row);
+            reached.bounds.push(bounds);
+        }
+        Ok(self.tells)
     }
 
     fn exact(&self, rows: Range<u32>, bounds: &mut [Bounds]) -> Result<(), Infallible> {
@@ -172,13 +184,13 @@ fn bounds_and_sources_do_not_show() {
         .flat_map(|((id, rows), _)| (0..).zip(rows).map(|(passage, &score)| hit(id, score, passage)))
         .collect();
     each.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| (&a.0, a.2).cmp(&(&b.0, b.2))));
-    for slack in [0.0, 0.02, 0.6] {
-        let source = [Known::new(&documents, slack)];
+    for (slack, tells) in [(0.0, true), (0.02, true), (0.02, false), (0.6, true), (0.6, false)] {
+        let source = [Known { tells, ..Known::new(&documents, slack) }];
         for k in [1, 10, 300, 5000] {
             let found = search(&source, k, &all);
-            assert_eq!(found, wanted[..k.min(wanted.len())], "{slack} {k}");
+            assert_eq!(found, wanted[..k.min(wanted.len())], "{slack} {tells} {k}");
             let found = search_for(Unit::Passages, &source, k, &all);
-            assert_eq!(found, each[..k.min(each.len())], "passages {slack} {k}");
+            assert_eq!(found, each[..k.min(each.len())], "passages {slack} {tells} {k}");
         }
     }
 }

@@ -6,7 +6,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::{bits, canonical, every_variant, random_vector};
 use crate::coded::{Integers, Lengths, Weights};
 use crate::{
-    BLOCK_ROWS, Bar, BlockScores, Bounds, Centre, Encoder, Estimate, Metric, Query, Rotation, Variant,
+    BLOCK_ROWS, Bar, BlockScores, Bounds, Centre, Encoder, Estimate, Metric, Query, Reached, Rotation,
+    Variant,
 };
 
 pub(super) const ALL: Bar = Bar { floor: f32::NEG_INFINITY, caution: 1.0 };
@@ -443,6 +444,44 @@ fn queries_that_share_the_reading_of_rows_get_their_own_estimates() {
             }
         }
     }
+}
+
+/// Users lose: a hit, to a row that is passed over or told under another one's number.
+#[test]
+fn rows_that_reach_a_floor_are_told_with_their_bounds() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    for (dimension, count) in [(3, 1), (64, 15), (100, 16), (384, 33), (384, 300), (130, 0)] {
+        let rows: Vec<f32> = (0..count).flat_map(|_| random_vector(&mut rng, dimension)).collect();
+        let coded = Coded::new(Metric::InnerProduct, &random_vector(&mut rng, dimension), &rows);
+        let query = coded.query(&random_vector(&mut rng, dimension));
+        for variant in Variant::all() {
+            let mut all = vec![Bounds::NONE; count];
+            variant.estimate_rows(&query, &coded.nibble_rows, &mut all);
+            let mut floors: Vec<f32> = all.iter().map(|row| row.most).collect();
+            floors.extend([f32::MIN, f32::NEG_INFINITY, f32::INFINITY, f32::NAN]);
+            for floor in floors {
+                let before = Reached { numbers: vec![3], bounds: vec![Bounds::exact(0.5)] };
+                let reaching = (7..).zip(&all).filter(|(_, row)| row.most >= floor);
+                let (numbers, bounds): (Vec<u32>, Vec<Bounds>) = reaching.unzip();
+                let mut reached = Reached { numbers: vec![3], bounds: vec![Bounds::exact(0.5)] };
+                variant.reach_rows(&query, &coded.nibble_rows, floor, 7, &mut reached);
+                assert_eq!(reached.numbers, [before.numbers, numbers].concat(), "{}", variant.name());
+                assert_eq!(reached.bounds, [before.bounds, bounds].concat(), "{}", variant.name());
+            }
+        }
+    }
+}
+
+/// Users lose: a hit, or see a document that a filter hides, if others are left out.
+#[test]
+fn of_rows_that_reach_a_floor_those_are_kept_that_are_wanted() {
+    let bounds = |row: u32| Bounds::exact(row as f32);
+    let mut reached = Reached { numbers: (0..40).collect(), bounds: (0..40).map(bounds).collect() };
+    reached.retain(|row, bounds| row % 3 == 1 && bounds.most < 30.0);
+    assert_eq!(reached.numbers, [1, 4, 7, 10, 13, 16, 19, 22, 25, 28]);
+    assert_eq!(reached.bounds, reached.numbers.iter().map(|&row| bounds(row)).collect::<Vec<_>>());
+    reached.clear();
+    assert!(reached.is_empty() && reached.bounds.is_empty());
 }
 
 /// Users lose: another document's score, if rows are cut wrongly for one query of several.
