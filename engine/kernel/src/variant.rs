@@ -4,7 +4,7 @@ use crate::arch::lanes::{Product, SquaredDifference};
 use crate::arch::signs::Blocks;
 use crate::arch::{self, Work};
 use crate::coded::{Bar, BlockScores, Estimate, NibbleQuery, SignQuery};
-use crate::reach::Reached;
+use crate::reached::Reached;
 
 /// The longest vectors whose codes and bytes have products that always fit into 32 bits.
 pub const DIMENSION_MAX: usize = 1 << 16;

@@ -178,7 +178,7 @@ macro_rules! compile {
                 rows: &[u8],
                 floor: f32,
                 first: u32,
-                reached: &mut crate::reach::Reached,
+                reached: &mut crate::reached::Reached,
             ) {
                 /// # Safety
                 /// The CPU has the instructions.
@@ -188,7 +188,7 @@ macro_rules! compile {
                     rows: &[u8],
                     floor: f32,
                     first: u32,
-                    reached: &mut crate::reach::Reached,
+                    reached: &mut crate::reached::Reached,
                 ) {
                     // SAFETY: whoever may call this has the instructions.
                     unsafe { super::nibbles::reach_along::<$codes>(query, rows, floor, first, reached) }

@@ -5,7 +5,7 @@
 
 use super::ahead::fetch_along;
 use crate::coded::{Bounds, Estimate, FACTOR_BYTES, NibbleQuery, row_factors};
-use crate::reach::Reached;
+use crate::reached::Reached;
 
 /// Rows that are estimated together.
 pub(super) const TOGETHER: usize = 16;

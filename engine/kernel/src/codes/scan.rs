@@ -5,7 +5,7 @@ use crate::Variant;
 use crate::arch::ahead::{NEAR_BYTES, ahead};
 use crate::arch::signs::Blocks;
 use crate::coded::{Bar, BlockScores, Estimate, TOGETHER};
-use crate::reach::Reached;
+use crate::reached::Reached;
 
 impl Variant {
     /// Scans the sign codes of many blocks by several queries about one centre, four in one pass, and shows to `visit`
