@@ -78,6 +78,14 @@ pub(super) struct Lists {
     known: Vec<(f32, u32, u32)>,
 }
 
+impl Lists {
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+        self.scores.clear();
+        self.known.clear();
+    }
+}
+
 /// A row, and what it scores.
 struct BestRow {
     score: f32,

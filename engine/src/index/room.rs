@@ -68,6 +68,7 @@ impl Drop for Room {
         lists.reach.clear();
         lists.reached.clear();
         lists.promising.clear();
+        lists.scored.clear();
         lists.survivors.clear();
         KEPT.set(Some(lists));
     }
