@@ -198,6 +198,26 @@ impl Segment {
         Ok(Rows { numbers, groups, group_rows, row_elements: layout.row_bytes / size_of::<T>() })
     }
 
+    /// Shows rows that lie anywhere, and rise, some at a time with the number of those before them. Some may be shown again.
+    pub(super) fn each<T: Element>(
+        &self,
+        layout: &Layout,
+        rows: &[u32],
+        mut see: impl FnMut(usize, &[&[T]]),
+    ) -> Result<(), Fault> {
+        let lies = (layout.group_rows(), layout.row_bytes / size_of::<T>());
+        let is_within = rows.last().is_none_or(|&last| last < layout.rows);
+        if is_within
+            && let Some(run) = self.run::<T>(layout, lies.0)
+            && run.each(rows, lies, &mut see)
+        {
+            return Ok(());
+        }
+        let held = self.hold::<T>(layout, rows.iter().map(|&row| row..row + 1))?;
+        see(0, &held.each(rows));
+        Ok(())
+    }
+
     /// These groups; all that are missing are fetched with one call of the medium.
     fn groups<T: Element>(&self, layout: &Layout, wanted: &[u32]) -> Result<Vec<Group<T>>, Fault> {
         let mut found = self.cache.get(wanted.iter().map(|group| self.origin(layout, *group)));

@@ -21,9 +21,6 @@ use strongroom_kernel::{Bar, Estimate, Mask, Query, Reached, Variant, fetch};
 /// So many rows are held at once to be scored.
 const ROWS_TOGETHER: u32 = 2048;
 
-/// Of so many rows that lie anywhere it is found at once where: for more the allocator takes its slow path.
-const EACH_TOGETHER: usize = 64;
-
 impl Segment {
     fn vectors(&self) -> Layout {
         let row_bytes = self.dimension as usize * size_of::<f32>();
@@ -63,12 +60,10 @@ impl Segment {
 
     /// What these rows, which rise, score by a query.
     pub fn score_each(&self, query: &[f32], rows: &[u32], scores: &mut [f32]) -> Result<(), Fault> {
-        let held = self.hold(&self.vectors(), rows.iter().map(|&row| row..row + 1))?;
         let measure = measure(self.metric);
-        for (rows, scores) in rows.chunks(EACH_TOGETHER).zip(scores.chunks_mut(EACH_TOGETHER)) {
-            measure.score_each(query, &held.each(rows), scores);
-        }
-        Ok(())
+        self.each(&self.vectors(), rows, |before, vectors| {
+            measure.score_each(query, vectors, &mut scores[before..before + vectors.len()]);
+        })
     }
 
     /// What its codes were made with; `None` when it has none.
@@ -133,9 +128,9 @@ impl Segment {
         places: &[u32],
         estimates: &mut [Estimate],
     ) -> Result<(), Fault> {
-        let held = self.hold(&self.nibbles(), places.iter().map(|&place| place..place + 1))?;
-        Variant::best().estimate_each(query, &held.each(places), estimates);
-        Ok(())
+        self.each(&self.nibbles(), places, |before, codes| {
+            Variant::best().estimate_each(query, codes, &mut estimates[before..before + codes.len()]);
+        })
     }
 
     /// Of the rows in the lists within reach the ones whose sign codes say that they score best: `rows` places, or

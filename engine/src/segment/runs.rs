@@ -13,6 +13,9 @@ use crate::io::slab::Plain;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+/// So many rows that lie anywhere are shown at a time: for more the allocator takes its slow path.
+const SEEN_TOGETHER: usize = 64;
+
 /// The groups of a section, as far as they were asked for.
 #[derive(Debug)]
 pub(super) struct Run<T: Plain> {
@@ -47,6 +50,36 @@ impl<T: Plain> Run<T> {
         if !slot.recent.load(Ordering::Relaxed) {
             slot.recent.store(true, Ordering::Relaxed);
         }
+        true
+    }
+
+    /// Rows that lie anywhere and rise, each as it lies, some of which are shown at a time with the number of those before them.
+    /// Their groups have so many rows of so many elements, and reading them counts as asking for them. Whether all are there.
+    pub(super) fn each<'s>(
+        &'s self,
+        rows: &[u32],
+        (group_rows, row_elements): (u32, usize),
+        mut see: impl FnMut(usize, &[&'s [T]]),
+    ) -> bool {
+        let mut found: Vec<&[T]> = Vec::with_capacity(rows.len().min(SEEN_TOGETHER));
+        let mut group: &[T] = &[];
+        // Of which rows the group is. Rows rise, so not all ask which group is theirs, which takes a division.
+        let (mut begin, mut end, mut seen) = (0, 0, 0);
+        for &row in rows {
+            if row >= end {
+                let number = row / group_rows;
+                let Some(held) = self.group(number).filter(|_| self.ask(number)) else { return false };
+                (group, begin) = (held, number * group_rows);
+                end = begin.saturating_add(group_rows);
+            }
+            found.push(&group[(row - begin) as usize * row_elements..][..row_elements]);
+            if found.len() == SEEN_TOGETHER {
+                see(seen, &found);
+                seen += found.len();
+                found.clear();
+            }
+        }
+        see(seen, &found);
         true
     }
 
