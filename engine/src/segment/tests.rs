@@ -313,7 +313,15 @@ fn rows_come_out_wherever_groups_and_blocks_end() {
             let mut scores = vec![0.0; count];
             segment.score(&query, 0..count as u32, &mut scores).unwrap();
             let expected = vectors.chunks(dimension as usize).map(|row| strongroom_kernel::dot(&query, row));
-            assert!(expected.eq(scores), "{dimension} components");
+            assert!(expected.eq(scores.iter().copied()), "{dimension} components");
+            // The second time their groups are known.
+            let ends = borders.map(|row| row as u32);
+            for rows in [&ends[..6], &(0..count as u32).collect::<Vec<_>>(), &ends[..6]] {
+                let mut each = vec![0.0; rows.len()];
+                segment.score_each(&query, rows, &mut each).unwrap();
+                assert!(rows.iter().map(|&row| scores[row as usize]).eq(each), "{dimension} components");
+            }
+            assert!(segment.score_each(&query, &ends[5..], &mut [0.0; 2]).is_err());
         }
     }
 }
