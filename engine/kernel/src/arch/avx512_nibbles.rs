@@ -155,8 +155,8 @@ impl Sums {
 unsafe fn sums_8<P: Sixteen>(query: &NibbleQuery, rows: &P, first: usize) -> [Sums; SIDE_BY_SIDE] {
     let mut sums = [Sums::NONE; SIDE_BY_SIDE];
     let mut starts = [rows.start(first); SIDE_BY_SIDE];
-    for r in 1..SIDE_BY_SIDE {
-        starts[r] = rows.start(first + r);
+    for (r, start) in starts.iter_mut().enumerate() {
+        *start = rows.start(first + r);
     }
     // SAFETY: as our own caller's promise.
     unsafe {
@@ -221,13 +221,13 @@ unsafe fn factors_16<P: Sixteen>(code_bytes: usize, rows: &P) -> [__m512; 3] {
     // codes, which nobody reads, come along.
     unsafe {
         let mut quarters = [_mm512_setzero_si512(); 4];
-        for q in 0..4 {
+        for (q, quarter) in quarters.iter_mut().enumerate() {
             let first = _mm512_castsi128_si512(_mm_loadu_si128(rows.start(q).add(code_bytes - 4).cast()));
             let two =
                 _mm512_inserti32x4::<1>(first, _mm_loadu_si128(rows.start(q + 4).add(code_bytes - 4).cast()));
             let three =
                 _mm512_inserti32x4::<2>(two, _mm_loadu_si128(rows.start(q + 8).add(code_bytes - 4).cast()));
-            quarters[q] = _mm512_inserti32x4::<3>(
+            *quarter = _mm512_inserti32x4::<3>(
                 three,
                 _mm_loadu_si128(rows.start(q + 12).add(code_bytes - 4).cast()),
             );

@@ -31,8 +31,8 @@ pub(super) trait Nibbles: Copy {
         let mut estimates = Estimates::NONE;
         for first in (0..TOGETHER).step_by(TOTALLED) {
             let mut each: [&[u8]; TOTALLED] = [&[]; TOTALLED];
-            for r in 0..TOTALLED {
-                each[r] = rows.row(first + r);
+            for (r, row) in each.iter_mut().enumerate() {
+                *row = rows.row(first + r);
             }
             let codes = each.map(|row| row[..query.code_bytes].as_chunks::<32>().0);
             // SAFETY: as our own caller's promise.
@@ -122,8 +122,8 @@ impl Sixteen for [&[u8]; TOGETHER] {
     #[inline(always)]
     fn are_whole(&self, bytes: usize) -> bool {
         let mut all = true;
-        for r in 0..TOGETHER {
-            all &= self[r].len() >= bytes;
+        for row in self {
+            all &= row.len() >= bytes;
         }
         all
     }
@@ -170,8 +170,8 @@ pub(super) unsafe fn estimate_along<V: Nibbles, T: Copy + From<Estimate>>(
         // SAFETY: as our own caller's promise.
         let estimates = unsafe { V::estimate(query, &Along { rows, row_bytes }) };
         // A closure would be compiled without the instructions.
-        for r in 0..TOGETHER {
-            told[r] = estimates.of(r);
+        for (r, told) in told.iter_mut().enumerate() {
+            *told = estimates.of(r);
         }
     }
     let mut left = groups.remainder().chunks_exact(row_bytes);
@@ -243,8 +243,8 @@ pub(super) unsafe fn estimate<'a, V: Nibbles, T: Copy + From<Estimate>>(
         // SAFETY: as our own caller's promise.
         let estimates = unsafe { V::estimate(query, &together) };
         // A closure would be compiled without the instructions.
-        for r in 0..TOGETHER {
-            told[r] = estimates.of(r);
+        for (r, told) in told.iter_mut().enumerate() {
+            *told = estimates.of(r);
         }
     }
     if rest.is_empty() {
