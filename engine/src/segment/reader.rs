@@ -305,8 +305,11 @@ impl Segment {
         if self.place.documents <= FLAT_ROWS_MAX {
             return;
         }
-        let rows = || ordinals.iter().map(|&ordinal| &self.directory[ordinal as usize]);
-        rows().for_each(|row| fetch_memory(std::slice::from_ref(row)));
+        let row = |&ordinal: &u32| &self.directory[ordinal as usize];
+        ordinals.iter().map(row).for_each(|row| fetch_memory(std::slice::from_ref(row)));
+        // Whoever reads one that lies nowhere is told so.
+        let infos_bytes = self.section(SectionKind::Infos).plain_bytes;
+        let rows = || ordinals.iter().map(row).filter(|row| row.info_offset < infos_bytes);
         let origin = |row: &DocumentRow| {
             self.origin_at(self.packed(SectionKind::Infos, row.info_offset / BLOCK_BYTES as u64).0)
         };
