@@ -211,13 +211,15 @@ pub(crate) struct Tables {
     pub high: [u8; 64],
 }
 
-/// Integers in bytes, which instructions multiply by the nibbles of 64 bytes of codes.
+/// Integers in bytes, which instructions multiply by 64 bytes of codes: 16 times the query's component for a high nibble `h` is
+/// `16·high`, and for the low nibble `l` of the same byte `16·low + high`. The sum of `16·low·l` and `high·(16·h + l)` is then 16
+/// times the product, and one of the two factors is the byte as it is.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Integers {
-    /// By the low nibbles.
+    /// By the low nibbles, 16 times.
     pub low: [i8; 64],
-    /// By the high nibbles.
+    /// By whole bytes.
     pub high: [i8; 64],
 }
 
@@ -229,7 +231,7 @@ pub(crate) struct NibbleQuery {
     /// How long a row's code is, a multiple of 32.
     pub code_bytes: usize,
     pub lengths: Lengths,
-    /// The sum of the integers, times 15: what two times a sum over nibbles is more than the product.
+    /// The sum of 16 times the components, times 15: what two times a sum over nibbles is more than 16 times the product.
     pub offset: i32,
     pub weights: Weights,
 }
@@ -246,10 +248,11 @@ pub(crate) struct Lengths {
 }
 
 impl NibbleQuery {
-    /// The estimate of a row whose nibbles have this product with the query's integers. One order on every CPU.
+    /// The estimate of a row whose nibbles have 16 times this product with the query's components. One order on every CPU.
     #[inline(always)]
     pub(crate) fn estimate(&self, total: i32, factors: [f32; 3]) -> Estimate {
-        let product = (2 * total - self.offset) as f32;
+        // The difference fits into 32 bits, and twice the total may not.
+        let product = total.wrapping_mul(2).wrapping_sub(self.offset) as f32;
         let Self { weights, lengths, .. } = self;
         let [base, scale, residual] = factors;
         // The longest code that there is, or as long as the row is; whichever is less.

@@ -22,7 +22,7 @@ pub use strongroom_kernel::Bounds;
 use strongroom_kernel::{Mask, Reached};
 
 /// Rows that are looked at together.
-const ROWS_TOGETHER: u32 = 2048;
+const ROWS_TOGETHER: u32 = 4096;
 /// Documents between two that the mask lets pass are looked at, too, when there are no more than this.
 const GAP_MAX: u32 = 16;
 /// Fewer rows that follow each other are not looked at together, but each by itself.
@@ -265,14 +265,16 @@ impl Nearest {
             if let Some(mask) = mask {
                 reached.retain(|place, _| mask.contains(rows.ordinal(place)));
             }
-            if reached.len() > SCORED_TOGETHER.max(4 * self.k()) {
-                let places = &reached.numbers;
-                self.score_promising(source, rows, |at| places[at as usize], &mut reached.bounds)?;
-                let floor = self.floor.at();
-                reached.retain(|_, row| row.most >= floor);
-            } else {
-                self.is_untested |= !reached.is_empty();
-            }
+            // What an estimate is off by is far less than what it may be off by: no others are likely to raise the floor.
+            let floor = self.floor.at();
+            let mut promising = std::mem::take(&mut self.room.promising);
+            promising.clear();
+            let nearest = (0..).zip(&reached.bounds).filter(|(_, row)| row.least + row.most >= 2.0 * floor);
+            promising.extend(nearest.map(|(at, _)| at));
+            let Reached { numbers, bounds } = &mut reached;
+            self.score_promising(source, rows, |at| numbers[at as usize], bounds, promising)?;
+            let floor = self.floor.at();
+            reached.retain(|_, row| row.most >= floor);
             let all = reached.numbers.iter().zip(&reached.bounds);
             let survivor = |(&place, &bounds)| Survivor { bounds, source: source as u32, place };
             self.room.survivors.extend(all.map(survivor));
@@ -305,7 +307,8 @@ impl Nearest {
         let count = Bounds::count(bounds, self.floor.at());
         let many = count > together.len() / MANY_SHARE;
         if !exact && many && count > SCORED_TOGETHER.max(4 * self.k()) {
-            self.score_promising(source, rows, |at| together.start + at, bounds)?;
+            let promising = self.most_promising(bounds);
+            self.score_promising(source, rows, |at| together.start + at, bounds, promising)?;
         } else if !many {
             self.is_untested = true;
         } else {
@@ -332,20 +335,27 @@ impl Nearest {
         Ok(())
     }
 
-    /// Of rows with these bounds, which lie where `place` tells, scores some that may score most, which raises the floor for all
-    /// others.
+    /// Which of rows with these bounds may score most.
+    fn most_promising(&mut self, bounds: &[Bounds]) -> Vec<u32> {
+        let mut promising = std::mem::take(&mut self.room.promising);
+        let count = self.k().max(PROMISING).min(bounds.len());
+        // Rows that take no part are below the floor, whatever it is.
+        let bar = reached_by(count, bounds, |row| row.most).max(self.floor.at());
+        Bounds::reaching(bounds, bar, 0, &mut promising);
+        promising
+    }
+
+    /// Of rows with these bounds, which lie where `place` tells, scores some that may score most of the promising ones, which rise.
+    /// That raises the floor for all others.
     fn score_promising<'a, R: Rows<'a>>(
         &mut self,
         source: usize,
         rows: &R,
         place: impl Fn(u32) -> u32,
         bounds: &mut [Bounds],
+        mut promising: Vec<u32>,
     ) -> Result<(), R::Error> {
-        let mut promising = std::mem::take(&mut self.room.promising);
-        let count = self.k().max(PROMISING).min(bounds.len());
-        // Rows that take no part are below the floor, whatever it is.
-        let bar = reached_by(count, bounds, |row| row.most).max(self.floor.at());
-        Bounds::reaching(bounds, bar, 0, &mut promising);
+        let count = self.k().max(PROMISING);
         if promising.len() > 2 * count {
             // The best lie together, or are alike.
             let mut keys: Vec<u64> =

@@ -1,7 +1,6 @@
 //! How is a segment opened and read, block by block?
 
 use super::cache::{Block, BlockCache, Charge, Opened, Origin};
-use super::coding::FLAT_ROWS_MAX;
 use super::labels::Labels;
 use super::packing::unpack_into;
 use super::writer::index;
@@ -24,6 +23,8 @@ use zeroize::Zeroizing;
 
 /// What a document takes in the directory and in its partition's, roughly, in bytes.
 const DOCUMENT_BYTES: usize = 256;
+/// The infos of no more documents than this are likely to be in the processor's caches when they are read once more.
+const NEAR_DOCUMENTS_MAX: u32 = 4096;
 
 /// A segment that was opened with its partition's key.
 pub struct Segment {
@@ -299,10 +300,10 @@ impl Segment {
         (self.section(kind).offset + start + number * BLOCK_OVERHEAD_BYTES as u64, end - start)
     }
 
-    /// Asks memory for the infos of some documents, as far as they are open: in a large segment each lies elsewhere, and is a wait
+    /// Asks memory for the infos of some documents, as far as they are open: in a segment that is not small each lies elsewhere, and is a wait
     /// of its own otherwise.
     pub fn ask_for_infos(&self, ordinals: &[u32]) {
-        if self.place.documents <= FLAT_ROWS_MAX {
+        if self.place.documents <= NEAR_DOCUMENTS_MAX {
             return;
         }
         let row = |&ordinal: &u32| &self.directory[ordinal as usize];

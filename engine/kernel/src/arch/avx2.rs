@@ -313,16 +313,20 @@ impl Nibbles for Eightfold {
     #[inline(always)]
     unsafe fn add_products(self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
         // SAFETY: the caller has AVX2; 32 bytes lie behind the pointers. Four products of a nibble and a byte fit
-        // into 16 bits.
+        // into 16 bits; two of a whole byte don't.
         unsafe {
             let (of_low, of_high) = (low.as_ptr().cast(), high.as_ptr().cast());
             let nibble = _mm256_set1_epi8(15);
             let codes = _mm256_loadu_si256(codes.as_ptr().cast());
-            let low = _mm256_maddubs_epi16(_mm256_and_si256(codes, nibble), _mm256_loadu_si256(of_low));
+            let (of_low, of_high) = (_mm256_loadu_si256(of_low), _mm256_loadu_si256(of_high));
+            let low = _mm256_and_si256(codes, nibble);
             let high = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble);
-            let high = _mm256_maddubs_epi16(high, _mm256_loadu_si256(of_high));
-            let products = _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
-            Eightfold(_mm256_add_epi32(self.0, products))
+            let sixteenth = _mm256_maddubs_epi16(low, of_high);
+            let whole =
+                _mm256_add_epi16(_mm256_maddubs_epi16(low, of_low), _mm256_maddubs_epi16(high, of_high));
+            let sixteenth = _mm256_madd_epi16(sixteenth, _mm256_set1_epi16(1));
+            let whole = _mm256_madd_epi16(whole, _mm256_set1_epi16(16));
+            Eightfold(_mm256_add_epi32(self.0, _mm256_add_epi32(whole, sixteenth)))
         }
     }
 

@@ -25,21 +25,22 @@ use crate::brief;
 use crate::coded::{Bounds, Factors, Tables, Weights};
 use crate::mask::BLOCK_ROWS;
 
-/// Proof that the CPU has AVX-512 with instructions for bytes and their products.
+/// Proof that the CPU has AVX-512 with instructions for bytes, their products and their bits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512(());
 
 impl Avx512 {
     pub(crate) fn detect() -> Option<Avx512> {
         let bytes = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
-        (bytes && is_x86_feature_detected!("avx512f")).then_some(Avx512(()))
+        let bits = is_x86_feature_detected!("gfni") && is_x86_feature_detected!("popcnt");
+        (bytes && bits && is_x86_feature_detected!("avx512f")).then_some(Avx512(()))
     }
 }
 
 // An addition takes four cycles and two may begin in each: eight rows keep the adders busy.
 super::compile!(
     Avx512,
-    [target_feature(enable = "avx512f,avx512bw,avx512vnni")],
+    [target_feature(enable = "avx512f,avx512bw,avx512vnni,gfni,popcnt")],
     __m512,
     8,
     Sixteens,
@@ -52,7 +53,7 @@ impl Lanes for __m512 {
     unsafe fn multiply(rows: [&[i32]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
         /// # Safety
         /// The CPU has the instructions.
-        #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vnni,gfni,popcnt")]
         #[inline(never)]
         unsafe fn compiled(rows: [&[i32]; ROWS], blocks: &[&[Step]], tile: &mut Tile) {
             // SAFETY: whoever may call this has the instructions.

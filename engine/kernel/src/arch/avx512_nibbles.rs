@@ -1,18 +1,18 @@
 //! How are sixteen rows of 4-bit codes estimated together with AVX-512?
 //!
-//! The bytes of a row's codes are multiplied where they lie, the low nibbles and the high ones. What is left to do once for
-//! a row, which was half of the work, is done for sixteen side by side: totals by sums of pairs of registers, factors as
-//! columns, and the estimate as the portable one, operation by operation.
+//! The bytes of a row's codes are multiplied whole, and once more with their low nibbles alone. What is left to do once for a
+//! row, which was half of the work, is done for sixteen side by side: totals by sums of pairs of registers, factors as columns,
+//! and the estimate as the portable one, operation by operation.
 
 use core::arch::x86_64::{
     __m512, __m512i, _CMP_GE_OQ, _mm_loadu_si128, _mm256_add_epi32, _mm256_loadu_si256, _mm256_setzero_si256,
-    _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_andnot_si512,
-    _mm512_castsi128_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask,
-    _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_extracti64x4_epi64, _mm512_inserti32x4, _mm512_load_ps,
+    _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_castsi128_si512, _mm512_castsi512_ps,
+    _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32,
+    _mm512_extracti64x4_epi64, _mm512_gf2p8affine_epi64_epi8, _mm512_inserti32x4, _mm512_load_ps,
     _mm512_load_si512, _mm512_loadu_si512, _mm512_maskz_compress_epi32, _mm512_maskz_compress_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
-    _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_srai_epi32, _mm512_store_ps, _mm512_storeu_ps,
+    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_permutex2var_ps, _mm512_set1_epi32,
+    _mm512_set1_epi64, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_shuffle_i32x4, _mm512_slli_epi32, _mm512_sqrt_ps, _mm512_store_ps, _mm512_storeu_ps,
     _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
     _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_zextsi256_si512,
 };
@@ -34,15 +34,13 @@ impl Nibbles for Sixteenfold {
 
     #[inline(always)]
     unsafe fn add_products(self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
-        // SAFETY: the caller has AVX-512 with BW and VNNI; 32 bytes lie behind the pointers. The instructions set
+        // SAFETY: the caller has AVX-512 with VNNI, and GFNI; 32 bytes lie behind the pointers. The instructions set
         // the upper half to zero.
         unsafe {
             let codes = _mm512_zextsi256_si512(_mm256_loadu_si256(codes.as_ptr().cast()));
             let low = _mm512_zextsi256_si512(_mm256_loadu_si256(low.as_ptr().cast()));
             let high = _mm512_zextsi256_si512(_mm256_loadu_si256(high.as_ptr().cast()));
-            let mut sums = Sums { low: self.0, high: _mm512_setzero_si512() };
-            sums.add(codes, low, high);
-            Sixteenfold(sums.whole())
+            Sixteenfold(added(self.0, codes, low, high))
         }
     }
 
@@ -63,18 +61,9 @@ impl Nibbles for Sixteenfold {
     unsafe fn estimate<P: Sixteen>(query: &NibbleQuery, rows: &P) -> Estimates {
         assert!(query.code_bytes >= 32 && query.integers.len() == query.code_bytes.div_ceil(64));
         assert!(rows.are_whole(query.code_bytes + FACTOR_BYTES), "a row has its codes and factors");
-        // SAFETY: the caller has AVX-512 with BW and VNNI; codes and factors lie behind the start of every row, and there are
+        // SAFETY: the caller has AVX-512 with VNNI, and GFNI; codes and factors lie behind the start of every row, and there are
         // integers for all codes.
-        unsafe {
-            let mut wholes = [_mm512_setzero_si512(); TOGETHER];
-            for first in (0..TOGETHER).step_by(SIDE_BY_SIDE) {
-                let sums = sums_8(query, rows, first);
-                for r in 0..SIDE_BY_SIDE {
-                    wholes[first + r] = sums[r].whole();
-                }
-            }
-            estimates_16(query, totals_16(&wholes), factors_16(query.code_bytes, rows))
-        }
+        unsafe { estimates_16(query, totals_16(&sums_16(query, rows)), factors_16(query.code_bytes, rows)) }
     }
 
     #[inline(always)]
@@ -107,77 +96,57 @@ impl Nibbles for Sixteenfold {
     }
 }
 
-/// Rows whose products are summed side by side: two registers of sums each, of thirty-two that there are.
-const SIDE_BY_SIDE: usize = 8;
-
-/// Sixteen sums of products of low nibbles, and sixteen of high ones, times 16.
-#[derive(Clone, Copy)]
-struct Sums {
-    low: __m512i,
-    high: __m512i,
-}
-
-impl Sums {
-    /// Of nothing.
-    // SAFETY: any bits are integers.
-    const NONE: Self = unsafe { core::mem::zeroed() };
-
-    /// Adds the products of 128 nibbles. High ones stay where they are in their bytes: what they are greater by is
-    /// taken back once for a row.
-    ///
-    /// # Safety
-    /// The CPU has AVX-512 with VNNI.
-    #[inline(always)]
-    unsafe fn add(&mut self, codes: __m512i, low: __m512i, high: __m512i) {
-        // SAFETY: as our own caller's promise.
-        unsafe {
-            let nibble = _mm512_set1_epi8(15);
-            self.low = _mm512_dpbusd_epi32(self.low, _mm512_and_si512(codes, nibble), low);
-            self.high = _mm512_dpbusd_epi32(self.high, _mm512_andnot_si512(nibble, codes), high);
-        }
-    }
-
-    /// # Safety
-    /// The CPU has AVX-512.
-    #[inline(always)]
-    unsafe fn whole(self) -> __m512i {
-        // SAFETY: as our own caller's promise.
-        unsafe { _mm512_add_epi32(self.low, _mm512_srai_epi32::<4>(self.high)) }
-    }
-}
-
-/// The sums of eight rows, from this one on.
+/// Sums with the products of 64 bytes of codes added: those of whole bytes, and those of their low nibbles, 16 times
+/// ([`Integers`](crate::coded::Integers)).
 ///
 /// # Safety
-/// The CPU has AVX-512 with VNNI; behind the start of every row lie as many bytes as the query says, and it has integers
+/// The CPU has AVX-512 with VNNI, and GFNI.
+#[inline(always)]
+unsafe fn added(sums: __m512i, codes: __m512i, low: __m512i, high: __m512i) -> __m512i {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        let nibbles = _mm512_gf2p8affine_epi64_epi8::<0>(codes, _mm512_set1_epi64(TO_HIGH));
+        _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums, codes, high), nibbles, low)
+    }
+}
+
+/// The matrix that puts the low nibble of a byte where the high one is, and nothing where it was: a row of bits for each bit of
+/// the result, from the highest on in the lowest byte.
+const TO_HIGH: i64 = 0x0102_0408;
+
+/// The sums of sixteen rows.
+///
+/// # Safety
+/// The CPU has AVX-512 with VNNI, and GFNI; behind the start of every row lie as many bytes as the query says, and it has integers
 /// for all of them.
 #[inline(always)]
-unsafe fn sums_8<P: Sixteen>(query: &NibbleQuery, rows: &P, first: usize) -> [Sums; SIDE_BY_SIDE] {
-    let mut sums = [Sums::NONE; SIDE_BY_SIDE];
-    let mut starts = [rows.start(first); SIDE_BY_SIDE];
+unsafe fn sums_16<P: Sixteen>(query: &NibbleQuery, rows: &P) -> [__m512i; TOGETHER] {
+    let mut starts = [rows.start(0); TOGETHER];
     for (r, start) in starts.iter_mut().enumerate() {
-        *start = rows.start(first + r);
+        *start = rows.start(r);
     }
     // SAFETY: as our own caller's promise.
     unsafe {
+        let mut sums = [_mm512_setzero_si512(); TOGETHER];
         let whole = query.code_bytes / 64;
         for (at, integers) in query.integers[..whole].iter().enumerate() {
             let low = _mm512_load_si512(integers.low.as_ptr().cast());
             let high = _mm512_load_si512(integers.high.as_ptr().cast());
-            for r in 0..SIDE_BY_SIDE {
-                sums[r].add(_mm512_loadu_si512(starts[r].add(64 * at).cast()), low, high);
+            for r in 0..TOGETHER {
+                let codes = _mm512_loadu_si512(starts[r].add(64 * at).cast());
+                sums[r] = added(sums[r], codes, low, high);
             }
         }
         if let Some(integers) = query.integers.get(whole) {
             let low = _mm512_load_si512(integers.low.as_ptr().cast());
             let high = _mm512_load_si512(integers.high.as_ptr().cast());
-            for r in 0..SIDE_BY_SIDE {
+            for r in 0..TOGETHER {
                 let half = _mm256_loadu_si256(starts[r].add(64 * whole).cast());
-                sums[r].add(_mm512_zextsi256_si512(half), low, high);
+                sums[r] = added(sums[r], _mm512_zextsi256_si512(half), low, high);
             }
         }
+        sums
     }
-    sums
 }
 
 /// The total of each register's lanes, in the order of the registers.

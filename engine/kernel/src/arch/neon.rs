@@ -1,11 +1,12 @@
 //! Sixteen lanes as four registers of NEON, and 16 bytes as one.
 
 use core::arch::aarch64::{
-    float32x4_t, int8x16_t, int32x4_t, vadd_f32, vaddq_f32, vaddq_u8, vaddvq_s32, vaddw_high_u8, vaddw_u8,
-    vandq_u8, vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, veorq_u8, vget_high_f32,
-    vget_lane_f32, vget_low_f32, vget_low_s8, vget_low_u8, vld1q_f32, vld1q_s8, vld1q_u8, vmlal_high_s8,
-    vmlal_s8, vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vqtbl1q_u8, vreinterpretq_s8_s32,
-    vreinterpretq_s8_u8, vshrq_n_u8, vst1q_s32, vst1q_u16, vsubq_f32,
+    float32x4_t, int8x16_t, int32x4_t, vadd_f32, vaddq_f32, vaddq_s32, vaddq_u8, vaddvq_s32, vaddw_high_u8,
+    vaddw_u8, vandq_u8, vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vdupq_n_u16, veorq_u8,
+    vget_high_f32, vget_lane_f32, vget_low_f32, vget_low_s8, vget_low_u8, vld1q_f32, vld1q_s8, vld1q_u8,
+    vmlal_high_s8, vmlal_s8, vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddlq_s16, vpaddq_s32,
+    vqtbl1q_u8, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vshlq_n_s32, vshrq_n_u8, vst1q_s32, vst1q_u16,
+    vsubq_f32,
 };
 use std::arch::is_aarch64_feature_detected;
 
@@ -255,7 +256,7 @@ impl Nibbles for Fourfold {
     unsafe fn add_products(mut self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
         for half in [0, 16] {
             // SAFETY: the caller has NEON; 16 bytes lie behind every pointer. Four products of a nibble and a byte
-            // fit into 16 bits.
+            // fit into 16 bits; those of whole bytes don't.
             unsafe {
                 let codes = vld1q_u8(codes[half..][..16].as_ptr());
                 let first = vreinterpretq_s8_u8(vandq_u8(codes, vdupq_n_u8(15)));
@@ -265,7 +266,10 @@ impl Nibbles for Fourfold {
                 let products = vmull_s8(vget_low_s8(first), vget_low_s8(of_first));
                 let products = vmlal_high_s8(products, first, of_first);
                 let products = vmlal_s8(products, vget_low_s8(second), vget_low_s8(of_second));
-                self.0 = vpadalq_s16(self.0, vmlal_high_s8(products, second, of_second));
+                let products = vpaddlq_s16(vmlal_high_s8(products, second, of_second));
+                let sixteenth = vmull_s8(vget_low_s8(first), vget_low_s8(of_second));
+                let sixteenth = vmlal_high_s8(sixteenth, first, of_second);
+                self.0 = vpadalq_s16(vaddq_s32(self.0, vshlq_n_s32::<4>(products)), sixteenth);
             }
         }
         self

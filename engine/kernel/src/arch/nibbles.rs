@@ -20,7 +20,7 @@ const TOTALLED: usize = 4;
 /// one caller that is compiled with these instructions.
 pub(super) trait Nibbles: Copy {
     unsafe fn zero() -> Self;
-    /// Adds the products of 64 nibbles: the low ones of all bytes, and the high ones.
+    /// Adds the products of 32 bytes with `high`, and 16 times those of their low nibbles with `low`.
     unsafe fn add_products(self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self;
     /// The sum of each row's products.
     unsafe fn totals(rows: [Self; TOTALLED]) -> [i32; TOTALLED];

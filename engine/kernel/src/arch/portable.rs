@@ -158,7 +158,7 @@ impl Nibbles for i32 {
     unsafe fn add_products(self, codes: &[u8; 32], low: &[i8; 32], high: &[i8; 32]) -> Self {
         let pairs = codes.iter().zip(low.iter().zip(high));
         let products = |(&c, (&f, &s)): (&u8, (&i8, &i8))| {
-            i32::from(c & 15) * i32::from(f) + i32::from(c >> 4) * i32::from(s)
+            16 * i32::from(c & 15) * i32::from(f) + i32::from(c) * i32::from(s)
         };
         self + pairs.map(products).sum::<i32>()
     }

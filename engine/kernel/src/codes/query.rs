@@ -1,9 +1,10 @@
 //! How does a query meet codes: which integers stand for it, and what goes with their sums?
 //!
 //! The rotated difference of query and centre is coded twice, in steps of one length each: in integers of which
-//! four neighbours' magnitudes add up to at most 63, for the sign codes, and in integers up to 127 each, for the
-//! 4-bit codes. Products of codes are then integers, exact in any order. For sign codes of two planes the difference is
-//! taken twice as long for the first and as it is for the second, one behind the other: `d·(2h + l) = (2d)·h + d·l`.
+//! four neighbours' magnitudes add up to at most 63, for the sign codes, and in sixteenths up to about 112 each, for
+//! the 4-bit codes. Products of codes are then integers, or sixteenths, exact in any order. For sign codes of two planes the
+//! difference is taken twice as long for the first and as it is for the second, one behind the other:
+//! `d·(2h + l) = (2d)·h + d·l`.
 
 use super::bounds::{self, BRIEF, NORM_MAX, NORM_MIN, STEPS, UNDERFLOW, UNIT_MAX, WIDE};
 use super::encode::{HALF_UP, nearest};
@@ -21,9 +22,14 @@ use std::sync::OnceLock;
 const GROUP: usize = 4;
 /// So many components are put together on the stack.
 const FEW: usize = 1024;
-/// The greatest integer of the finer code: it fits into a byte, and its products with 4-bit codes into 32 bits for
-/// as many components as there can be.
-const FINE_MAX: f32 = 127.0;
+/// The greatest component of the finer code. Less a sixteenth of another it fits into a byte, and 16 times its products with 4-bit
+/// codes fit into 32 bits for as many components as there can be. A sixteenth of it is an integer: components that are all as long
+/// are then told exactly.
+const FINE_MAX: f32 = 112.0;
+/// Components of a chunk of 32 bytes.
+const CHUNK: usize = 64;
+/// A high nibble counts so many times as much in its byte as a low one.
+const HIGH: f32 = 16.0;
 
 /// The greatest component of a 4-bit code.
 const LEVEL_MAX: f64 = 15.0;
@@ -167,15 +173,17 @@ impl Work for Preparing<'_> {
         let unit = fine_integers(&difference, integers);
         let integers = &*integers;
         // Exact: integers.
-        let total = sum(integers, integers, |z, _| z) as i32;
-        let weights = known.weights(
+        let total = sum(integers, integers, |z, _| f64::from(HIGH) * z) as i32;
+        let mut weights = known.weights(
             &difference,
             integers,
             unit,
             &Code { level_max: LEVEL_MAX, stretch: 1.0, base_off: 0.0 },
         );
+        // Of two to the fourth, and so exact.
+        weights.unit /= HIGH;
         let nibbles = NibbleQuery {
-            integers: integers.chunks(128).map(in_bytes).collect(),
+            integers: integers.chunks(2 * CHUNK).map(in_bytes).collect(),
             code_bytes: integers.len() / 2,
             offset: 15 * total,
             weights,
@@ -327,7 +335,8 @@ fn sign_integers(difference: &[f64], integers: &mut [f32]) -> f32 {
     in_units(difference, (largest / f64::from(TABLE_MAX - 2)) as f32, integers)
 }
 
-/// Integers for the 4-bit codes, as numbers; their unit.
+/// Components for the 4-bit codes: integers for high nibbles, and sixteenths for low ones, which are integers when a sixteenth of
+/// the high one of the same byte is taken from them; their unit.
 #[inline(always)]
 fn fine_integers(difference: &[f64], integers: &mut [f32]) -> f32 {
     // There are whole sixteens of components, and none that is no number.
@@ -338,7 +347,18 @@ fn fine_integers(difference: &[f64], integers: &mut [f32]) -> f32 {
         }
     }
     let largest = lanes.into_iter().fold(0.0, f64::max);
-    in_units(difference, (largest / f64::from(FINE_MAX)) as f32, integers)
+    let unit = in_units(difference, (largest / f64::from(FINE_MAX)) as f32, integers);
+    if unit > 0.0 {
+        let units = 1.0 / f64::from(unit);
+        let chunks = integers.as_chunks_mut::<CHUNK>().0.iter_mut().zip(difference.as_chunks::<CHUNK>().0);
+        for (components, difference) in chunks {
+            for i in 0..CHUNK / 2 {
+                let sixteenth = components[i + CHUNK / 2] / HIGH;
+                components[i] = nearest((difference[i] * units) as f32 - sixteenth) + sixteenth;
+            }
+        }
+    }
+    unit
 }
 
 /// Leaves zeros where the unit is none.
@@ -354,14 +374,15 @@ fn in_units(difference: &[f64], unit: f32, integers: &mut [f32]) -> f32 {
     unit
 }
 
-/// Up to 128 integers as they meet the nibbles of two chunks of a code.
+/// Up to 128 components as they meet the bytes of two chunks of a code.
 #[inline(always)]
 fn in_bytes(integers: &[f32]) -> Integers {
     let (mut low, mut high) = ([0; 64], [0; 64]);
     let places = low.as_chunks_mut::<32>().0.iter_mut().zip(high.as_chunks_mut::<32>().0);
-    for ((low, high), chunk) in places.zip(integers.as_chunks::<64>().0) {
-        for i in 0..32 {
-            (low[i], high[i]) = (in_byte(chunk[i]), in_byte(chunk[i + 32]));
+    for ((low, high), chunk) in places.zip(integers.as_chunks::<CHUNK>().0) {
+        for i in 0..CHUNK / 2 {
+            let high_one = chunk[i + CHUNK / 2];
+            (low[i], high[i]) = (in_byte(chunk[i] - high_one / HIGH), in_byte(high_one));
         }
     }
     Integers { low, high }

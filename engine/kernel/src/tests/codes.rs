@@ -154,12 +154,16 @@ fn sign_integers(query: &Query) -> Vec<i64> {
     groups.flat_map(of_table).collect()
 }
 
+/// Sixteenths of what stands for the query.
 fn fine_integers(query: &Query) -> Vec<i64> {
     let chunk = |integers: &Integers, at: usize| {
-        [&integers.low[at..at + 32], &integers.high[at..at + 32]].concat().into_iter().map(i64::from)
+        let [low, high] =
+            [&integers.low, &integers.high].map(|all| all[at..at + 32].iter().map(|&z| i64::from(z)));
+        let of_low = low.zip(high.clone()).map(|(low, high)| 16 * low + high);
+        of_low.chain(high.map(|high| 16 * high)).collect::<Vec<_>>()
     };
     let pairs = query.nibbles.integers.iter();
-    let all = pairs.flat_map(|pair| chunk(pair, 0).chain(chunk(pair, 32)));
+    let all = pairs.flat_map(|pair| [chunk(pair, 0), chunk(pair, 32)].concat());
     all.take(query.nibbles.code_bytes * 2).collect()
 }
 
@@ -222,7 +226,7 @@ fn the_greatest_sums_do_not_overflow() {
         let code: Vec<f32> = rotated.iter().map(|q| q * 1e6).collect();
         let (signs, fine) = (sign_integers(&query), fine_integers(&query));
         let (first, second) = signs.split_at(dimension);
-        assert!(first.iter().all(|z| z.abs() == 15) && fine.iter().all(|z| z.abs() == 127));
+        assert!(first.iter().all(|z| z.abs() == 15) && fine.iter().all(|z| z.abs() == 16 * 112));
         assert!(second.len() == (coded.planes() - 1) * dimension && second.iter().all(|z| z.abs() == 8));
         for flip in [1.0, -1.0] {
             let mut coded = Coded::new(Metric::InnerProduct, &vec![0.0; dimension], &vec![1.0; dimension]);
