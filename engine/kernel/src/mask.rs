@@ -89,22 +89,35 @@ impl Mask {
     }
 
     /// The ordinals, rising.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        (0_u32..).zip(&self.words).flat_map(|(index, &word)| {
-            std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)))
-                .take_while(|&rest| rest != 0)
-                .map(move |rest| index * 64 + rest.trailing_zeros())
+        let mut words = (0_u32..).step_by(64).zip(&self.words);
+        let (mut first, mut rest) = (0, 0);
+        std::iter::from_fn(move || {
+            while rest == 0 {
+                let (next, &word) = words.next()?;
+                (first, rest) = (next, word);
+            }
+            let ordinal = first + rest.trailing_zeros();
+            rest &= rest - 1;
+            Some(ordinal)
         })
     }
 }
 
 impl FromIterator<u32> for Mask {
     fn from_iter<I: IntoIterator<Item = u32>>(ordinals: I) -> Self {
-        let mut mask = Self::default();
+        let (mut words, mut end) = (Vec::new(), 0);
         for ordinal in ordinals {
-            mask.set(ordinal, true);
+            let word = ordinal as usize / 64;
+            if word >= words.len() {
+                words.resize((word + 1).max(2 * words.len()), 0_u64);
+            }
+            words[word] |= 1 << (ordinal % 64);
+            end = end.max(word + 1);
         }
-        mask
+        words.truncate(end);
+        Self { words }
     }
 }
 
@@ -145,6 +158,9 @@ mod tests {
         mask.set(63, false);
         mask.set(1000, false);
         assert_eq!(mask.iter().collect::<Vec<_>>(), [0, 64, 200]);
+        let of_any_order: Mask = [200, 3, 64, 127, 3].into_iter().collect();
+        assert_eq!(of_any_order.iter().collect::<Vec<_>>(), [3, 64, 127, 200]);
+        assert_eq!(of_any_order, [3, 64, 127, 200].into_iter().collect());
         assert_eq!(mask.count(), 3);
         assert_eq!(mask.absent(66).collect::<Vec<_>>(), [&(1..64).collect::<Vec<_>>()[..], &[65]].concat());
         let full: Mask = (0..64).collect();

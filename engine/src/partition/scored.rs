@@ -346,8 +346,9 @@ impl<'v, 'a> Scored<'v, 'a> {
         if self.mask.count() * FEW >= segment.directory().len() as u64 {
             return nearest.look(number, self, self.mask);
         }
-        let mut places: Vec<u32> = self.rows().iter().map(|row| index.place(row)).collect();
-        places.sort_unstable();
+        // Each row has one place: a set of them rises, and is made in half of the time that sorting takes.
+        let places: Mask = self.rows().iter().map(|row| index.place(row)).collect();
+        let places: Vec<u32> = places.iter().collect();
         let mut bounds = vec![Bounds::NONE; places.len()];
         self.bounds_each(&places, &mut bounds)?;
         nearest.take(number, self, &places, &bounds);
