@@ -9,8 +9,9 @@ use crate::reached::Reached;
 
 impl Variant {
     /// Scans the sign codes of many blocks by several queries about one centre, four in one pass and those left over
-    /// one after the other, and shows to `visit` which rows may reach a query's bar: the query's number, the block's, a bit for each such row, and the
-    /// block's scores. `visit` answers the query's bar from then on. Blocks without such rows are not shown.
+    /// one after the other, and shows to `visit` which rows may reach a query's bar: the query's number, the block's, a
+    /// bit for each such row, and the block's scores. `visit` answers the query's bar from then on. Blocks without such
+    /// rows are not shown.
     ///
     /// `live` has a word for each block: only rows whose bit is set take part, and a block without any is never
     /// read.
