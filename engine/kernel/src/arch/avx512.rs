@@ -263,51 +263,24 @@ impl Lookup for Sixteenfold {
     ) -> [[u32; 32]; Q] {
         // SAFETY: the caller has AVX-512 with BW; 64 bytes lie behind every pointer that is read.
         unsafe {
-            let nibble = _mm512_set1_epi8(15);
             // Sums of 16 bits of both bytes in them, and of the high byte alone.
             let mut pairs = [_mm512_setzero_si512(); Q];
             let mut highs = [_mm512_setzero_si512(); Q];
             // Sums of bytes, for a while.
             let mut bytes = [_mm512_setzero_si512(); Q];
-            let add = |bytes: &mut [__m512i; Q], codes: &[u8; 64], tables: [&Tables; Q]| {
-                fetch_line(codes.as_ptr().wrapping_add(ahead));
-                let codes = _mm512_loadu_si512(codes.as_ptr().cast());
-                let low = _mm512_and_si512(codes, nibble);
-                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
-                for q in 0..Q {
-                    let of_low = _mm512_loadu_si512(tables[q].low.as_ptr().cast());
-                    let of_high = _mm512_loadu_si512(tables[q].high.as_ptr().cast());
-                    let entries =
-                        _mm512_add_epi8(_mm512_shuffle_epi8(of_low, low), _mm512_shuffle_epi8(of_high, high));
-                    bytes[q] = _mm512_add_epi8(bytes[q], entries);
-                }
-            };
-            let mut widen = |bytes: &mut [__m512i; Q]| {
-                for q in 0..Q {
-                    pairs[q] = _mm512_add_epi16(pairs[q], bytes[q]);
-                    highs[q] = _mm512_add_epi16(highs[q], _mm512_srli_epi16::<8>(bytes[q]));
-                    bytes[q] = _mm512_setzero_si512();
-                }
-            };
             let (groups, rest) = codes.as_chunks::<TABLES_IN_BYTES>();
             let of_groups = tables.map(|tables| tables.as_chunks::<TABLES_IN_BYTES>());
             for (group, codes) in groups.iter().enumerate() {
                 let tables = of_groups.map(|(tables, _)| &tables[group]);
                 for i in 0..TABLES_IN_BYTES {
-                    add(&mut bytes, &codes[i], tables.map(|tables| &tables[i]));
+                    add_entries(&mut bytes, &codes[i], tables.map(|tables| &tables[i]), ahead);
                 }
-                widen(&mut bytes);
+                widen(&mut bytes, &mut pairs, &mut highs);
             }
             for (i, codes) in rest.iter().enumerate() {
-                add(&mut bytes, codes, of_groups.map(|(_, tables)| &tables[i]));
+                add_entries(&mut bytes, codes, of_groups.map(|(_, tables)| &tables[i]), ahead);
             }
-            widen(&mut bytes);
-            // The first half of the register had one byte of each row, the second half the next.
-            let folded = |sums: __m512i| {
-                let halves =
-                    _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums));
-                _mm512_cvtepu16_epi32(halves)
-            };
+            widen(&mut bytes, &mut pairs, &mut highs);
             let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
             let second = _mm512_add_epi32(first, _mm512_set1_epi32(8));
             let mut sums = [[0; 32]; Q];
@@ -349,5 +322,67 @@ impl Lookup for Sixteenfold {
             }
         }
         stays
+    }
+}
+
+/// Adds to sums of bytes what tables say of the nibbles of some codes. Codes that lie so much further are asked for from memory.
+///
+/// # Safety
+/// The CPU has AVX-512 with BW.
+// A closure would be compiled without the instructions.
+#[inline(always)]
+unsafe fn add_entries<const Q: usize>(
+    bytes: &mut [__m512i; Q],
+    codes: &[u8; 64],
+    tables: [&Tables; Q],
+    ahead: usize,
+) {
+    fetch_line(codes.as_ptr().wrapping_add(ahead));
+    // SAFETY: as our own caller's promise; 64 bytes lie behind every pointer.
+    unsafe {
+        let nibble = _mm512_set1_epi8(15);
+        let codes = _mm512_loadu_si512(codes.as_ptr().cast());
+        let low = _mm512_and_si512(codes, nibble);
+        let high = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
+        for q in 0..Q {
+            let of_low = _mm512_loadu_si512(tables[q].low.as_ptr().cast());
+            let of_high = _mm512_loadu_si512(tables[q].high.as_ptr().cast());
+            let entries =
+                _mm512_add_epi8(_mm512_shuffle_epi8(of_low, low), _mm512_shuffle_epi8(of_high, high));
+            bytes[q] = _mm512_add_epi8(bytes[q], entries);
+        }
+    }
+}
+
+/// Adds sums of bytes to those of pairs of bytes and of high bytes alone, and begins anew.
+///
+/// # Safety
+/// The CPU has AVX-512 with BW.
+#[inline(always)]
+unsafe fn widen<const Q: usize>(
+    bytes: &mut [__m512i; Q],
+    pairs: &mut [__m512i; Q],
+    highs: &mut [__m512i; Q],
+) {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        for q in 0..Q {
+            pairs[q] = _mm512_add_epi16(pairs[q], bytes[q]);
+            highs[q] = _mm512_add_epi16(highs[q], _mm512_srli_epi16::<8>(bytes[q]));
+            bytes[q] = _mm512_setzero_si512();
+        }
+    }
+}
+
+/// One sum of 16 bits for each row: the first half of the register had one byte of each row, the second half the next.
+///
+/// # Safety
+/// The CPU has AVX-512 with BW.
+#[inline(always)]
+unsafe fn folded(sums: __m512i) -> __m512i {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        let halves = _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums));
+        _mm512_cvtepu16_epi32(halves)
     }
 }
