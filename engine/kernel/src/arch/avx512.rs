@@ -7,11 +7,11 @@ use core::arch::x86_64::{
     _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
     _mm512_dpbusd_epi32, _mm512_extractf64x4_pd, _mm512_extracti64x4_epi64, _mm512_loadu_ps,
     _mm512_loadu_si512, _mm512_mask_xor_epi32, _mm512_maskz_compress_epi32, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_permute_ps, _mm512_permutex2var_epi32,
-    _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4, _mm512_slli_epi16,
-    _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi16,
-    _mm512_sub_epi32, _mm512_sub_ps, _mm512_xor_si512,
+    _mm512_maskz_loadu_epi16, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_permute_ps,
+    _mm512_permutex2var_epi32, _mm512_permutex2var_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_f32x4,
+    _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srli_epi16, _mm512_storeu_ps, _mm512_storeu_si512,
+    _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_ps, _mm512_xor_si512,
 };
 
 use super::ahead::fetch_line;
@@ -136,6 +136,16 @@ impl Lanes for __m512 {
     unsafe fn load_halves(elements: &[u16; LANES]) -> Self {
         // SAFETY: the caller has AVX-512; 16 halves, 32 bytes, lie behind the pointer.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(elements.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_halves_part(elements: &[u16]) -> Self {
+        assert!(elements.len() < LANES);
+        let mask = (1 << elements.len()) - 1;
+        // SAFETY: the caller has AVX-512; a masked load touches only the slice's own elements.
+        unsafe {
+            _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_maskz_loadu_epi16(mask, elements.as_ptr().cast())))
+        }
     }
 
     #[inline(always)]

@@ -63,7 +63,7 @@ impl Nibbles for Sixteenfold {
         assert!(rows.are_whole(query.code_bytes + FACTOR_BYTES), "a row has its codes and factors");
         // SAFETY: the caller has AVX-512 with VNNI, and GFNI; codes and factors lie behind the start of every row, and there are
         // integers for all codes.
-        unsafe { estimates_16(query, totals_16(&sums_16(query, rows)), factors_16(query.code_bytes, rows)) }
+        unsafe { estimates_16(query, totals_16(query, rows), factors_16(query.code_bytes, rows)) }
     }
 
     #[inline(always)]
@@ -114,25 +114,34 @@ unsafe fn added(sums: __m512i, codes: __m512i, low: __m512i, high: __m512i) -> _
 /// the result, from the highest on in the lowest byte.
 const TO_HIGH: i64 = 0x0102_0408;
 
-/// The sums of sixteen rows.
+/// The totals of sixteen rows.
 ///
 /// # Safety
 /// The CPU has AVX-512 with VNNI, and GFNI; behind the start of every row lie as many bytes as the query says, and it has integers
 /// for all of them.
 #[inline(always)]
-unsafe fn sums_16<P: Sixteen>(query: &NibbleQuery, rows: &P) -> [__m512i; TOGETHER] {
-    let mut starts = [rows.start(0); TOGETHER];
-    for (r, start) in starts.iter_mut().enumerate() {
-        *start = rows.start(r);
-    }
+unsafe fn totals_16<P: Sixteen>(query: &NibbleQuery, rows: &P) -> __m512i {
     // SAFETY: as our own caller's promise.
     unsafe {
-        let mut sums = [_mm512_setzero_si512(); TOGETHER];
+        let first = add_quarters(totals_4(query, rows, 0), totals_4(query, rows, 4));
+        add_quarters(first, add_quarters(totals_4(query, rows, 8), totals_4(query, rows, 12)))
+    }
+}
+
+/// # Safety
+/// The CPU has AVX-512 with VNNI, and GFNI; behind the start of every row lie as many bytes as the query says, and it has integers
+/// for all of them.
+#[inline(always)]
+unsafe fn totals_4<P: Sixteen>(query: &NibbleQuery, rows: &P, first: usize) -> __m512i {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        let starts = [rows.start(first), rows.start(first + 1), rows.start(first + 2), rows.start(first + 3)];
+        let mut sums = [_mm512_setzero_si512(); 4];
         let whole = query.code_bytes / 64;
         for (at, integers) in query.integers[..whole].iter().enumerate() {
             let low = _mm512_load_si512(integers.low.as_ptr().cast());
             let high = _mm512_load_si512(integers.high.as_ptr().cast());
-            for r in 0..TOGETHER {
+            for r in 0..4 {
                 let codes = _mm512_loadu_si512(starts[r].add(64 * at).cast());
                 sums[r] = added(sums[r], codes, low, high);
             }
@@ -140,33 +149,16 @@ unsafe fn sums_16<P: Sixteen>(query: &NibbleQuery, rows: &P) -> [__m512i; TOGETH
         if let Some(integers) = query.integers.get(whole) {
             let low = _mm512_load_si512(integers.low.as_ptr().cast());
             let high = _mm512_load_si512(integers.high.as_ptr().cast());
-            for r in 0..TOGETHER {
+            for r in 0..4 {
                 let half = _mm256_loadu_si256(starts[r].add(64 * whole).cast());
                 sums[r] = added(sums[r], _mm512_zextsi256_si512(half), low, high);
             }
         }
-        sums
-    }
-}
-
-/// The total of each register's lanes, in the order of the registers.
-///
-/// # Safety
-/// The CPU has AVX-512.
-#[inline(always)]
-unsafe fn totals_16(sums: &[__m512i; 16]) -> __m512i {
-    // SAFETY: as our own caller's promise.
-    unsafe {
-        // Each step halves what is left of a row's lanes, and puts twice as many rows into a register.
-        let mut fours = [_mm512_setzero_si512(); 4];
-        for f in 0..4 {
-            let [a, b, c, d] = [sums[4 * f], sums[4 * f + 1], sums[4 * f + 2], sums[4 * f + 3]];
-            let first = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-            let second = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-            let (low, high) = (_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
-            fours[f] = _mm512_add_epi32(low, high);
-        }
-        add_quarters(add_quarters(fours[0], fours[1]), add_quarters(fours[2], fours[3]))
+        let [a, b, c, d] = sums;
+        let first = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let second = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        let (low, high) = (_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second));
+        _mm512_add_epi32(low, high)
     }
 }
 

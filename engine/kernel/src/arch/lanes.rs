@@ -4,13 +4,16 @@
 //! side by side instead, each in lanes of its own: that changes the order of the instructions and not of
 //! any row's additions. With each load, what lies there in the next group is asked for from memory.
 
-use super::ahead::{NEAR_BYTES, fetch_line};
+use super::ahead::{NEAR_BYTES, bytes_along, fetch_line};
 use super::tiles::{ROWS, Step, Sums, Tile};
 use crate::coded::Bounds;
 use crate::half;
 
 /// Elements that are summed side by side within a row.
 pub(crate) const LANES: usize = 16;
+
+/// Rows of so many bytes or fewer are scored in pairs when they come from memory; longer ones would be two streams of it.
+const PAIRED_BYTES: usize = 512;
 
 /// Sixteen `f32` beside each other.
 ///
@@ -76,6 +79,15 @@ pub(crate) trait Lanes: Copy {
         // SAFETY: what this method asks of its caller is what `load` asks.
         unsafe { Self::load(&elements.map(half::widen)) }
     }
+
+    /// Fewer than 16 halves, continued by zeros.
+    #[inline(always)]
+    unsafe fn load_halves_part(elements: &[u16]) -> Self {
+        let mut whole = [0; LANES];
+        whole[..elements.len()].copy_from_slice(elements);
+        // SAFETY: what this method asks of its caller is what `load_halves` asks.
+        unsafe { Self::load_halves(&whole) }
+    }
 }
 
 /// What a row's elements are stored as.
@@ -112,10 +124,8 @@ impl Stored for u16 {
 
     #[inline(always)]
     unsafe fn load_part<V: Lanes>(elements: &[u16]) -> V {
-        let mut whole = [0; LANES];
-        whole[..elements.len()].copy_from_slice(elements);
         // SAFETY: as our own caller's promise.
-        unsafe { V::load_halves(&whole) }
+        unsafe { V::load_halves_part(elements) }
     }
 }
 
@@ -149,7 +159,8 @@ impl Term for SquaredDifference {
     }
 }
 
-/// Scores all rows, `GROUP` at a time and then one by one. The query is not empty; the lengths fit.
+/// Scores all rows: those that are near `GROUP` at a time, and others in the order in which they lie, as memory is read fastest
+/// so. The query is not empty; the lengths fit.
 ///
 /// # Safety
 /// The CPU has the instructions of `V`.
@@ -159,37 +170,44 @@ pub(super) unsafe fn score_rows<V: Lanes, T: Term, E: Stored, const GROUP: usize
     rows: &[E],
     scores: &mut [f32],
 ) {
+    // SAFETY: as our own caller's promise.
+    unsafe {
+        if size_of_val(rows) <= NEAR_BYTES {
+            score_along::<V, T, E, GROUP, false>(query, rows, scores);
+        } else if query.len() * size_of::<E>() > PAIRED_BYTES {
+            score_along::<V, T, E, 1, true>(query, rows, scores);
+        } else {
+            score_along::<V, T, E, 2, true>(query, rows, scores);
+        }
+    }
+}
+
+/// Scores all rows, `GROUP` at a time and then one by one; `AHEAD`, asks for those that come next.
+///
+/// # Safety
+/// The CPU has the instructions of `V`.
+#[inline(always)]
+unsafe fn score_along<V: Lanes, T: Term, E: Stored, const GROUP: usize, const AHEAD: bool>(
+    query: &[f32],
+    rows: &[E],
+    scores: &mut [f32],
+) {
+    let ahead = if AHEAD { bytes_along() / size_of::<E>() } else { 0 };
     let (groups, rest) = scores.as_chunks_mut::<GROUP>();
     let (group_rows, rest_rows) = rows.split_at(groups.len() * GROUP * query.len());
-    // Few rows are asked for again and again, and are in the nearest cache.
-    let far = if size_of_val(rows) > NEAR_BYTES { groups.len().saturating_sub(1) } else { 0 };
-    let mut groups = group_rows.chunks_exact(GROUP * query.len()).zip(groups);
-    for (rows, scores) in groups.by_ref().take(far) {
-        let these = apart(rows, query.len());
+    for (rows, scores) in group_rows.chunks_exact(GROUP * query.len()).zip(groups) {
+        let mut these: [&[E]; GROUP] = [&[]; GROUP];
         let mut next = [rows.as_ptr(); GROUP];
-        for r in 0..GROUP {
-            next[r] = these[r].as_ptr().wrapping_add(rows.len());
+        for (r, row) in rows.chunks_exact(query.len()).enumerate() {
+            (these[r], next[r]) = (row, row.as_ptr().wrapping_add(ahead));
         }
         // SAFETY: as our own caller's promise.
-        *scores = unsafe { score_group::<V, T, E, GROUP, true>(query, these, next) };
-    }
-    for (rows, scores) in groups {
-        let these = apart(rows, query.len());
-        // SAFETY: as our own caller's promise.
-        *scores = unsafe { score_group::<V, T, E, GROUP, false>(query, these, [rows.as_ptr(); GROUP]) };
+        *scores = unsafe { score_group::<V, T, E, GROUP, AHEAD>(query, these, next) };
     }
     for (row, score) in rest_rows.chunks_exact(query.len()).zip(rest) {
         // SAFETY: as our own caller's promise.
         [*score] = unsafe { score_group::<V, T, E, 1, false>(query, [row], [row.as_ptr()]) };
     }
-}
-
-/// Rows that lie one behind the other, each by itself.
-#[inline(always)]
-fn apart<E, const GROUP: usize>(rows: &[E], dimension: usize) -> [&[E]; GROUP] {
-    let mut each: [&[E]; GROUP] = [&[]; GROUP];
-    each.iter_mut().zip(rows.chunks_exact(dimension)).for_each(|(place, row)| *place = row);
-    each
 }
 
 /// The same of rows that lie anywhere.
