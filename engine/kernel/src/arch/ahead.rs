@@ -8,7 +8,7 @@ use std::mem::size_of_val;
 use std::sync::LazyLock;
 
 /// So many bytes of rows are asked for before they are needed.
-const BYTES_AHEAD: usize = 1024;
+pub(super) const BYTES_AHEAD: usize = 1024;
 /// But no more rows than the CPU can wait for at once.
 const ROWS_AHEAD_MAX: usize = 12;
 const LINE_BYTES: usize = 64;

@@ -99,6 +99,9 @@ impl Estimates {
 
 /// Sixteen rows.
 pub(super) trait Sixteen {
+    /// Whether they lie one behind the other.
+    const ALONG: bool;
+
     /// One of them.
     fn row(&self, r: usize) -> &[u8];
     /// Where it begins.
@@ -109,6 +112,8 @@ pub(super) trait Sixteen {
 
 /// Rows that lie anywhere.
 impl Sixteen for [&[u8]; TOGETHER] {
+    const ALONG: bool = false;
+
     #[inline(always)]
     fn row(&self, r: usize) -> &[u8] {
         self[r]
@@ -136,6 +141,8 @@ struct Along<'a> {
 }
 
 impl Sixteen for Along<'_> {
+    const ALONG: bool = true;
+
     #[inline(always)]
     fn row(&self, r: usize) -> &[u8] {
         &self.rows[r * self.row_bytes..][..self.row_bytes]
@@ -165,11 +172,9 @@ pub(super) unsafe fn estimate_along<V: Nibbles, T: Copy + From<Estimate>>(
     let row_bytes = query.code_bytes + FACTOR_BYTES;
     let (whole, rest) = told.as_chunks_mut::<TOGETHER>();
     let mut groups = rows.chunks_exact(TOGETHER * row_bytes);
-    let asked = bytes_along() > 0;
+    let ahead = if bytes_along() > 0 { TOGETHER * row_bytes } else { 0 };
     for (told, rows) in whole.iter_mut().zip(&mut groups) {
-        if asked {
-            fetch_along(rows.as_ptr().wrapping_add(rows.len()), rows.len());
-        }
+        fetch_along(rows.as_ptr().wrapping_add(rows.len()), ahead);
         // SAFETY: as our own caller's promise.
         let estimates = unsafe { V::estimate(query, &Along { rows, row_bytes }) };
         // A closure would be compiled without the instructions.
@@ -203,12 +208,10 @@ pub(super) unsafe fn reach_along<V: Nibbles>(
 ) {
     let row_bytes = query.code_bytes + FACTOR_BYTES;
     let mut groups = rows.chunks_exact(TOGETHER * row_bytes);
-    let asked = bytes_along() > 0;
+    let ahead = if bytes_along() > 0 { TOGETHER * row_bytes } else { 0 };
     let mut count = reached.len();
     for rows in &mut groups {
-        if asked {
-            fetch_along(rows.as_ptr().wrapping_add(rows.len()), rows.len());
-        }
+        fetch_along(rows.as_ptr().wrapping_add(rows.len()), ahead);
         let (numbers, bounds) = reached.room(count);
         // SAFETY: as our own caller's promise.
         count += unsafe {

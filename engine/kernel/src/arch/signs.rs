@@ -1,6 +1,6 @@
 //! How are the sign codes of a block scored, given a lookup of many nibbles at once?
 
-use super::ahead::{bytes_along, fetch, fetch_line};
+use super::ahead::{BYTES_AHEAD, NEAR_BYTES, bytes_along, fetch, fetch_line};
 use crate::coded::{Bar, BlockScores, Factors, PAIR_BYTES, SignQuery, TABLE_MAX, Tables, Weights};
 use crate::mask::BLOCK_ROWS;
 
@@ -89,7 +89,9 @@ impl<'a> Blocks<'a> {
             live.len().checked_mul(block_bytes),
             "there is a word for each whole block"
         );
-        let ahead = bytes_along().div_ceil(block_bytes.max(1));
+        // Where few follow each other, the CPU has no time to guess.
+        let ahead = if bytes.len() > NEAR_BYTES { bytes_along() } else { BYTES_AHEAD };
+        let ahead = ahead.div_ceil(block_bytes.max(1));
         bytes.chunks_exact(block_bytes).take(ahead).for_each(fetch);
         Self { bytes, live, block_bytes, ahead }
     }
