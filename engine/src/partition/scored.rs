@@ -22,6 +22,10 @@ use strongroom_kernel::{Estimate, Mask};
 const WORDS_SHARE: f32 = 0.42;
 /// When a filter lets no more than one document in so many pass, all of them are looked at rather than lists.
 const FEW: u64 = 50;
+/// When it lets no more than one in so many pass, an exact search reads the codes of these alone rather than all.
+const SOME: u64 = 8;
+/// So many rows that lie anywhere are looked at together.
+const PLACES_TOGETHER: usize = 4096;
 /// By how many standard deviations an estimate may be off in a search that need not be exact. The error that is proven is
 /// as many as the square root of the dimension.
 const DEVIATIONS: f32 = 4.0;
@@ -343,15 +347,18 @@ impl<'v, 'a> Scored<'v, 'a> {
         let (Some(Codes { index, .. }), Rows::Segment(segment)) = (listed, &self.source.rows) else {
             return nearest.look(number, self, self.mask);
         };
-        if self.mask.count() * FEW >= segment.directory().len() as u64 {
+        if self.mask.count() * SOME >= segment.directory().len() as u64 {
             return nearest.look(number, self, self.mask);
         }
         // Each row has one place: a set of them rises, and is made in half of the time that sorting takes.
         let places: Mask = self.rows().iter().map(|row| index.place(row)).collect();
         let places: Vec<u32> = places.iter().collect();
-        let mut bounds = vec![Bounds::NONE; places.len()];
-        self.bounds_each(&places, &mut bounds)?;
-        nearest.take(number, self, &places, &bounds);
+        let mut bounds = Vec::new();
+        for places in places.chunks(PLACES_TOGETHER) {
+            bounds.resize(places.len(), Bounds::NONE);
+            self.bounds_each(places, &mut bounds)?;
+            nearest.take(number, self, places, &bounds);
+        }
         Ok(())
     }
 }

@@ -21,7 +21,12 @@ pub(super) fn bytes_along() -> usize {
     *ALONG
 }
 
-/// Whether the CPU is one of those that are slower when asked: AMD's, by measurement.
+/// As many bytes, or none, likewise.
+pub(super) fn asked_along(bytes: usize) -> usize {
+    if bytes_along() > 0 { bytes } else { 0 }
+}
+
+/// Whether the CPU is one of those that are slower when asked: AMD's, as measured on Zen 4.
 fn guesses_better() -> bool {
     #[cfg(target_arch = "x86_64")]
     {

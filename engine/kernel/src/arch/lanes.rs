@@ -2,7 +2,8 @@
 //!
 //! A sum waits for the sum before it, so one row at a time leaves the adders idle. `GROUP` rows are summed
 //! side by side instead, each in lanes of its own: that changes the order of the instructions and not of
-//! any row's additions. With each load, what lies there in the next group is asked for from memory.
+//! any row's additions. Many rows are likely to come from memory, which is read fastest in the order in which they lie, as fast as
+//! one row can be summed after the other.
 
 use super::ahead::{NEAR_BYTES, bytes_along, fetch_line};
 use super::tiles::{ROWS, Step, Sums, Tile};

@@ -3,7 +3,7 @@
 //! Sixteen at a time: what is done once for a row, totals and factors, is then done for all of them together where
 //! registers are wide enough.
 
-use super::ahead::{bytes_along, fetch_along};
+use super::ahead::{asked_along, fetch_along};
 use crate::coded::{Bounds, Estimate, FACTOR_BYTES, NibbleQuery, row_factors};
 use crate::reached::Reached;
 
@@ -172,7 +172,7 @@ pub(super) unsafe fn estimate_along<V: Nibbles, T: Copy + From<Estimate>>(
     let row_bytes = query.code_bytes + FACTOR_BYTES;
     let (whole, rest) = told.as_chunks_mut::<TOGETHER>();
     let mut groups = rows.chunks_exact(TOGETHER * row_bytes);
-    let ahead = if bytes_along() > 0 { TOGETHER * row_bytes } else { 0 };
+    let ahead = asked_along(TOGETHER * row_bytes);
     for (told, rows) in whole.iter_mut().zip(&mut groups) {
         fetch_along(rows.as_ptr().wrapping_add(rows.len()), ahead);
         // SAFETY: as our own caller's promise.
@@ -208,7 +208,7 @@ pub(super) unsafe fn reach_along<V: Nibbles>(
 ) {
     let row_bytes = query.code_bytes + FACTOR_BYTES;
     let mut groups = rows.chunks_exact(TOGETHER * row_bytes);
-    let ahead = if bytes_along() > 0 { TOGETHER * row_bytes } else { 0 };
+    let ahead = asked_along(TOGETHER * row_bytes);
     let mut count = reached.len();
     for rows in &mut groups {
         fetch_along(rows.as_ptr().wrapping_add(rows.len()), ahead);

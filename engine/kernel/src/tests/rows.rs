@@ -4,6 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::{bits, every_variant, random_vector, reference};
+use crate::arch::ahead::NEAR_BYTES;
 use crate::{BLOCK_ROWS, Dot, DotF16, DotI8, Measure, SquaredDistance, half};
 
 const DIMENSIONS: [usize; 22] =
@@ -102,6 +103,33 @@ fn rows_that_lie_anywhere_score_as_those_that_lie_together() {
                 (bits(&products), bits(&distances))
             });
         }
+    }
+}
+
+/// Users lose: the score of a hit that was read with so many others that they don't fit into the nearest cache.
+#[test]
+fn many_rows_score_as_each_does_alone() {
+    let mut rng = ChaCha8Rng::seed_from_u64(15);
+    for dimension in [1, 37, 100, 127, 128, 129, 255, 257, 384] {
+        // Of halves as well; an odd one is left over.
+        let count = (NEAR_BYTES / (2 * dimension) + 1) | 1;
+        let (query, rows) = (random_vector(&mut rng, dimension), random_vector(&mut rng, dimension * count));
+        let halves: Vec<u16> = rows.iter().map(|&x| half::narrow(x)).collect();
+        let first = crate::Variant::all()[0];
+        let mut wanted = [vec![0.0; count], vec![0.0; count], vec![0.0; count]];
+        for at in 0..count {
+            let own = at * dimension..(at + 1) * dimension;
+            first.dot_rows(&query, &rows[own.clone()], &mut wanted[0][at..=at]);
+            first.squared_distance_rows(&query, &rows[own.clone()], &mut wanted[1][at..=at]);
+            first.dot_rows_f16(&query, &halves[own], &mut wanted[2][at..=at]);
+        }
+        every_variant(&format!("{count} rows of {dimension}"), wanted.map(|of| bits(&of)), |variant| {
+            let mut scores = [vec![f32::NAN; count], vec![f32::NAN; count], vec![f32::NAN; count]];
+            variant.dot_rows(&query, &rows, &mut scores[0]);
+            variant.squared_distance_rows(&query, &rows, &mut scores[1]);
+            variant.dot_rows_f16(&query, &halves, &mut scores[2]);
+            scores.map(|of| bits(&of))
+        });
     }
 }
 
