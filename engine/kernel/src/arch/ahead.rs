@@ -1,8 +1,8 @@
 //! How do rows come from memory while others are scored?
 //!
-//! Where rows lie one behind the other, the CPU guesses by itself what comes next. Some guess better than we ask: what is
-//! asked for waits in the few places where the nearest cache waits for lines, and what is guessed does not. Others give a
-//! quarter more codes when asked in time. Where rows lie anywhere no CPU can guess.
+//! Where rows lie one behind the other, the CPU guesses by itself what comes next. Some are slower when they are asked as
+//! well, others give a quarter more codes when asked in time (`docs/decisions/0007-search-codes.md`). Where rows lie anywhere
+//! no CPU can guess.
 
 use std::mem::size_of_val;
 use std::sync::LazyLock;
